@@ -1,0 +1,2 @@
+/** Backends, tensors, memory, and the fused operations. */
+package dev.isobit;

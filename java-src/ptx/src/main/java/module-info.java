@@ -1,0 +1,3 @@
+/** Parser, interpreter and sanitizer for PTX. */
+module dev.isobit.ptx {
+}
