@@ -3,4 +3,9 @@ module dev.isobit {
     requires static transitive org.jspecify;
     requires jdk.incubator.vector;
     requires java.management;
+
+    exports dev.isobit;
+    exports dev.isobit.spi;
+
+    uses dev.isobit.spi.BackendProvider;
 }
