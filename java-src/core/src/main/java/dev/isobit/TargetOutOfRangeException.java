@@ -6,7 +6,9 @@ package dev.isobit;
  */
 public final class TargetOutOfRangeException extends IsobitException {
     private static final long serialVersionUID = 1;
+    /** The first bad row. */
     private final long firstRow;
+    /** How many rows were bad. */
     private final long count;
 
     /**
