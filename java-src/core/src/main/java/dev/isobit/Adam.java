@@ -94,8 +94,7 @@ public final class Adam implements AutoCloseable {
 
     private List<AdamParameter> complete(Backend backend, List<AdamParameter> given) {
         Operands checks = new Operands("Adam.on", backend);
-        record Operand(String name, Tensor tensor, boolean written) {
-        }
+        record Operand(String name, Tensor tensor, boolean written) {}
         List<Operand> all = new ArrayList<>();
         for (AdamParameter p : given) {
             all.add(new Operand("param of " + p.name(), p.param(), true));

@@ -7,5 +7,4 @@ package dev.isobit;
  * @param available whether {@link Backend#open(String)} would succeed
  * @param detail what was found, or why it is not available and what is missing
  */
-public record BackendProbe(String name, boolean available, String detail) {
-}
+public record BackendProbe(String name, boolean available, String detail) {}

@@ -12,8 +12,7 @@ import java.util.stream.Collectors;
 final class Backends {
     private static final System.Logger LOG = System.getLogger("isobit");
 
-    private Backends() {
-    }
+    private Backends() {}
 
     private static List<BackendProvider> providers() {
         List<BackendProvider> found = new ArrayList<>();

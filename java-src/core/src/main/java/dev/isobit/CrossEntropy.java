@@ -195,7 +195,8 @@ public final class CrossEntropy implements AutoCloseable {
             checks.memory("gradLoss", gradLoss, false);
         }
         if (loss != null) {
-            boolean fits = options.reduction() == Reduction.NONE ? loss.rank() == 1 && loss.size(0) == rows
+            boolean fits = options.reduction() == Reduction.NONE
+                    ? loss.rank() == 1 && loss.size(0) == rows
                     : isScalar(loss);
             checks.require(fits, "loss", loss, options.reduction() == Reduction.NONE ? "[N]" : "a scalar");
             result(checks, "loss", loss, logits);

@@ -237,7 +237,8 @@ public final class Tensor {
             case F64 -> bytes.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, index * 8);
             case I64 -> bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, index * 8);
             case I32 -> bytes.get(ValueLayout.JAVA_INT_UNALIGNED, index * 4);
-            default -> throw new UnsupportedOperationException("get of " + dtype + "; F32, F64, I64, I32 are supported");
+            default ->
+                throw new UnsupportedOperationException("get of " + dtype + "; F32, F64, I64, I32 are supported");
         };
     }
 

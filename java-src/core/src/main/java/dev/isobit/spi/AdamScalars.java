@@ -26,8 +26,7 @@ public final class AdamScalars {
     public float gradDecay;
 
     /** Makes scalars that are all zero. */
-    public AdamScalars() {
-    }
+    public AdamScalars() {}
 
     /**
      * Computes the scalars of one step.

@@ -9,8 +9,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CrossEntropyCall {
     /** Makes an empty call. */
-    public CrossEntropyCall() {
-    }
+    public CrossEntropyCall() {}
 
     /** Rows, N. */
     public long rows;
