@@ -8,4 +8,7 @@ module dev.isobit {
     exports dev.isobit.spi;
 
     uses dev.isobit.spi.BackendProvider;
+
+    provides dev.isobit.spi.BackendProvider with
+            dev.isobit.reference.ReferenceProvider;
 }

@@ -10,6 +10,10 @@ import dev.isobit.AdamOptions;
  * {@code bc1 = 1 - (1 - w1)^step}, the power by repeated squaring.
  */
 public final class AdamScalars {
+    /** The learning rate of this step. */
+    public double lr;
+    /** The step, from 1. */
+    public long step;
     /** {@code float(1 - beta1)}. */
     public float w1;
     /** {@code float(1 - beta2)}. */
@@ -36,6 +40,8 @@ public final class AdamScalars {
      * @param step the step, from 1
      */
     public void set(AdamOptions options, double lr, long step) {
+        this.lr = lr;
+        this.step = step;
         w1 = (float) (1 - options.beta1());
         w2 = (float) (1 - options.beta2());
         double bc1 = 1 - power(1 - (double) w1, step);
