@@ -1,5 +1,6 @@
 package dev.isobit.harness;
 
+import dev.isobit.harness.bundle.BundleCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -7,6 +8,7 @@ import picocli.CommandLine.Spec;
 
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
+        subcommands = BundleCommand.class,
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
     @Spec
