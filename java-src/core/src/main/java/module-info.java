@@ -1,6 +1,6 @@
 /** Fused losses and optimizers with the same bits on every path. */
 module dev.isobit {
-    requires static transitive org.jspecify;
+    requires static org.jspecify;
     requires jdk.incubator.vector;
     requires java.management;
 

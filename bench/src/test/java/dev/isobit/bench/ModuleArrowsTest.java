@@ -2,13 +2,24 @@ package dev.isobit.bench;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaMember;
+import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import dev.isobit.Backend;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.net.URI;
+import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -39,7 +50,7 @@ class ModuleArrowsTest {
 
     @Test
     void everyModuleIsSeen() {
-        for (String[] module : new String[][] {HARNESS, BENCH}) {
+        for (String[] module : new String[][] {CORE, HARNESS, BENCH}) {
             assertTrue(isobit.stream().anyMatch(JavaClass.Predicates.resideInAnyPackage(module)),
                     "no class of " + module[0] + " was read");
         }
@@ -77,6 +88,33 @@ class ModuleArrowsTest {
     }
 
     @Test
+    void exportedTypesNameExportedTypesOnly() {
+        var exported =
+                ModuleFinder.of(locationOf(Backend.class)).find("dev.isobit").orElseThrow().descriptor().exports();
+        Set<String> packages = exported.stream().map(ModuleDescriptor.Exports::source).collect(Collectors.toSet());
+        assertTrue(Set.of("dev.isobit", "dev.isobit.math", "dev.isobit.spi").containsAll(packages),
+                packages.toString());
+        var leaks = new TreeSet<String>();
+        for (JavaClass type : isobit.that(JavaClass.Predicates.resideInAnyPackage(packages.toArray(String[]::new)))) {
+            if (!type.getModifiers().contains(JavaModifier.PUBLIC)) {
+                continue;
+            }
+            for (JavaMember member : type.getMembers()) {
+                if (member.getModifiers().contains(JavaModifier.PUBLIC)
+                        || member.getModifiers().contains(JavaModifier.PROTECTED)) {
+                    for (JavaClass used : member.getAllInvolvedRawTypes()) {
+                        String name = used.getBaseComponentType().getPackageName();
+                        if (name.startsWith("dev.isobit") && !packages.contains(name)) {
+                            leaks.add(member.getFullName() + " names " + used.getName());
+                        }
+                    }
+                }
+            }
+        }
+        assertEquals(Set.of(), leaks);
+    }
+
+    @Test
     void nobodyDependsOnBench() {
         noClasses().that().resideOutsideOfPackages(BENCH).should().dependOnClassesThat().resideInAnyPackage(BENCH)
                 .allowEmptyShould(true).check(isobit);
@@ -92,6 +130,10 @@ class ModuleArrowsTest {
     void backendsAreFoundNotNamed() {
         noClasses().that().resideInAnyPackage(CORE).should().dependOnClassesThat()
                 .resideInAnyPackage(all(CUDA, PTX, HARNESS, BENCH)).allowEmptyShould(true).check(isobit);
+    }
+
+    private static Path locationOf(Class<?> type) {
+        return Path.of(URI.create(type.getProtectionDomain().getCodeSource().getLocation().toString()));
     }
 
     private static String[] all(String[]... modules) {
