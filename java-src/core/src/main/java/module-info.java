@@ -5,10 +5,12 @@ module dev.isobit {
     requires java.management;
 
     exports dev.isobit;
+    exports dev.isobit.math;
     exports dev.isobit.spi;
 
     uses dev.isobit.spi.BackendProvider;
 
     provides dev.isobit.spi.BackendProvider with
+            dev.isobit.cpu.CpuProvider,
             dev.isobit.reference.ReferenceProvider;
 }
