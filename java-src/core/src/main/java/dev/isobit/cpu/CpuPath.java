@@ -81,7 +81,8 @@ final class CpuPath {
     }
 
     String description() {
-        return whyScalar == null ? "Vector API, " + lanes * Float.SIZE + "-bit vectors (" + lanes + " lanes)"
+        return whyScalar == null
+                ? "Vector API, " + lanes * Float.SIZE + "-bit vectors (" + lanes + " lanes)"
                 : "scalar code" + (Fma.HARDWARE ? "" : " with emulated FMA") + ": " + whyScalar;
     }
 }

@@ -90,7 +90,8 @@ final class VectorAdam implements AdamUpdate {
     private static final ScalarAdam TAIL = new ScalarAdam();
 
     private static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
-        return isArray ? FloatVector.fromArray(SPECIES, array, (int) at + i)
+        return isArray
+                ? FloatVector.fromArray(SPECIES, array, (int) at + i)
                 : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
     }
 

@@ -28,8 +28,7 @@ final class VectorMath {
     private static final FloatVector ONE = constant(1);
     private static final FloatVector ZERO = constant(0);
 
-    private VectorMath() {
-    }
+    private VectorMath() {}
 
     static FloatVector constant(float value) {
         return FloatVector.broadcast(SPECIES, value);

@@ -240,34 +240,40 @@ final class VectorRows implements CrossEntropyRows {
     }
 
     private static FloatVector load(float[] in, MemorySegment segment, long at, int i) {
-        return LOGITS_ARRAY ? FloatVector.fromArray(SPECIES, in, (int) at + i)
+        return LOGITS_ARRAY
+                ? FloatVector.fromArray(SPECIES, in, (int) at + i)
                 : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
     }
 
     private static FloatVector load(float[] in, MemorySegment segment, long at, int i, VectorMask<Float> inside) {
-        return LOGITS_ARRAY ? FloatVector.fromArray(SPECIES, in, (int) at + i, inside)
+        return LOGITS_ARRAY
+                ? FloatVector.fromArray(SPECIES, in, (int) at + i, inside)
                 : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder(),
                         inside);
     }
 
     private static float get(float[] in, MemorySegment segment, long at, long i) {
-        return LOGITS_ARRAY ? in[(int) (at + i)]
+        return LOGITS_ARRAY
+                ? in[(int) (at + i)]
                 : segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at + i * Float.BYTES);
     }
 
     private static FloatVector reload(float[] out, MemorySegment segment, long at, int i) {
-        return GRAD_ARRAY ? FloatVector.fromArray(SPECIES, out, (int) at + i)
+        return GRAD_ARRAY
+                ? FloatVector.fromArray(SPECIES, out, (int) at + i)
                 : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
     }
 
     private static FloatVector reload(float[] out, MemorySegment segment, long at, int i, VectorMask<Float> inside) {
-        return GRAD_ARRAY ? FloatVector.fromArray(SPECIES, out, (int) at + i, inside)
+        return GRAD_ARRAY
+                ? FloatVector.fromArray(SPECIES, out, (int) at + i, inside)
                 : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder(),
                         inside);
     }
 
     private static float regain(float[] out, MemorySegment segment, long at, long i) {
-        return GRAD_ARRAY ? out[(int) (at + i)]
+        return GRAD_ARRAY
+                ? out[(int) (at + i)]
                 : segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at + i * Float.BYTES);
     }
 

@@ -70,8 +70,7 @@ public final class ExactMath {
     private static final double LN2_LO_64 = 0x1.f473de6af278fp-30;
     private static final double MAGIC_64 = 0x1.8p+52;
 
-    private ExactMath() {
-    }
+    private ExactMath() {}
 
     /**
      * e^x.
@@ -81,7 +80,8 @@ public final class ExactMath {
      */
     public static float exp(float x) {
         if (x > 0) {
-            return x > EXP_INFINITE_ABOVE ? Float.POSITIVE_INFINITY
+            return x > EXP_INFINITE_ABOVE
+                    ? Float.POSITIVE_INFINITY
                     : exp(x, 0, EXP_MAGIC_POSITIVE, EXP_LAST_POSITIVE);
         }
         return x < EXP_ZERO_BELOW ? 0 : exp(x, 0, EXP_MAGIC, EXP_LAST);

@@ -19,8 +19,7 @@ public final class Fma {
     /** Whether the JVM turns {@code Math.fma} into one instruction. */
     public static final boolean HARDWARE = hardware();
 
-    private Fma() {
-    }
+    private Fma() {}
 
     /**
      * a·b + c with one rounding, nearest even.
