@@ -38,7 +38,8 @@ class ModuleArrowsTest {
         "dev.isobit.reference..", "dev.isobit.cpu.."};
 
     /** The JDK, and annotations that are not needed at run time. */
-    private static final String[] JDK = {"java..", "jdk.incubator.vector..", "org.jspecify.annotations.."};
+    private static final String[] JDK = {"java..", "javax.management..", "jdk.incubator.vector..",
+        "org.jspecify.annotations.."};
 
     private static JavaClasses isobit;
 

@@ -8,7 +8,7 @@ import static dev.isobit.math.Fma.fma;
  *
  * <p>This is the definition; {@code dev.isobit.cpu.VectorMath} and {@code kernels/exact_math.cuh} are its twins and use
  * the same constants in the same order. Polynomials: weighted minimax fits of this project (relative error 2^-28.2 for
- * exp on |r| <= ln2/2, 2^-27.3 for log on [sqrt(1/2), sqrt(2)]).
+ * exp on {@code |r| <= ln2/2}, 2^-27.3 for log on [sqrt(1/2), sqrt(2)]).
  *
  * <p>Thread-safe: no state.
  */
