@@ -20,15 +20,14 @@ import java.util.Objects;
  */
 final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
-    private static final int CHUNK = 128 * CrossEntropyRow.SEGMENT;
+    private static final int CHUNK = 128 * SegmentWork.SEGMENT;
 
     private final CrossEntropyOptions options;
     private final CpuBackend backend;
     private final Workers workers;
     private final CrossEntropyBatch batch = new CrossEntropyBatch();
-    private final CrossEntropyRow[] rows;
-    private final float[] lanes = new float[CrossEntropyRow.LANES];
-    private CrossEntropyRows kernel;
+    private final CrossEntropyRows[] rows;
+    private SegmentStages stages;
     private long from;
     private long to;
 
@@ -36,9 +35,9 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         this.backend = backend;
         this.options = options;
         this.workers = backend.workers();
-        this.kernel = backend.kernels().rows(batch.logits, batch.gradLogits);
-        rows = new CrossEntropyRow[workers.count()];
-        Arrays.setAll(rows, i -> new CrossEntropyRow());
+        this.stages = ScalarKernels.STAGES;
+        rows = new CrossEntropyRows[workers.count()];
+        Arrays.setAll(rows, i -> new CrossEntropyRows());
     }
 
     @Override
@@ -63,7 +62,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         batch.gradLossPerRow(perRow ? gradLoss : null);
         double upstream = gradLoss == null || perRow ? 1 : scalar(gradLoss);
         batch.upstream = options.reduction() == Reduction.MEAN ? upstream / kept : upstream;
-        kernel = backend.kernels().rows(batch.logits, batch.gradLogits);
+        stages = backend.kernels().stages(batch.logits, batch.gradLogits, batch.wantsGradient);
         int chunk = (int) Math.min(CHUNK, call.rows);
         if (batch.rowLoss.length < chunk) {
             batch.rowLoss = new float[chunk];
@@ -98,19 +97,15 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     @Override
     public void run(int part, int parts) {
         long count = to - from;
-        kernel.run(batch, from + count * part / parts, from + count * (part + 1) / parts, rows[part]);
+        rows[part].run(batch, stages, from + count * part / parts, from + count * (part + 1) / parts);
     }
 
     /** Adds row losses to a sum: lanes and segments in float32, segments in float64. */
     private double add(double sum, float[] values, int count) {
         double total = sum;
-        for (int segment = 0; segment < count; segment += CrossEntropyRow.SEGMENT) {
-            int end = Math.min(segment + CrossEntropyRow.SEGMENT, count);
-            Arrays.fill(lanes, 0);
-            for (int i = segment; i < end; i++) {
-                lanes[i % CrossEntropyRow.LANES] += values[i];
-            }
-            total += ScalarRows.fold(lanes);
+        for (int segment = 0; segment < count; segment += SegmentWork.SEGMENT) {
+            int end = Math.min(segment + SegmentWork.SEGMENT, count);
+            total += rows[0].work.laneSum(values, segment, end);
         }
         return total;
     }

@@ -45,19 +45,20 @@ final class VectorMath {
     static FloatVector expDifference(FloatVector z, FloatVector m, FloatVector d) {
         FloatVector b = d.sub(z);
         FloatVector e = z.sub(d.sub(b)).sub(m.add(b));
-        FloatVector t = d.fma(LOG2E, EXP_MAGIC);
-        FloatVector n = t.sub(EXP_MAGIC);
-        FloatVector hi = n.fma(MINUS_LN2_HI, d);
-        FloatVector lo = n.fma(MINUS_LN2_LO, e);
+        FloatVector t = d.fma(constant(ExactMath.LOG2E), constant(ExactMath.EXP_MAGIC));
+        FloatVector n = t.sub(constant(ExactMath.EXP_MAGIC));
+        FloatVector hi = n.fma(constant(-ExactMath.LN2_HI), d);
+        FloatVector lo = n.fma(constant(-ExactMath.LN2_LO), e);
         FloatVector r = hi.add(lo);
-        FloatVector p = C6.fma(r, C5);
-        p = p.fma(r, C4);
-        p = p.fma(r, C3);
-        p = p.fma(r, C2);
-        p = p.fma(r, ONE);
-        p = p.fma(r, ONE);
-        FloatVector scale = t.viewAsIntegralLanes().lanewise(VectorOperators.LSHL, 23).viewAsFloatingLanes();
-        return p.mul(scale).mul(EXP_LAST).blend(ZERO, d.lt(ZERO_BELOW));
+        FloatVector p = constant(ExactMath.EXP_C6).fma(r, constant(ExactMath.EXP_C5));
+        p = p.fma(r, constant(ExactMath.EXP_C4));
+        p = p.fma(r, constant(ExactMath.EXP_C3));
+        p = p.fma(r, constant(ExactMath.EXP_C2));
+        p = p.fma(r, constant(1));
+        p = p.fma(r, constant(1));
+        FloatVector scale = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
+        return p.mul(scale).mul(constant(ExactMath.EXP_LAST)).blend(constant(0),
+                d.lt(constant(ExactMath.EXP_ZERO_BELOW)));
     }
 
     /** Twin of {@link ExactMath#log(float)}. */
@@ -65,7 +66,7 @@ final class VectorMath {
         var tiny = x.lt(Float.MIN_NORMAL);
         FloatVector y = x.mul(0x1p24f, tiny);
         FloatVector k0 = ZERO.blend(-24, tiny);
-        IntVector bits = y.viewAsIntegralLanes().reinterpretAsInts();
+        IntVector bits = y.reinterpretAsInts();
         IntVector k = bits.sub(ExactMath.SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
         FloatVector significand = bits.sub(k.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
         FloatVector kf = ((FloatVector) k.convertShape(VectorOperators.I2F, SPECIES, 0)).add(k0);
@@ -126,7 +127,7 @@ final class VectorMath {
         p = p.fma(r, C2);
         p = p.fma(r, ONE);
         p = p.fma(r, ONE);
-        FloatVector scale = t.viewAsIntegralLanes().lanewise(VectorOperators.LSHL, 23).viewAsFloatingLanes();
+        FloatVector scale = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
         FloatVector result = p.mul(scale).mul(last).blend(ZERO, x.lt(ZERO_BELOW));
         return result.blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, ExactMath.EXP_INFINITE_ABOVE));
     }
