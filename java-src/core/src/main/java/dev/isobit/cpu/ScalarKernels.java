@@ -2,8 +2,10 @@ package dev.isobit.cpu;
 
 /** Scalar code for everything. */
 final class ScalarKernels implements CpuKernels {
-    static final SegmentStages STAGES = new SegmentStages(new ScalarMax(), new ScalarExponentials(), new ScalarSum(),
-            new ScalarScale());
+    static final SegmentStages STAGES =
+            new SegmentStages(1, new ScalarMax(), new ScalarExponentials(true), new ScalarExponentials(false),
+                    new ScalarSum(), new ScalarSum(),
+                    new ScalarScale());
     static final AdamUpdate ADAM = new ScalarAdam();
 
     @Override

@@ -15,6 +15,8 @@ final class VectorExponentials implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
     private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
+    /** The copy for the first element of each lane, which starts the lane, or the one for all others. */
+    private static final boolean FIRST = Specialized.flag(MethodHandles.lookup(), 5);
     private static final int WIDTH = VectorAccess.WIDTH;
 
     VectorExponentials() {}
@@ -31,14 +33,12 @@ final class VectorExponentials implements SegmentStage {
         VectorAccess.require(true, lanes);
         long at = work.at;
         long outAt = work.outAt;
-        int whole = VectorMath.SPECIES.loopBound(work.length);
-        FloatVector zero = VectorMath.constant(0);
-        for (int lane = 0; lane < VectorSum.width(work.length); lane += WIDTH) {
-            VectorAccess.store(false, out, lanes, 0, lane, zero);
-        }
+        int length = work.length;
+        int from = FIRST ? 0 : SegmentWork.LANES;
+        int whole = VectorMath.SPECIES.loopBound(FIRST ? Math.min(length, SegmentWork.LANES) : length);
         FloatVector max = VectorMath.constant(work.max);
         int count = 0;
-        for (int i = 0; i < whole; i += WIDTH) {
+        for (int i = from; i < whole; i += WIDTH) {
             FloatVector z = VectorAccess.load(IN_ARRAY, in, segment, at, i);
             FloatVector d = z.sub(max);
             FloatVector e = VectorMath.expDifference(z, max, d);
@@ -50,8 +50,19 @@ final class VectorExponentials implements SegmentStage {
                 count += isMax.trueCount();
                 e = e.blend(VectorMath.constant(0), isMax);
             }
-            VectorAccess.addToLanes(lanes, i, e);
+            if (FIRST) {
+                VectorAccess.store(false, out, lanes, 0, i, e);
+            } else {
+                VectorAccess.addToLanes(lanes, i, e);
+            }
         }
-        work.count = count;
+        if (FIRST) {
+            work.count = count;
+            for (int lane = whole; lane < VectorSum.width(length); lane += WIDTH) {
+                VectorAccess.store(false, out, lanes, 0, lane, VectorMath.constant(0));
+            }
+        } else {
+            work.count += count;
+        }
     }
 }

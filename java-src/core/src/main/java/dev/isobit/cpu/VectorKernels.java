@@ -16,8 +16,9 @@ final class VectorKernels implements CpuKernels {
         }
         SegmentStages stages = STAGES.get(flags);
         if (stages == null) {
-            STAGES.compareAndSet(flags, null, new SegmentStages(stage(VectorMax.class, flags),
-                    stage(VectorExponentials.class, flags), stage(VectorSum.class, flags),
+            STAGES.compareAndSet(flags, null, new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags),
+                    stage(VectorExponentials.class, flags | 1 << 5), stage(VectorExponentials.class, flags),
+                    stage(VectorTail.class, flags), new VectorSum(),
                     stage(VectorScale.class, flags)));
             stages = STAGES.get(flags);
         }

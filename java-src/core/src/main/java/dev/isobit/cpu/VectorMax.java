@@ -25,18 +25,26 @@ final class VectorMax implements SegmentStage {
         // A loop must not start from a static final vector: merged with a computed one, it is boxed on every turn.
         FloatVector a = VectorMath.constant(Float.NEGATIVE_INFINITY);
         FloatVector b = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        FloatVector c = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        FloatVector d = VectorMath.constant(Float.NEGATIVE_INFINITY);
         int i = 0;
         // Comparing and blending are two instructions; MAX, which must keep NaN, is six.
-        for (; i < whole - WIDTH; i += 2 * WIDTH) {
+        for (; i < whole - 3 * WIDTH; i += 4 * WIDTH) {
             FloatVector x = VectorAccess.load(IN_ARRAY, in, segment, at, i);
             FloatVector y = VectorAccess.load(IN_ARRAY, in, segment, at, i + WIDTH);
+            FloatVector z = VectorAccess.load(IN_ARRAY, in, segment, at, i + 2 * WIDTH);
+            FloatVector w = VectorAccess.load(IN_ARRAY, in, segment, at, i + 3 * WIDTH);
             a = a.blend(x, x.compare(VectorOperators.GT, a));
             b = b.blend(y, y.compare(VectorOperators.GT, b));
+            c = c.blend(z, z.compare(VectorOperators.GT, c));
+            d = d.blend(w, w.compare(VectorOperators.GT, d));
         }
-        if (i < whole) {
+        for (; i < whole; i += WIDTH) {
             FloatVector x = VectorAccess.load(IN_ARRAY, in, segment, at, i);
             a = a.blend(x, x.compare(VectorOperators.GT, a));
         }
+        b = b.blend(c, c.compare(VectorOperators.GT, b));
+        a = a.blend(d, d.compare(VectorOperators.GT, a));
         if (whole < length) {
             float[] tail = work.tail;
             Arrays.fill(tail, Float.NEGATIVE_INFINITY);

@@ -1,20 +1,12 @@
 package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandles;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
-/**
- * The tail of a segment, which {@link VectorMax} has left padded with -inf, and the folding of the lanes. Copied by
- * {@link Specialized}.
- */
+/** The sum of a segment: the lanes, folded. */
 final class VectorSum implements SegmentStage {
-    private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
-    private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
-    private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
     private static final int WIDTH = VectorAccess.WIDTH;
+    private static final float[] NO_ARRAY = new float[0];
 
     VectorSum() {}
 
@@ -29,35 +21,30 @@ final class VectorSum implements SegmentStage {
         MemorySegment lanes = work.lanes;
         VectorAccess.require(true, lanes);
         float[] tail = work.tail;
-        int whole = VectorMath.SPECIES.loopBound(work.length);
-        if (whole < work.length) {
-            FloatVector max = VectorMath.constant(work.max);
-            FloatVector z = FloatVector.fromArray(VectorMath.SPECIES, tail, 0);
-            FloatVector d = z.sub(max);
-            FloatVector e = VectorMath.expDifference(z, max, d);
-            e.intoArray(tail, 0);
-            VectorMask<Float> isMax = d.eq(VectorMath.constant(0));
-            VectorAccess.addToLanes(lanes, whole, e.blend(VectorMath.constant(0), isMax));
-            work.count += isMax.trueCount();
-            if (GRADIENT) {
-                VectorAccess.require(OUT_NATIVE, work.outSegment);
-                for (int i = whole; i < work.length; i++) {
-                    VectorAccess.set(OUT_ARRAY, work.out, work.outSegment, work.outAt, i, tail[i - whole]);
-                }
+        int width = width(work.length);
+        // Two levels of the tree at a time, the high one first, so that each value is loaded once for both.
+        for (; width >= 4 * WIDTH; width >>= 2) {
+            int quarter = width >> 2;
+            for (int i = 0; i < quarter; i += WIDTH) {
+                FloatVector low = lane(lanes, i).add(lane(lanes, i + 2 * quarter));
+                FloatVector high = lane(lanes, i + quarter).add(lane(lanes, i + 3 * quarter));
+                VectorAccess.store(false, tail, lanes, 0, i, low.add(high));
             }
         }
-        for (int half = width(work.length) >> 1; half >= WIDTH; half >>= 1) {
-            for (int i = 0; i < half; i += WIDTH) {
-                VectorAccess.addToLanes(lanes, i, FloatVector.fromMemorySegment(VectorMath.SPECIES, lanes,
-                        (i + half) * (long) Float.BYTES, ByteOrder.nativeOrder()));
-            }
+        FloatVector last = lane(lanes, 0);
+        if (width == 2 * WIDTH) {
+            last = last.add(lane(lanes, WIDTH));
         }
-        FloatVector.fromMemorySegment(VectorMath.SPECIES, lanes, 0, ByteOrder.nativeOrder()).intoArray(tail, 0);
+        last.intoArray(tail, 0);
         for (int half = WIDTH >> 1; half >= 1; half >>= 1) {
             for (int i = 0; i < half; i++) {
                 tail[i] += tail[i + half];
             }
         }
         work.sum = tail[0];
+    }
+
+    private static FloatVector lane(MemorySegment lanes, int i) {
+        return VectorAccess.load(false, NO_ARRAY, lanes, 0, i);
     }
 }
