@@ -1,13 +1,11 @@
 package dev.isobit.cpu;
 
 import dev.isobit.CrossEntropyOptions;
-import dev.isobit.DType;
 import dev.isobit.HostMemory;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
-import dev.isobit.spi.HostTargets;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -48,7 +46,8 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         Tensor loss = call.loss;
         Tensor gradLogits = call.gradLogits;
         Tensor gradLoss = call.gradLoss;
-        long kept = HostTargets.countNotIgnored("CrossEntropy", targets, call.classes, options.ignoreIndex());
+        batch.targets.view(targets);
+        long kept = batch.targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
         batch.classes = call.classes;
         batch.ignoreIndex = options.ignoreIndex();
         batch.wantsGradient = gradLogits != null;
@@ -56,7 +55,6 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         if (gradLogits != null) {
             batch.gradLogits.set(gradLogits);
         }
-        batch.targets(targets, targets.dtype() == DType.I64);
         boolean perRow = gradLoss != null && gradLoss.rank() == 1 && options.reduction() == Reduction.NONE
                 && gradLoss.elementCount() == call.rows;
         batch.gradLossPerRow(perRow ? gradLoss : null);

@@ -20,7 +20,7 @@ final class CrossEntropyRows {
         long classes = batch.classes;
         long first = row * classes;
         boolean gradient = batch.wantsGradient;
-        long target = batch.target(row);
+        long target = batch.targets.get(row);
         if (target == batch.ignoreIndex) {
             if (gradient) {
                 batch.gradLogits.fill(first, classes, 0);

@@ -66,6 +66,8 @@ final class FloatOperand {
     void set(long element, float value) {
         if (kind == Kind.ARRAY) {
             array[(int) position(element)] = value;
+        } else if (segment.getClass() == NATIVE_SEGMENT) {
+            segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
         } else {
             segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
         }
