@@ -445,12 +445,13 @@ __device__ __forceinline__ void exponentiate_segment(const BlockPlacement& place
     if ((threadIdx.x & 31) == 0) shared.warp_count[threadIdx.x / 32] = count;
 }
 
-/* n_j, by one warp, a barrier after exponentiate_segment. */
-__device__ __forceinline__ int segment_count(float max, const BlockShared& shared) {
+/* n_j, a barrier after exponentiate_segment. For a maximum of -inf it is not the 0 of the definition, which nobody can
+ * tell: the weight of such a segment is 0, or the row is invalid. */
+__device__ __forceinline__ int segment_count(const BlockShared& shared) {
     int count = 0;
 #pragma unroll
     for (int w = 0; w < kBlockWarps; w++) count += shared.warp_count[w];
-    return max == -infinity() ? 0 : count;
+    return count;
 }
 
 /* w_j */
@@ -478,7 +479,7 @@ __device__ __forceinline__ void store_gradient(const BlockPlacement& placement, 
     placement.store(grad, n, v);
 }
 
-/* Returns the row's loss. Beyond kStates segments no state is kept: the maximum of the row comes first, in a pass of its
+/* Returns the row's loss in thread 0. Beyond kStates segments no state is kept: the maximum of the row comes first, in a pass of its
  * own, so that a segment can be joined as soon as it is summed, and the gradient finds each segment's maximum again. */
 template <bool kGrad>
 __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segments, BlockShared& shared,
@@ -523,7 +524,7 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
             if (threadIdx.x / 32 == (j & (kBlockWarps - 1))) {
                 const float sum = fold_shared(shared.lanes, threadIdx.x & 31);
                 if ((threadIdx.x & 31) == 0) {
-                    const int count = segment_count(segment_max, shared);
+                    const int count = segment_count(shared);
                     if (is_long) {
                         const double weight = weight_of(segment_max, max);
                         if (segment_max == max) shared.row_count += count;
@@ -608,7 +609,8 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
                 sums.target_gradient(row.upstream, row.target_logit, target_exp, weight_of(target_max, max));
         }
     }
-    return row.wants_loss && valid ? canonical(sums.loss(row.target_logit)) : canonical_nan();
+    /* Thread 0 stores it; the other warps need not know. */
+    return row.wants_loss && valid && threadIdx.x < 32 ? canonical(sums.loss(row.target_logit)) : canonical_nan();
 }
 
 template <bool kGrad>

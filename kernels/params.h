@@ -27,8 +27,9 @@
  * No kernel keeps state from one op to the next: nothing is to be set to zero, at allocation or between ops, and an op
  * that broke off between launches leaves nothing behind. The one exception is `status`, which is the host's to reset.
  *
- * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more, and a grid beyond
- * what the device holds at once gains nothing):
+ * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more). Blocks of `thread`
+ * and `warp` are small work: no more of them than the device holds at once. A row of `block` is much work, and less
+ * where it is ignored: there as many blocks as rows spread it best.
  *
  *   entry    classes      block  dynamic shared bytes            blocks that have work
  *   count    any          256    0                               exactly count_blocks
