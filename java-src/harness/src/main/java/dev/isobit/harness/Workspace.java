@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -78,8 +79,8 @@ public final class Workspace implements AutoCloseable {
         try {
             Files.createDirectories(results);
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot make the folder " + results.toAbsolutePath() + ": " + e.getMessage(),
-                    e);
+            throw new UncheckedIOException("cannot make the folder " + results.toAbsolutePath()
+                    + (e instanceof FileAlreadyExistsException ? ": there is such a file" : ": " + e.getMessage()), e);
         }
         if (!Files.isWritable(results)) {
             throw new UncheckedIOException("cannot write to the folder " + results.toAbsolutePath(),
