@@ -103,6 +103,7 @@ static struct Module* modules;
 static struct StreamHandle* streams;
 static struct Event* events;
 static Launch launches[MAX_LAUNCHES];
+static void (*kernels)(const Launch*); // runs in place of a kernel; NULL: nothing runs
 static long launch_count;
 static const char* call_log[MAX_LOG];
 static long call_count;
@@ -475,13 +476,18 @@ CUresult cuCtxSetCurrent(CUcontext context) {
         current = context;
         return CUDA_SUCCESS;
     }
-    ENTER_PLAIN;
+    pthread_mutex_lock(&mutex);
+    log_call(__func__);
+    if (!initialised) LEAVE(CUDA_ERROR_NOT_INITIALIZED);
+    CUresult injected = fault(__func__);
     if (context != NULL) {
         if (context < contexts || context >= contexts + MAX_DEVICES) LEAVE(CUDA_ERROR_INVALID_CONTEXT);
         Device* device = &devices[context->device];
         if (device->retained == 0) LEAVE(CUDA_ERROR_INVALID_CONTEXT);
         if (device->lost != CUDA_SUCCESS) LEAVE(device->lost);
+        if (loses_context(injected)) device->lost = injected;
     }
+    if (injected != CUDA_SUCCESS) LEAVE(injected);
     current = context;
     LEAVE(CUDA_SUCCESS);
 }
@@ -876,6 +882,7 @@ static CUresult launch(CUfunction function, const unsigned grid[3], const unsign
         entry->argument_bytes += bytes;
     }
     launch_count++;
+    if (kernels != NULL) kernels(entry);
     return CUDA_SUCCESS;
 }
 
@@ -960,6 +967,7 @@ void recorder_reset(void) {
     pthread_mutex_lock(&mutex);
     launch_count = call_count = violation_count = unsupported_count = 0;
     fault_count = 0;
+    kernels = NULL;
     device_count = 1;
     driver_version = 12060;
     recording = 1;
@@ -971,6 +979,9 @@ void recorder_reset(void) {
     }
     pthread_mutex_unlock(&mutex);
 }
+
+// What runs when a kernel is launched, at once; it must not call the driver.
+void recorder_set_kernels(void (*run)(const Launch*)) { kernels = run; }
 
 void recorder_set_driver_version(int version) { driver_version = version; }
 

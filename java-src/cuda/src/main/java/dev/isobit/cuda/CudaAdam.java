@@ -11,6 +11,7 @@ import dev.isobit.spi.AdamScalars;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -119,14 +120,13 @@ final class CudaAdam implements AdamKernel {
             return;
         }
         closed = true;
-        try {
-            if (stream.isOpen() && !driver.isLost()) {
-                stream.synchronize("Adam.close");
-            }
-        } finally {
-            if (tableMemory != null) {
-                tableMemory.release();
-            }
+        List<RuntimeException> failures = new ArrayList<>();
+        if (stream.isOpen() && !driver.isLost()) {
+            HandleRegistry.attempt(failures, () -> stream.synchronize("Adam.close"));
         }
+        if (tableMemory != null) {
+            HandleRegistry.attempt(failures, tableMemory::release);
+        }
+        HandleRegistry.raise(failures);
     }
 }

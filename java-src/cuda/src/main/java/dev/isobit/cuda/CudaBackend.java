@@ -38,6 +38,8 @@ import jcuda.driver.CUpointer_attribute;
  * streams and events that were made here, closed or not.
  */
 public final class CudaBackend implements Backend {
+    private static final Set<DType> DTYPES = Set.of(DType.F32);
+
     private final CudaDriver driver;
     private final CudaDevice device;
     private final HandleRegistry handles = new HandleRegistry();
@@ -121,7 +123,7 @@ public final class CudaBackend implements Backend {
 
     @Override
     public Set<DType> dtypes() {
-        return Set.of(DType.F32);
+        return DTYPES;
     }
 
     @Override
@@ -319,13 +321,8 @@ public final class CudaBackend implements Backend {
                 board.close("Backend.close", failures);
             }
             boards.clear();
-            copy.close();
             handles.releaseAll(failures);
-            try {
-                driver.close();
-            } catch (RuntimeException e) {
-                failures.add(e);
-            }
+            HandleRegistry.attempt(failures, driver::close);
             HandleRegistry.raise(failures);
         }
     }

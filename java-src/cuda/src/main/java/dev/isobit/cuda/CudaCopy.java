@@ -27,7 +27,8 @@ final class CudaCopy {
         this.stream = stream;
     }
 
-    private record Buffer(long address, MemorySegment segment, Handles.Event done, List<OwnedHandle> owned) {}
+    /** Released with the backend. */
+    private record Buffer(long address, MemorySegment segment, Handles.Event done) {}
 
     private Buffer buffer(String operation, int index) {
         while (buffers.size() <= index) {
@@ -36,10 +37,8 @@ final class CudaCopy {
                     handles.own(this, "copy buffer", () -> driver.freeHost("Backend.close", address));
             try {
                 Handles.Event event = driver.createEvent(operation);
-                OwnedHandle mark =
-                        handles.own(this, "copy event", () -> driver.destroyEvent("Backend.close", event));
-                buffers.add(new Buffer(address, CudaLibrary.view(address, BUFFER_BYTES, Arena.global()), event,
-                        List.of(memory, mark)));
+                handles.own(this, "copy event", () -> driver.destroyEvent("Backend.close", event));
+                buffers.add(new Buffer(address, CudaLibrary.view(address, BUFFER_BYTES, Arena.global()), event));
             } catch (RuntimeException e) {
                 memory.release();
                 throw e;
@@ -135,11 +134,5 @@ final class CudaCopy {
             driver.copyOnDevice(operation, to, from, bytes, stream);
             driver.synchronize(operation, stream);
         }
-    }
-
-    /** Releases the buffers. */
-    synchronized void close() {
-        buffers.forEach(buffer -> buffer.owned.forEach(OwnedHandle::release));
-        buffers.clear();
     }
 }

@@ -186,19 +186,11 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         closed = true;
         List<RuntimeException> failures = new ArrayList<>();
         if (stream.isOpen() && !driver.isLost()) {
-            try {
-                stream.synchronize("CrossEntropy.close");
-            } catch (RuntimeException e) {
-                failures.add(e);
-            }
+            HandleRegistry.attempt(failures, () -> stream.synchronize("CrossEntropy.close"));
         }
         stream.statuses().giveBack(status);
         for (OwnedHandle handle : scratch) {
-            try {
-                handle.release();
-            } catch (RuntimeException e) {
-                failures.add(e);
-            }
+            HandleRegistry.attempt(failures, handle::release);
         }
         HandleRegistry.raise(failures);
     }

@@ -118,12 +118,8 @@ public final class CudaStream implements Stream {
         List<RuntimeException> failures = new ArrayList<>();
         statuses.close("Stream.close", failures);
         backend.boards().remove(statuses);
-        try {
-            if (owned != null) {
-                owned.release();
-            }
-        } catch (RuntimeException e) {
-            failures.add(e);
+        if (owned != null) {
+            HandleRegistry.attempt(failures, owned::release);
         }
         HandleRegistry.raise(failures);
     }

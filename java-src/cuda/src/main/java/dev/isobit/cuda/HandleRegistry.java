@@ -40,11 +40,16 @@ final class HandleRegistry {
             left = new ArrayList<>(live);
         }
         for (OwnedHandle handle : left.reversed()) {
-            try {
-                handle.release();
-            } catch (RuntimeException e) {
-                failures.add(e);
-            }
+            attempt(failures, handle::release);
+        }
+    }
+
+    /** Does one step of closing something; a failure is kept for later. */
+    static void attempt(List<RuntimeException> failures, Runnable step) {
+        try {
+            step.run();
+        } catch (RuntimeException e) {
+            failures.add(e);
         }
     }
 

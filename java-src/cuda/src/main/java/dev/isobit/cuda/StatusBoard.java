@@ -151,22 +151,14 @@ final class StatusBoard {
     /** Waits for the stream, raises what it finds, and frees the pages. Goes on after a failure. */
     void close(String operation, List<RuntimeException> failures) {
         if (!driver.isClosed() && !driver.isLost()) {
-            attempt(failures, () -> synchronize(operation));
+            HandleRegistry.attempt(failures, () -> synchronize(operation));
         }
         synchronized (this) {
             for (Page page : pages) {
-                attempt(failures, page.hostHandle::release);
-                attempt(failures, page.deviceHandle::release);
+                HandleRegistry.attempt(failures, page.hostHandle::release);
+                HandleRegistry.attempt(failures, page.deviceHandle::release);
             }
             pages.clear();
-        }
-    }
-
-    private static void attempt(List<RuntimeException> failures, Runnable action) {
-        try {
-            action.run();
-        } catch (RuntimeException e) {
-            failures.add(e);
         }
     }
 }

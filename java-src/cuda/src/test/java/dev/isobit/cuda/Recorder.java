@@ -96,6 +96,11 @@ final class Recorder {
                 memoryBytes);
     }
 
+    /** Lets a native function run in place of kernels; it gets the address of the launch. */
+    void setKernels(MemorySegment function) {
+        call("recorder_set_kernels", void.class, function.address());
+    }
+
     /** Whether launches are recorded; where not, they return at once. */
     void setRecording(boolean on) {
         call("recorder_set_recording", void.class, on ? 1 : 0);
