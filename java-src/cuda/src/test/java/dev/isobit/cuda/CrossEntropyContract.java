@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Cross-entropy where kernels run: the cpu backend's bits, over shapes, alignments and inputs; bad targets; odd launches. */
+/** Cross-entropy where kernels run: the cpu backend's bits over shapes, alignments, inputs, launches; bad targets. */
 abstract class CrossEntropyContract {
     private static final long IGNORE = -100;
     private static final int POISON = 0x7fabcdef;

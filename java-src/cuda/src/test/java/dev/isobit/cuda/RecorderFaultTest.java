@@ -283,8 +283,8 @@ class RecorderFaultTest {
                     assertThrows(CudaException.class, () -> Adam.on(backend, AdamOptions.adam(), List.of()));
             assertEquals(
                     "Adam.on: cuModuleLoadDataEx(adam.sm_90.ptx): the driver's compiler says: ptxas application ptx"
-                            + " input, line 1; fatal   : Unsupported .version 7.8: CUDA_ERROR_UNSUPPORTED_PTX_VERSION (CUDA"
-                            + " error 222)",
+                            + " input, line 1; fatal   : Unsupported .version 7.8:"
+                            + " CUDA_ERROR_UNSUPPORTED_PTX_VERSION (CUDA error 222)",
                     e.getMessage());
             recorder.setDriverVersion(11080);
             Adam.on(backend, AdamOptions.adam(), List.of()).close();
