@@ -1,7 +1,8 @@
 // A libcuda.so.1 that records. It lets the launch code of the cuda module run where there is no GPU: device memory is
 // real host memory between guards, a launch runs nothing and is written down with its grid, block, shared bytes, stream
 // and every byte of its argument block (the size comes from the .param of the PTX that was loaded), and any function
-// can be told to fail at any call. What the real driver refuses is refused here: a null handle, a missing context, a
+// can be told to fail at any call. What a stream is given is done late, when something waits for it, so that a wait
+// which is missing shows. What the real driver refuses is refused here: a null handle, a missing context, a
 // copy out of bounds, a block larger than .maxntid. What it would only suffer from (a freed block used, a guard
 // overwritten) counts as a violation.
 //
@@ -85,6 +86,17 @@ typedef struct Launch {
     unsigned char arguments[MAX_ARGUMENTS];
 } Launch;
 
+// What was queued and is not done yet, of all streams in one order.
+typedef struct Work {
+    enum { FILL, COPY, RUN } kind;
+    int device;
+    unsigned char *to, value;
+    const unsigned char* from;
+    size_t size;
+    Launch launch;
+    struct Work* next;
+} Work;
+
 typedef struct Fault {
     char function[64];
     long call; // which call from now on, 1 the next; 0 every call
@@ -109,6 +121,7 @@ static const char* call_log[MAX_LOG];
 static long call_count;
 static Fault faults[MAX_FAULTS];
 static int fault_count;
+static Work *first_work, **end_of_work = &first_work;
 static char violations[MAX_VIOLATIONS][256];
 static long violation_count;
 static const char* unsupported[MAX_LOG];
@@ -224,6 +237,32 @@ static void log_call(const char* function) {
         return left;                  \
     } while (0)
 
+// ---- work
+
+static void queue(Work work) {
+    Work* queued = malloc(sizeof *queued);
+    *queued = work;
+    queued->next = NULL;
+    queued->device = current->device;
+    *end_of_work = queued;
+    end_of_work = &queued->next;
+}
+
+// Does what is queued, all of it: whoever waits for one stream may find others further than they need be.
+static void settle(void) {
+    while (first_work != NULL) {
+        Work* work = first_work;
+        first_work = work->next;
+        if (devices[work->device].lost == CUDA_SUCCESS) {
+            if (work->kind == FILL) memset(work->to, work->value, work->size);
+            if (work->kind == COPY) memmove(work->to, work->from, work->size);
+            if (work->kind == RUN && kernels != NULL) kernels(&work->launch);
+        }
+        free(work);
+    }
+    end_of_work = &first_work;
+}
+
 // ---- memory
 
 static unsigned char* start(Block* block) { return block->base + GUARD; }
@@ -293,6 +332,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t size) {
 
 CUresult cuMemFree_v2(CUdeviceptr pointer) {
     ENTER;
+    settle();
     Block* block = block_of(pointer);
     if (block == NULL || block->pinned || (CUdeviceptr)start(block) != pointer) {
         violation("cuMemFree of 0x%llx, which is no block", (unsigned long long)pointer);
@@ -321,6 +361,7 @@ CUresult cuMemHostAlloc(void** pointer, size_t size, unsigned flags) {
 
 CUresult cuMemFreeHost(void* pointer) {
     ENTER;
+    settle();
     Block* block = block_of((uint64_t)pointer);
     if (block == NULL || !block->pinned || start(block) != pointer) {
         violation("cuMemFreeHost of %p, which is no block", pointer);
@@ -430,6 +471,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice handle) {
 
 // The context goes with its last user, and all that is in it; what was still there counts as leaked.
 static void destroy_context(int handle) {
+    settle();
     for (Block *b = blocks, *next; b != NULL; b = next) {
         next = b->next;
         if (b->device == handle) {
@@ -706,12 +748,15 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
 
 CUresult cuStreamSynchronize(CUstream stream) {
     ENTER;
-    LEAVE(is_stream(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+    if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    settle();
+    LEAVE(CUDA_SUCCESS);
 }
 
 CUresult cuStreamQuery(CUstream stream) {
     ENTER;
-    LEAVE(is_stream(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+    if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    LEAVE(first_work == NULL ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
 }
 
 // Unlike the other functions it also knows streams of devices that are not current.
@@ -767,12 +812,15 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
 
 CUresult cuEventSynchronize(CUevent event) {
     ENTER;
-    LEAVE(is_event(event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+    if (!is_event(event)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    settle();
+    LEAVE(CUDA_SUCCESS);
 }
 
 CUresult cuEventQuery(CUevent event) {
     ENTER;
-    LEAVE(is_event(event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE);
+    if (!is_event(event)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    LEAVE(first_work == NULL ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
 }
 
 CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
@@ -782,71 +830,63 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
     LEAVE(CUDA_SUCCESS);
 }
 
-// ---- copies: done at once, in order
+// ---- copies
 
-static int is_device(CUdeviceptr pointer, size_t size) { return holds(pointer, size, 0); }
+static int is_device(const char* function, CUdeviceptr pointer, size_t size) {
+    if (holds(pointer, size, 0)) return 1;
+    violation("%s of %zu bytes out of bounds", function, size);
+    return 0;
+}
 
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t size, CUstream stream) {
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
-    if (!is_device(to, size)) {
-        violation("%s of %zu bytes out of bounds", __func__, size);
-        LEAVE(CUDA_ERROR_INVALID_VALUE);
-    }
-    memset((void*)to, value, size);
+    if (!is_device(__func__, to, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    queue((Work){.kind = FILL, .to = (unsigned char*)to, .value = value, .size = size});
     LEAVE(CUDA_SUCCESS);
 }
 
+// As on a device, memory that is not pinned is read before the call returns.
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t size, CUstream stream) {
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
-    if (!is_device(to, size)) {
-        violation("%s of %zu bytes out of bounds", __func__, size);
-        LEAVE(CUDA_ERROR_INVALID_VALUE);
-    }
-    memcpy((void*)to, from, size);
+    if (!is_device(__func__, to, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    queue((Work){.kind = COPY, .to = (unsigned char*)to, .from = from, .size = size});
+    if (!holds((uint64_t)from, size, 1)) settle();
     LEAVE(CUDA_SUCCESS);
 }
 
+// As on a device, memory that is not pinned is written before the call returns.
 CUresult cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t size, CUstream stream) {
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
-    if (!is_device(from, size)) {
-        violation("%s of %zu bytes out of bounds", __func__, size);
-        LEAVE(CUDA_ERROR_INVALID_VALUE);
-    }
-    memcpy(to, (const void*)from, size);
-    LEAVE(CUDA_SUCCESS);
-}
-
-CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t size) {
-    ENTER;
-    if (!is_device(to, size)) {
-        violation("%s of %zu bytes out of bounds", __func__, size);
-        LEAVE(CUDA_ERROR_INVALID_VALUE);
-    }
-    memcpy((void*)to, from, size);
-    LEAVE(CUDA_SUCCESS);
-}
-
-CUresult cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t size) {
-    ENTER;
-    if (!is_device(from, size)) {
-        violation("%s of %zu bytes out of bounds", __func__, size);
-        LEAVE(CUDA_ERROR_INVALID_VALUE);
-    }
-    memcpy(to, (const void*)from, size);
+    if (!is_device(__func__, from, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    queue((Work){.kind = COPY, .to = to, .from = (const unsigned char*)from, .size = size});
+    if (!holds((uint64_t)to, size, 1)) settle();
     LEAVE(CUDA_SUCCESS);
 }
 
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) {
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
-    if (!is_device(to, size) || !is_device(from, size)) {
-        violation("%s of %zu bytes out of bounds", __func__, size);
-        LEAVE(CUDA_ERROR_INVALID_VALUE);
-    }
-    memmove((void*)to, (const void*)from, size);
+    if (!is_device(__func__, to, size) || !is_device(__func__, from, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    queue((Work){.kind = COPY, .to = (unsigned char*)to, .from = (const unsigned char*)from, .size = size});
+    LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t size) {
+    ENTER;
+    if (!is_device(__func__, to, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    settle();
+    memcpy((void*)to, from, size);
+    LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t size) {
+    ENTER;
+    if (!is_device(__func__, from, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    settle();
+    memcpy(to, (const void*)from, size);
     LEAVE(CUDA_SUCCESS);
 }
 
@@ -882,7 +922,7 @@ static CUresult launch(CUfunction function, const unsigned grid[3], const unsign
         entry->argument_bytes += bytes;
     }
     launch_count++;
-    if (kernels != NULL) kernels(entry);
+    queue((Work){.kind = RUN, .launch = *entry});
     return CUDA_SUCCESS;
 }
 
@@ -965,6 +1005,7 @@ CUresult driver_unsupported(const char* function) {
 // Forgets launches, calls, faults and violations, and makes every device the default one again. What lives, lives on.
 void recorder_reset(void) {
     pthread_mutex_lock(&mutex);
+    settle();
     launch_count = call_count = violation_count = unsupported_count = 0;
     fault_count = 0;
     kernels = NULL;
@@ -980,7 +1021,7 @@ void recorder_reset(void) {
     pthread_mutex_unlock(&mutex);
 }
 
-// What runs when a kernel is launched, at once; it must not call the driver.
+// What runs in place of a kernel, when its turn comes; it must not call the driver.
 void recorder_set_kernels(void (*run)(const Launch*)) { kernels = run; }
 
 void recorder_set_driver_version(int version) { driver_version = version; }
@@ -1043,6 +1084,13 @@ const char* recorder_violation(long index) {
 long recorder_unsupported_count(void) { return unsupported_count; }
 
 const char* recorder_unsupported(long index) { return unsupported[index]; }
+
+// Does what is queued, for a test that looks into device memory.
+void recorder_settle(void) {
+    pthread_mutex_lock(&mutex);
+    settle();
+    pthread_mutex_unlock(&mutex);
+}
 
 // The bytes from an address of device memory to the end of its block; -1 where there is no block.
 long recorder_bytes_from(uint64_t address) {

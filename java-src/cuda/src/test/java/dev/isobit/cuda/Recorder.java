@@ -176,11 +176,13 @@ final class Recorder {
 
     /** Device memory, read as it is. */
     byte[] read(long address, int bytes) {
+        call("recorder_settle", void.class);
         return CudaLibrary.view(address, bytes, Arena.global()).toArray(ValueLayout.JAVA_BYTE);
     }
 
     /** Writes to device memory, as a kernel would. */
     void write(long address, long value) {
+        call("recorder_settle", void.class);
         CudaLibrary.view(address, Long.BYTES, Arena.global()).set(ValueLayout.JAVA_LONG_UNALIGNED, 0, value);
     }
 
