@@ -55,6 +55,7 @@ __device__ __forceinline__ void report_bad_target(const cross_entropy_params& p,
 /* The number of rows that count, from what the count launch left. Every thread of the warp gets it. */
 __device__ __forceinline__ double denominator(const cross_entropy_params& p) {
     long long counted = 0;
+#pragma unroll 1
     for (int i = threadIdx.x & 31; i < p.count_blocks; i += 32) counted += p.denominator_parts[i];
     return __ll2double_rn(group_sum<32>(counted));
 }
