@@ -116,7 +116,7 @@ public final class Adam implements AutoCloseable {
         }
         // Sorted by address, the first overlap is between neighbours: n log n for thousands of tensors.
         List<Operand> sorted = new ArrayList<>(all);
-        sorted.removeIf(o -> o.tensor.elementCount() == 0);
+        sorted.removeIf(o -> o.tensor.elementCount() == 0 || hidesArray(o.tensor));
         Map<Object, Integer> arrays = new IdentityHashMap<>();
         sorted.forEach(o -> arrays.putIfAbsent(space(o.tensor), arrays.size()));
         sorted.sort((a, b) -> {
@@ -130,6 +130,16 @@ public final class Adam implements AutoCloseable {
             }
             furthest = o;
         }
+        // A read-only view of an array does not tell which array: it has no place in that order.
+        for (Operand hidden : all) {
+            if (hidesArray(hidden.tensor)) {
+                for (Operand o : all) {
+                    if (o != hidden && hidden.tensor.overlaps(o.tensor)) {
+                        throw checks.refuse(hidden.name + " " + hidden.tensor + " overlaps " + o.name + " " + o.tensor);
+                    }
+                }
+            }
+        }
         List<AdamParameter> completed = new ArrayList<>();
         for (AdamParameter p : given) {
             Tensor expAvg = p.expAvg() != null ? p.expAvg() : moment(backend, p.param());
@@ -137,6 +147,10 @@ public final class Adam implements AutoCloseable {
             completed.add(new AdamParameter(p.name(), p.param(), p.grad(), expAvg, expAvgSq));
         }
         return List.copyOf(completed);
+    }
+
+    private static boolean hidesArray(Tensor tensor) {
+        return tensor.memory() instanceof HostMemory host && host.hidesArray();
     }
 
     /** Addresses of one array are comparable, those of different arrays are not. */

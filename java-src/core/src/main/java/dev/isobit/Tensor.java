@@ -265,7 +265,9 @@ public final class Tensor {
 
     private boolean sameSpace(Tensor other) {
         if (memory instanceof HostMemory a && other.memory instanceof HostMemory b) {
-            return a.array() == b.array();
+            return a.hidesArray() || b.hidesArray()
+                    ? a.segment().asOverlappingSlice(b.segment()).isPresent()
+                    : a.array() == b.array();
         }
         return memory instanceof DeviceMemory a && other.memory instanceof DeviceMemory b
                 && a.deviceOrdinal() == b.deviceOrdinal() && a.backendName().equals(b.backendName());
