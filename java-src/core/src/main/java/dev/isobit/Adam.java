@@ -28,7 +28,8 @@ import java.util.Set;
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
- * memory or after {@link #close}. Nothing is written in any of these cases.
+ * memory or after {@link #close}; {@link WrongThreadException} for memory confined to another thread. Nothing is
+ * written in any of these cases.
  *
  * <p>Threading: one thread at a time and one stream. It allocates nothing per step. Ownership: close it when done; it
  * owns its tables and the moments that it allocated. Source: Kingma and Ba 2014, Loshchilov and Hutter 2017; PyTorch
@@ -178,6 +179,7 @@ public final class Adam implements AutoCloseable {
      * Updates every parameter and its moments from its gradient, as step {@code stepCount() + 1}.
      *
      * @throws IllegalStateException if the optimizer or one of its tensors is closed
+     * @throws WrongThreadException if a tensor is confined to another thread
      */
     public void step() {
         if (closed) {
@@ -185,12 +187,30 @@ public final class Adam implements AutoCloseable {
         }
         for (Memory memory : memories) {
             if (!memory.isAlive()) {
-                throw new IllegalStateException("Adam.step: memory of a parameter is closed: " + memory);
+                throw new IllegalStateException("Adam.step: the memory of " + operandIn(memory) + " is closed");
+            }
+            if (!Operands.isAccessible(memory)) {
+                throw new WrongThreadException("Adam.step: " + operandIn(memory) + " is confined to another thread than "
+                        + Thread.currentThread().getName());
             }
         }
         scalars.set(options, lr, stepCount + 1);
         kernel.step(scalars);
         stepCount++;
+    }
+
+    /** The first operand that lies in some memory, for messages. */
+    private String operandIn(Memory memory) {
+        for (AdamParameter p : parameters) {
+            String[] names = {"param", "grad", "expAvg", "expAvgSq"};
+            Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq()};
+            for (int i = 0; i < tensors.length; i++) {
+                if (tensors[i].memory() == memory) {
+                    return names[i] + " of " + p.name() + " " + tensors[i];
+                }
+            }
+        }
+        return memory.toString();
     }
 
     /**
