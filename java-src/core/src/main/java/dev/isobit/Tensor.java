@@ -52,7 +52,9 @@ public final class Tensor {
 
     /** What alignment of elements can be told from the address: for a heap segment only that of its array's elements. */
     private static long alignment(Memory memory) {
-        return memory instanceof HostMemory host ? host.segment().maxByteAlignment() : Long.MAX_VALUE;
+        return memory instanceof HostMemory host && !host.segment().isNative()
+                ? host.segment().maxByteAlignment()
+                : Long.MAX_VALUE;
     }
 
     /**
