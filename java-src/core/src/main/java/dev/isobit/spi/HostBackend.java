@@ -19,9 +19,26 @@ public abstract class HostBackend implements Backend {
     private static final long ALIGNMENT = 64;
 
     private final Stream stream = new HostStream(this);
+    private volatile boolean closed;
 
     /** Makes a backend over host memory. */
     protected HostBackend() {}
+
+    /**
+     * For operations and whoever makes them.
+     *
+     * @throws IllegalStateException if this backend is closed
+     */
+    public final void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("backend " + name() + " is closed");
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+    }
 
     @Override
     public boolean usesHostMemory() {
@@ -35,6 +52,7 @@ public abstract class HostBackend implements Backend {
 
     @Override
     public Memory allocate(long byteSize) {
+        requireOpen();
         if (byteSize < 0) {
             throw new IllegalArgumentException(name() + ".allocate: " + byteSize + " bytes");
         }
@@ -47,6 +65,7 @@ public abstract class HostBackend implements Backend {
 
     @Override
     public void copy(Tensor from, Tensor to) {
+        requireOpen();
         if (from.dtype() != to.dtype() || from.elementCount() != to.elementCount()) {
             throw new IllegalArgumentException(
                     name() + ".copy: " + from + " and " + to + " differ in type or element count");
