@@ -70,13 +70,26 @@ public abstract class HostBackend implements Backend {
             throw new IllegalArgumentException(
                     name() + ".copy: " + from + " and " + to + " differ in type or element count");
         }
-        for (Tensor tensor : new Tensor[] {from, to}) {
-            if (!accepts(tensor.memory())) {
-                throw new IllegalArgumentException(
-                        name() + ".copy: " + tensor + " lies in " + tensor.memory() + ", not in host memory");
-            }
+        checkCopied("from", from);
+        checkCopied("to", to);
+        if (to.segment().isReadOnly()) {
+            throw new IllegalArgumentException(name() + ".copy: to " + to + " is read-only memory");
         }
         MemorySegment.copy(from.segment(), 0, to.segment(), 0, from.byteSize());
+    }
+
+    private void checkCopied(String role, Tensor tensor) {
+        String operand = name() + ".copy: " + role + " " + tensor;
+        if (!tensor.memory().isAlive()) {
+            throw new IllegalStateException(operand + " is closed memory");
+        }
+        if (!accepts(tensor.memory())) {
+            throw new IllegalArgumentException(operand + " lies in " + tensor.memory() + ", not in host memory");
+        }
+        if (!tensor.segment().isAccessibleBy(Thread.currentThread())) {
+            throw new WrongThreadException(operand + " is confined to another thread than "
+                    + Thread.currentThread().getName());
+        }
     }
 
     @Override
