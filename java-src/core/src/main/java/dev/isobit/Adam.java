@@ -190,8 +190,9 @@ public final class Adam implements AutoCloseable {
                 throw new IllegalStateException("Adam.step: the memory of " + operandIn(memory) + " is closed");
             }
             if (!Operands.isAccessible(memory)) {
-                throw new WrongThreadException("Adam.step: " + operandIn(memory) + " is confined to another thread than "
-                        + Thread.currentThread().getName());
+                throw new WrongThreadException(
+                        "Adam.step: " + operandIn(memory) + " is confined to another thread than "
+                                + Thread.currentThread().getName());
             }
         }
         scalars.set(options, lr, stepCount + 1);

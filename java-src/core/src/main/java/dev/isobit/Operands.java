@@ -23,8 +23,9 @@ final class Operands {
                     + ", which backend " + backend.name() + " cannot use; copy it with Backend.copy");
         }
         if (!isAccessible(memory)) {
-            throw new WrongThreadException(operation + ": " + name + " " + tensor + " is confined to another thread than "
-                    + Thread.currentThread().getName());
+            throw new WrongThreadException(
+                    operation + ": " + name + " " + tensor + " is confined to another thread than "
+                            + Thread.currentThread().getName());
         }
         if (written && memory instanceof HostMemory host && host.segment().isReadOnly()) {
             throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " is read-only memory");
