@@ -15,6 +15,7 @@ import java.io.StringWriter;
 import java.lang.module.ModuleFinder;
 import java.lang.module.ModuleReader;
 import java.lang.reflect.Modifier;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +27,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -64,7 +64,7 @@ class ReadmeTest {
     @ParameterizedTest
     @ValueSource(strings = {"vector", "scalar"})
     void theExamplePrintsWhatIsSaid(String path) throws Exception {
-        String core = Path.of(Backend.class.getProtectionDomain().getCodeSource().getLocation().toURI()).toString();
+        String core = core().toString();
         Path source = scratch.resolve("Example.java");
         Files.writeString(source, block("java"));
         var compiler = ToolProvider.getSystemJavaCompiler();
@@ -114,20 +114,20 @@ class ReadmeTest {
         for (String module : List.of("core", "cuda")) {
             try (Stream<Path> sources = Files.walk(root.resolve("java-src/" + module + "/src/main/java"))) {
                 for (Path source : sources.filter(Files::isRegularFile).toList()) {
-                    Pattern.compile("\"(isobit\\.[a-z.]+)\"").matcher(Files.readString(source)).results()
-                            .map(match -> match.group(1)).forEach(inCode::add);
+                    matches(Files.readString(source), "\"(isobit\\.[a-z.]+)\"").forEach(inCode::add);
                 }
             }
         }
         assertEquals(inCode, matches("^\\| `(isobit\\.[a-z.]+)`").collect(Collectors.toCollection(TreeSet::new)));
     }
 
-    @Test
-    void linksLeadSomewhere() {
-        List<String> targets = matches("\\]\\(([^)#:]+)\\)").toList();
+    @ParameterizedTest
+    @ValueSource(strings = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"})
+    void linksLeadSomewhere(String document) throws IOException {
+        List<String> targets = matches(Files.readString(root.resolve(document)), "\\]\\(([^)#\\s]+)\\)").toList();
         assertFalse(targets.isEmpty());
         for (String target : targets) {
-            assertTrue(Files.exists(root.resolve(target)), target);
+            assertTrue(target.startsWith("https://") || Files.exists(root.resolve(target)), target);
         }
     }
 
@@ -184,8 +184,7 @@ class ReadmeTest {
     /** Public classes with a factory {@code on(Backend, ...)}. */
     private static List<String> operations() throws IOException {
         var found = new ArrayList<String>();
-        var core = ModuleFinder.of(Path.of(java.net.URI.create(
-                Backend.class.getProtectionDomain().getCodeSource().getLocation().toString()))).find("dev.isobit");
+        var core = ModuleFinder.of(core()).find("dev.isobit");
         try (ModuleReader reader = core.orElseThrow().open(); Stream<String> entries = reader.list()) {
             for (String entry : entries.filter(name -> name.matches("dev/isobit/[A-Za-z]+\\.class")).sorted()
                     .toList()) {
@@ -238,6 +237,10 @@ class ReadmeTest {
         return found.stream().map(number -> number / 10 + "." + number % 10).collect(Collectors.joining(", "));
     }
 
+    private static Path core() {
+        return Path.of(URI.create(Backend.class.getProtectionDomain().getCodeSource().getLocation().toString()));
+    }
+
     private static void row(StringBuilder table, List<String> cells) {
         table.append(cells.stream().collect(Collectors.joining(" | ", "| ", " |\n")));
     }
@@ -257,6 +260,11 @@ class ReadmeTest {
     }
 
     private static Stream<String> matches(String pattern) {
-        return Pattern.compile(pattern, Pattern.MULTILINE).matcher(readme).results().map((MatchResult m) -> m.group(1));
+        return matches(readme, pattern);
+    }
+
+    /** The first group wherever a pattern matches. */
+    private static Stream<String> matches(String text, String pattern) {
+        return Pattern.compile(pattern, Pattern.MULTILINE).matcher(text).results().map(match -> match.group(1));
     }
 }
