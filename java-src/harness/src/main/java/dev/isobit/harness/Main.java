@@ -4,6 +4,8 @@ import dev.isobit.IsobitException;
 import dev.isobit.harness.ChildJvm.IsobitChildException;
 import dev.isobit.harness.bundle.BundleCommand;
 import dev.isobit.harness.demo.DemoCommand;
+import dev.isobit.harness.doctor.DoctorCommand;
+import dev.isobit.harness.math.MathCommand;
 import dev.isobit.harness.verify.VerifyCommand;
 import java.io.UncheckedIOException;
 import java.util.logging.Level;
@@ -18,7 +20,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
-        subcommands = {DemoCommand.class, VerifyCommand.class, BundleCommand.class},
+        subcommands = {DemoCommand.class, VerifyCommand.class, DoctorCommand.class, MathCommand.class,
+            BundleCommand.class},
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
     /** The exit code of a command that could not do its work. */
