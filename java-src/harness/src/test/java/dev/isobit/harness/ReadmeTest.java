@@ -8,8 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.isobit.Backend;
-import dev.isobit.BackendProbe;
 import dev.isobit.DType;
+import dev.isobit.spi.BackendProvider;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.lang.module.ModuleFinder;
@@ -20,10 +20,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -146,7 +148,11 @@ class ReadmeTest {
     }
 
     private static String supportMatrix() throws IOException {
-        List<String> backends = Backend.probes().stream().map(BackendProbe::name).toList();
+        // Those that are shipped: tests bring some of their own.
+        List<String> backends = ServiceLoader.load(BackendProvider.class).stream()
+                .filter(provider -> !provider.type().getName().startsWith("dev.isobit.harness."))
+                .map(ServiceLoader.Provider::get).sorted(Comparator.comparingInt(BackendProvider::priority).reversed())
+                .map(BackendProvider::name).toList();
         JsonNode ptx = new ObjectMapper().readTree(root.resolve("kernels/ptx/manifest.json").toFile()).get("ptx");
         Map<String, Set<DType>> hostTypes = new TreeMap<>();
         for (String name : backends) {
