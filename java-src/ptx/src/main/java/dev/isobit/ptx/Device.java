@@ -1,0 +1,175 @@
+package dev.isobit.ptx;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * A simulated device: global memory and the launching of kernels on it.
+ *
+ * <p>Memory has an address space of its own. A piece of it is either allocated here or a segment of the caller's that
+ * was mapped; both have known bounds, lie far apart, and their addresses are never used again, so that an access past
+ * an end or to freed memory is always recognised.
+ *
+ * <p>Thread-safe: memory may be managed from any thread; launches on one device run one after the other.
+ */
+public final class Device implements AutoCloseable {
+    private static final long FIRST_ADDRESS = 0x2_0000_0000L;
+    private static final long ALIGNMENT = 512;
+    private static final long GAP = 1 << 20;
+
+    private final TreeMap<Long, Allocation> memory = new TreeMap<>();
+    private final Map<Long, Arena> arenas = new TreeMap<>();
+    private final Map<PtxModule, Image> images = new IdentityHashMap<>();
+    private final Object running = new Object();
+    private long nextAddress = FIRST_ADDRESS;
+
+    /** Makes an empty device. */
+    public Device() {
+    }
+
+    /**
+     * Allocates memory, zeroed.
+     *
+     * @return its address, a multiple of 512
+     * @throws OutOfMemoryError when the host has no room for it
+     */
+    public long allocate(long bytes) {
+        return allocate(bytes, null);
+    }
+
+    long allocate(long bytes, String name) {
+        Arena arena = Arena.ofShared();
+        long address = map(arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes), name);
+        synchronized (memory) {
+            arenas.put(address, arena);
+        }
+        return address;
+    }
+
+    /**
+     * Makes a segment of the caller's visible to kernels. The caller keeps it alive, and accessible to the thread that
+     * launches, until it is unmapped by {@link #free}.
+     *
+     * @return the address of its first byte, a multiple of 512
+     */
+    public long map(MemorySegment segment) {
+        return map(segment, null);
+    }
+
+    private long map(MemorySegment segment, String name) {
+        synchronized (memory) {
+            long address = nextAddress;
+            long end = address + segment.byteSize() + GAP;
+            nextAddress = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+            memory.put(address, new Allocation(this, address, segment, name));
+            return address;
+        }
+    }
+
+    /**
+     * Frees allocated memory, or unmaps a segment.
+     *
+     * @throws IllegalArgumentException when no live piece of memory starts at this address
+     */
+    public void free(long address) {
+        synchronized (memory) {
+            Allocation allocation = memory.get(address);
+            if (allocation == null || allocation.freed) {
+                throw new IllegalArgumentException(String.format("no memory starts at 0x%x", address));
+            }
+            allocation.freed = true;
+            Arena arena = arenas.remove(address);
+            if (arena != null) {
+                arena.close();
+            }
+        }
+    }
+
+    /**
+     * The host's view of a range of device memory, writable.
+     *
+     * @throws IndexOutOfBoundsException when the range is not within one live piece of memory
+     */
+    public MemorySegment memory(long address, long bytes) {
+        Allocation allocation = find(address);
+        if (allocation == null || allocation.freed || bytes < 0
+                || bytes > allocation.size - (address - allocation.base)) {
+            throw new IndexOutOfBoundsException(String.format("no memory of %d bytes at 0x%x", bytes, address));
+        }
+        return allocation.segment.asSlice(address - allocation.base, bytes);
+    }
+
+    /** The last piece of memory that starts at or below an address, freed or not; null if there is none. */
+    Allocation find(long address) {
+        synchronized (memory) {
+            Map.Entry<Long, Allocation> entry = memory.floorEntry(address);
+            return entry == null ? null : entry.getValue();
+        }
+    }
+
+    /** Loads a module: gives its global variables memory of their own. */
+    public Image load(PtxModule module) {
+        return new Image(this, module);
+    }
+
+    /**
+     * Launches a kernel and waits for its end. The module is loaded once per device.
+     *
+     * @param arguments the argument block, laid out as {@link Entry#parameters} says
+     * @throws DeviceFault when the kernel cannot go on
+     * @throws IllegalArgumentException when the launch does not fit the kernel
+     */
+    public LaunchReport launch(Entry entry, Launch launch, MemorySegment arguments) {
+        Image image;
+        synchronized (images) {
+            image = images.computeIfAbsent(entry.module(), this::load);
+        }
+        return launch(image, entry, launch, arguments);
+    }
+
+    /** Launches a kernel of a loaded module. */
+    public LaunchReport launch(Image image, Entry entry, Launch launch, MemorySegment arguments) {
+        check(image, entry, launch, arguments);
+        synchronized (running) {
+            return new Grid(this, image, entry.program(), launch, arguments).run();
+        }
+    }
+
+    private static void check(Image image, Entry entry, Launch launch, MemorySegment arguments) {
+        if (image.module() != entry.module()) {
+            throw new IllegalArgumentException("entry " + entry + " is of another module");
+        }
+        if (image.isClosed()) {
+            throw new IllegalStateException("the module of " + entry + " was unloaded");
+        }
+        if (arguments.byteSize() < entry.parameterBytes()) {
+            throw new IllegalArgumentException("arguments of " + arguments.byteSize() + " bytes, " + entry + " takes "
+                    + entry.parameterBytes());
+        }
+        if (launch.block().size() > entry.maxThreads()) {
+            throw new IllegalArgumentException("block " + launch.block() + " has more than the " + entry.maxThreads()
+                    + " threads that " + entry + " allows");
+        }
+        if (entry.requiredBlock() != null && !entry.requiredBlock().equals(launch.block())) {
+            throw new IllegalArgumentException("block " + launch.block() + ", " + entry + " needs "
+                    + entry.requiredBlock());
+        }
+        if (entry.requiredCluster() != null && !entry.requiredCluster().equals(launch.cluster())) {
+            throw new IllegalArgumentException("cluster " + launch.cluster() + ", " + entry + " needs "
+                    + entry.requiredCluster());
+        }
+    }
+
+    /** Frees all memory. Idempotent. */
+    @Override
+    public void close() {
+        synchronized (memory) {
+            memory.values().forEach(allocation -> allocation.freed = true);
+            arenas.values().forEach(Arena::close);
+            arenas.clear();
+        }
+    }
+}

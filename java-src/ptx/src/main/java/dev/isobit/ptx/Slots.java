@@ -1,0 +1,156 @@
+package dev.isobit.ptx;
+
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Gives every register, literal, special register and variable address of a program its place in the register files of
+ * a warp, so that an instruction reads all its operands the same way. Slot 0 of each file is scratch.
+ */
+final class Slots {
+    /** A variable's address plus a constant. */
+    record Address(Variable variable, long addend) {
+    }
+
+    private record Placed<T>(T what, boolean wide) {
+    }
+
+    int words = 1;
+    int longs = 1;
+    int predicates = 1;
+    private int wordBase;
+    private int longBase;
+    private int predicateBase;
+    final Map<Integer, Integer> wordLiterals = new LinkedHashMap<>();
+    final Map<Long, Integer> longLiterals = new LinkedHashMap<>();
+    private final Map<Placed<String>, Integer> specials = new LinkedHashMap<>();
+    private final Map<Placed<Address>, Integer> addresses = new LinkedHashMap<>();
+    private final Map<Function, int[]> bases = new HashMap<>();
+
+    /** Makes room for a function's registers, and reads its registers from then on. */
+    void enter(Function function) {
+        int[] base = bases.computeIfAbsent(function, f -> {
+            int[] made = {words, longs, predicates};
+            words += f.words;
+            longs += f.longs;
+            predicates += f.predicates;
+            return made;
+        });
+        wordBase = base[0];
+        longBase = base[1];
+        predicateBase = base[2];
+    }
+
+    /** Offset of a register of any function that has been entered. */
+    int of(Function function, Register register) {
+        int[] base = bases.get(function);
+        return Lanes.COUNT * ((register.type().isWide() ? base[1] : base[0]) + register.index());
+    }
+
+    int at(Statement statement, Operand operand, Type type) {
+        return switch (operand) {
+            case Operand.Reg reg -> {
+                Type own = reg.register().type();
+                if (own == Type.PRED || own.bits != type.bits) {
+                    throw statement.refusal("register " + reg.register() + " is " + own + ", not " + type);
+                }
+                yield register(reg.register());
+            }
+            case Operand.Sink sink -> 0;
+            case Operand.Whole whole -> {
+                if (type.isFloat() && type.bits > 16) {
+                    throw statement.refusal("a whole number where " + type + " is needed");
+                }
+                yield type.isWide() ? longLiteral(whole.value())
+                        : wordLiteral((int) (type.bits == 16 ? whole.value() & 0xffff : whole.value()));
+            }
+            case Operand.Real real -> {
+                if (type.bits == 64) {
+                    yield longLiteral(real.single() ? Double.doubleToRawLongBits(real.value()) : real.bits());
+                }
+                if (type.bits != 32) {
+                    throw statement.refusal("a floating-point literal where " + type + " is needed");
+                }
+                yield wordLiteral(real.single() ? (int) real.bits()
+                        : Float.floatToRawIntBits((float) real.value()));
+            }
+            case Operand.Special special -> special(statement, special.name(), type.isWide());
+            case Operand.Symbol symbol -> address(symbol, type.isWide());
+            default -> throw statement.refusal("an operand of this kind is not supported here");
+        };
+    }
+
+    /** Where an operand lies whose register may be wider than the instruction's type. */
+    record Place(int offset, boolean wide, int bits) {
+    }
+
+    Place loose(Statement statement, Operand operand, Type type) {
+        if (operand instanceof Operand.Reg reg && reg.register().type() != Type.PRED) {
+            Type own = reg.register().type();
+            if (own.bits < type.bits) {
+                throw statement.refusal("register " + reg.register() + " is " + own + ", too small for " + type);
+            }
+            return new Place(register(reg.register()), own.isWide(), own.bits);
+        }
+        return new Place(at(statement, operand, type), type.isWide(), type.bits);
+    }
+
+    /** Offset of a register, in the file of its own width. */
+    int register(Register register) {
+        return Lanes.COUNT * (register.type().isWide() ? longBase + register.index() : wordBase + register.index());
+    }
+
+    int predicate(Statement statement, Operand operand) {
+        if (operand instanceof Operand.Reg reg && reg.register().type() == Type.PRED) {
+            return predicate(reg.register());
+        }
+        if (operand instanceof Operand.Sink) {
+            return 0;
+        }
+        throw statement.refusal("a predicate register is needed");
+    }
+
+    int predicate(Register register) {
+        return predicateBase + register.index();
+    }
+
+    int wordLiteral(int value) {
+        return Lanes.COUNT * wordLiterals.computeIfAbsent(value, v -> words++);
+    }
+
+    int longLiteral(long value) {
+        return Lanes.COUNT * longLiterals.computeIfAbsent(value, v -> longs++);
+    }
+
+    private int special(Statement statement, String name, boolean wide) {
+        if (!SpecialRegisters.isKnown(name)) {
+            throw statement.refusal("special register %" + name + " is not supported");
+        }
+        return Lanes.COUNT * specials.computeIfAbsent(new Placed<>(name, wide), p -> wide ? longs++ : words++);
+    }
+
+    int address(Operand.Symbol symbol, boolean wide) {
+        return Lanes.COUNT * addresses.computeIfAbsent(
+                new Placed<>(new Address(symbol.variable(), symbol.addend()), wide), p -> wide ? longs++ : words++);
+    }
+
+    /** Something that fills a slot when a warp starts. */
+    record Filling<T>(T what, boolean wide, int offset) {
+    }
+
+    List<Filling<String>> specialFillings = List.of();
+    List<Filling<Address>> addressFillings = List.of();
+
+    /** Ends the allocation. */
+    void close() {
+        specialFillings = fillings(specials);
+        addressFillings = fillings(addresses);
+    }
+
+    private static <T> List<Filling<T>> fillings(Map<Placed<T>, Integer> map) {
+        return map.entrySet().stream()
+                .map(e -> new Filling<>(e.getKey().what(), e.getKey().wide(), Lanes.COUNT * e.getValue())).toList();
+    }
+}

@@ -1,0 +1,25 @@
+package dev.isobit.ptx;
+
+/**
+ * A thread at an instruction.
+ *
+ * @param kernel name of the entry
+ * @param source where the instruction comes from
+ * @param instruction its text, as in the PTX
+ * @param block block index
+ * @param thread thread index in the block
+ */
+public record ThreadLocation(String kernel, SourceLocation source, String instruction, Index block, Index thread) {
+    /** A block or thread index. */
+    public record Index(int x, int y, int z) {
+        @Override
+        public String toString() {
+            return "(" + x + ", " + y + ", " + z + ")";
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "kernel " + kernel + ", " + source + ", block " + block + ", thread " + thread + ": " + instruction;
+    }
+}

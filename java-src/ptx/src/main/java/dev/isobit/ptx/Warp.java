@@ -1,0 +1,306 @@
+package dev.isobit.ptx;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Thirty-two threads that share instructions: their registers, and where each of them stands. */
+final class Warp {
+    final Block block;
+    final int index;
+    final Program program;
+    /** The register files: 32 lanes per slot. 16-bit values are kept zero-extended. */
+    final int[] words;
+    final long[] longs;
+    /** One bit per lane. */
+    final int[] predicates;
+    /** Local memory, lane after lane. */
+    final byte[] local;
+    /** Threads that have not ended. */
+    int live;
+    /** Per lane the cluster barrier phase that it arrived in, or -1. */
+    final long[] clusterPhase = new long[Lanes.COUNT];
+    private final AsyncCopies copies = new AsyncCopies();
+    private final List<Fragment> leaves = new ArrayList<>();
+    private int turn;
+    /** The fragment that executes. */
+    Fragment current;
+    private boolean yielded;
+
+    Warp(Block block, int index, Program program) {
+        this.block = block;
+        this.index = index;
+        this.program = program;
+        words = new int[program.slots.words * Lanes.COUNT];
+        longs = new long[program.slots.longs * Lanes.COUNT];
+        predicates = new int[program.slots.predicates];
+        local = new byte[program.localBytes * Lanes.COUNT];
+    }
+
+    /** Puts all threads at the start of the kernel. */
+    void start() {
+        Arrays.fill(words, 0);
+        Arrays.fill(longs, 0);
+        Arrays.fill(predicates, 0);
+        Arrays.fill(local, (byte) 0);
+        Arrays.fill(clusterPhase, -1);
+        Slots slots = program.slots;
+        slots.wordLiterals.forEach((value, slot) -> fill(false, slot * Lanes.COUNT, value));
+        slots.longLiterals.forEach((value, slot) -> fill(true, slot * Lanes.COUNT, value));
+        for (Slots.Filling<Slots.Address> f : slots.addressFillings) {
+            fill(f.wide(), f.offset(), block.grid.addressOf(f.what().variable()) + f.what().addend());
+        }
+        for (Slots.Filling<String> f : slots.specialFillings) {
+            for (int lane = 0; lane < Lanes.COUNT; lane++) {
+                put(f.wide(), f.offset() + lane, SpecialRegisters.value(f.what(), this, lane));
+            }
+        }
+        long threads = block.grid.launch.block().size() - (long) index * Lanes.COUNT;
+        live = threads >= Lanes.COUNT ? -1 : (1 << threads) - 1;
+        leaves.clear();
+        leaves.add(new Fragment(null, Fragment.NOWHERE, false, 0, live));
+        turn = 0;
+    }
+
+    private void fill(boolean wide, int offset, long value) {
+        if (wide) {
+            Arrays.fill(longs, offset, offset + Lanes.COUNT, value);
+        } else {
+            Arrays.fill(words, offset, offset + Lanes.COUNT, (int) value);
+        }
+    }
+
+    /** Writes one lane of a register. */
+    void put(boolean wide, int at, long value) {
+        if (wide) {
+            longs[at] = value;
+        } else {
+            words[at] = (int) value;
+        }
+    }
+
+    /** Reads one lane of a register; 32-bit ones zero-extended. */
+    long get(boolean wide, int at) {
+        return wide ? longs[at] : words[at] & 0xffff_ffffL;
+    }
+
+    /** Writes the lanes of a predicate that are in the mask. */
+    void setPredicate(int predicate, int mask, int values) {
+        predicates[predicate] = predicates[predicate] & ~mask | values & mask;
+    }
+
+    /** Executes up to {@code budget} instructions; returns how many. Fewer means that all threads wait or have ended. */
+    int run(int budget) {
+        int left = budget;
+        yielded = false;
+        turn++;
+        while (left > 0 && !yielded) {
+            Fragment leaf = runnable();
+            if (leaf == null) {
+                break;
+            }
+            left = run(leaf, left);
+        }
+        return budget - left;
+    }
+
+    private Fragment runnable() {
+        for (int i = 0; i < leaves.size(); i++) {
+            Fragment leaf = leaves.get((int) (((long) turn + i) % leaves.size()));
+            if (leaf.wait == Fragment.Wait.NONE) {
+                return leaf;
+            }
+        }
+        return null;
+    }
+
+    private int run(Fragment leaf, int budget) {
+        Instruction[] code = program.code;
+        Grid grid = block.grid;
+        current = leaf;
+        int left = budget;
+        int pc = leaf.pc;
+        long threadInstructions = 0;
+        while (left > 0) {
+            if (pc == leaf.join) {
+                leaf.pc = pc;
+                join(leaf);
+                break;
+            }
+            Instruction instruction = code[pc];
+            int mask = leaf.mask;
+            if (instruction.guard >= 0) {
+                mask &= predicates[instruction.guard] ^ instruction.flip;
+            }
+            left--;
+            if (mask == 0) {
+                pc = instruction.next;
+                continue;
+            }
+            leaf.pc = pc;
+            threadInstructions += Integer.bitCount(mask);
+            pc = instruction.execute(this, mask);
+            if (pc == Instruction.LEAVE) {
+                grid.count(threadInstructions, budget - left);
+                return left;
+            }
+        }
+        leaf.pc = pc;
+        grid.count(threadInstructions, budget - left);
+        return left;
+    }
+
+    /** Lets another warp run once the current instruction is done. */
+    void yield() {
+        yielded = true;
+    }
+
+    private void join(Fragment leaf) {
+        leaves.remove(leaf);
+        leaf.parent.waiting &= ~leaf.mask;
+        wake(leaf.parent);
+    }
+
+    /** Makes a fragment run again once none of its threads is on its way any more. */
+    private void wake(Fragment fragment) {
+        for (Fragment f = fragment; f != null && f.waiting == 0; f = f.parent) {
+            if (f.mask != 0) {
+                leaves.add(f);
+                return;
+            }
+        }
+    }
+
+    /** Divides the current fragment: {@code taken} goes to {@code target}, the others to {@code next}. */
+    int diverge(int taken, int target, int next, int join) {
+        Fragment f = current;
+        int others = f.mask & ~taken;
+        if (join == f.join && join != Fragment.NOWHERE) {
+            if (target == join || next == join) { // one way has already come to its end
+                int arrived = target == join ? taken : others;
+                f.mask &= ~arrived;
+                f.parent.waiting &= ~arrived;
+                return target == join ? next : target;
+            }
+        }
+        boolean siblings = join == f.join;
+        Fragment parent = siblings ? f.parent : f;
+        if (!siblings) {
+            f.pc = join;
+            f.waiting = f.mask;
+            leaves.remove(f);
+        }
+        boolean call = siblings && f.call;
+        Fragment there = new Fragment(parent, join, call, target, taken);
+        boolean takenFirst = block.grid.chance();
+        if (siblings) {
+            f.mask = takenFirst ? taken : others;
+            f.pc = takenFirst ? target : next;
+            there.mask = takenFirst ? others : taken;
+            there.pc = takenFirst ? next : target;
+            leaves.add(there);
+        } else {
+            Fragment here = new Fragment(parent, join, call, next, others);
+            leaves.add(takenFirst ? there : here);
+            leaves.add(takenFirst ? here : there);
+        }
+        return Instruction.LEAVE;
+    }
+
+    /** Sends the current fragment into a function; it goes on at {@code next} when all its threads have returned. */
+    int call(int mask, int start, int next, Call call) {
+        Fragment f = current;
+        if (mask != f.mask) {
+            throw fault(DeviceFault.Kind.UNDEFINED, firstLane(mask), 0, "call that only some threads make");
+        }
+        f.pc = next;
+        f.calling = call;
+        f.waiting = mask;
+        leaves.remove(f);
+        leaves.add(new Fragment(f, Fragment.NOWHERE, true, start, mask));
+        return Instruction.LEAVE;
+    }
+
+    /** Takes threads back to the caller of the function that they are in. */
+    int returnFrom(int mask) {
+        Fragment f = current;
+        int next = f.mask == mask ? Instruction.LEAVE : program.code[f.pc].next;
+        Fragment frame = f;
+        while (!frame.call) {
+            frame.mask &= ~mask;
+            if (frame != f) {
+                frame.waiting &= ~mask;
+            }
+            frame = frame.parent;
+        }
+        frame.mask &= ~mask;
+        if (frame != f) {
+            frame.waiting &= ~mask;
+        }
+        frame.parent.waiting &= ~mask;
+        frame.parent.calling.finish(this, mask);
+        settle(f);
+        return next;
+    }
+
+    /** Ends threads. */
+    int exit(int mask) {
+        Fragment f = current;
+        int next = f.mask == mask ? Instruction.LEAVE : program.code[f.pc].next;
+        copies.finish(this, mask);
+        live &= ~mask;
+        for (Fragment a = f; a != null; a = a.parent) {
+            a.mask &= ~mask;
+            a.waiting &= ~mask;
+        }
+        settle(f);
+        for (Fragment leaf : leaves) { // what they wait for may have changed
+            if (leaf.wait == Fragment.Wait.WARP || leaf.wait == Fragment.Wait.GATHER) {
+                leaf.wait = Fragment.Wait.NONE;
+            }
+        }
+        block.exited(this, mask);
+        return next;
+    }
+
+    private void settle(Fragment f) {
+        if (f.mask == 0) {
+            leaves.remove(f);
+            wake(f.parent);
+        }
+    }
+
+    /** Where the current fragment waits; it executes its instruction again when it is let go without being moved on. */
+    void await(Fragment.Wait what, int mask) {
+        current.wait = what;
+        current.waitMask = mask;
+    }
+
+    AsyncCopies copies() {
+        return copies;
+    }
+
+    List<Fragment> leaves() {
+        return leaves;
+    }
+
+    static int firstLane(int mask) {
+        return Integer.numberOfTrailingZeros(mask);
+    }
+
+    ThreadLocation locate(int lane) {
+        return locate(current, lane);
+    }
+
+    ThreadLocation locate(Fragment fragment, int lane) {
+        Instruction instruction = program.code[fragment.pc];
+        int[] p = block.position;
+        int[] t = block.grid.launch.block().position(index * (long) Lanes.COUNT + lane);
+        return new ThreadLocation(program.entry.name(), instruction.location, instruction.text,
+                new ThreadLocation.Index(p[0], p[1], p[2]), new ThreadLocation.Index(t[0], t[1], t[2]));
+    }
+
+    DeviceFault fault(DeviceFault.Kind kind, int lane, long address, String what) {
+        return new DeviceFault(kind, what, locate(lane), address);
+    }
+}
