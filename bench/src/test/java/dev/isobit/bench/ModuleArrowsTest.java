@@ -1,0 +1,143 @@
+package dev.isobit.bench;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaMember;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import dev.isobit.Backend;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.net.URI;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Arrows between modules run one way: {@code bench -> harness -> {core, cuda}}, {@code cuda -> core}; {@code ptx} stands
+ * alone. This module sees all others, so the test lives here.
+ */
+class ModuleArrowsTest {
+    /** A module is a package tree; core is what no other module claims. */
+    private static final String[] PTX = {"dev.isobit.ptx.."};
+    private static final String[] CUDA = {"dev.isobit.cuda.."};
+    private static final String[] HARNESS = {"dev.isobit.harness.."};
+    private static final String[] BENCH = {"dev.isobit.bench.."};
+    private static final String[] CORE = {"dev.isobit", "dev.isobit.spi..", "dev.isobit.math..",
+        "dev.isobit.reference..", "dev.isobit.cpu.."};
+
+    /** The JDK, and annotations that are not needed at run time. */
+    private static final String[] JDK = {"java..", "javax.management..", "jdk.incubator.vector..",
+        "org.jspecify.annotations.."};
+
+    private static JavaClasses isobit;
+
+    @BeforeAll
+    static void readClasses() {
+        isobit = new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests())
+                .importPackages("dev.isobit");
+    }
+
+    @Test
+    void everyModuleIsSeen() {
+        for (String[] module : new String[][] {CORE, HARNESS, BENCH}) {
+            assertTrue(isobit.stream().anyMatch(JavaClass.Predicates.resideInAnyPackage(module)),
+                    "no class of " + module[0] + " was read");
+        }
+    }
+
+    @Test
+    void everyPackageBelongsToAModule() {
+        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, HARNESS, BENCH)).allowEmptyShould(true)
+                .check(isobit);
+    }
+
+    @Test
+    void coreDependsOnNothingButTheJdk() {
+        classes().that().resideInAnyPackage(CORE).should().onlyDependOnClassesThat().resideInAnyPackage(all(CORE, JDK))
+                .allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void ptxDependsOnNothingButTheJdk() {
+        classes().that().resideInAnyPackage(PTX).should().onlyDependOnClassesThat().resideInAnyPackage(all(PTX, JDK))
+                .allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void cudaDependsOnCoreAndJcuda() {
+        classes().that().resideInAnyPackage(CUDA).should().onlyDependOnClassesThat()
+                .resideInAnyPackage(all(CUDA, CORE, JDK, new String[] {"jcuda.."})).allowEmptyShould(true)
+                .check(isobit);
+    }
+
+    @Test
+    void onlyCudaNamesJcuda() {
+        noClasses().that().resideOutsideOfPackages(CUDA).should().dependOnClassesThat().resideInAPackage("jcuda..")
+                .allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void exportedTypesNameExportedTypesOnly() {
+        var exported =
+                ModuleFinder.of(locationOf(Backend.class)).find("dev.isobit").orElseThrow().descriptor().exports();
+        Set<String> packages = exported.stream().map(ModuleDescriptor.Exports::source).collect(Collectors.toSet());
+        assertTrue(Set.of("dev.isobit", "dev.isobit.math", "dev.isobit.spi").containsAll(packages),
+                packages.toString());
+        var leaks = new TreeSet<String>();
+        for (JavaClass type : isobit.that(JavaClass.Predicates.resideInAnyPackage(packages.toArray(String[]::new)))) {
+            if (!type.getModifiers().contains(JavaModifier.PUBLIC)) {
+                continue;
+            }
+            for (JavaMember member : type.getMembers()) {
+                if (member.getModifiers().contains(JavaModifier.PUBLIC)
+                        || member.getModifiers().contains(JavaModifier.PROTECTED)) {
+                    for (JavaClass used : member.getAllInvolvedRawTypes()) {
+                        String name = used.getBaseComponentType().getPackageName();
+                        if (name.startsWith("dev.isobit") && !packages.contains(name)) {
+                            leaks.add(member.getFullName() + " names " + used.getName());
+                        }
+                    }
+                }
+            }
+        }
+        assertEquals(Set.of(), leaks);
+    }
+
+    @Test
+    void nobodyDependsOnBench() {
+        noClasses().that().resideOutsideOfPackages(BENCH).should().dependOnClassesThat().resideInAnyPackage(BENCH)
+                .allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void onlyBenchDependsOnHarness() {
+        noClasses().that().resideOutsideOfPackages(all(HARNESS, BENCH)).should().dependOnClassesThat()
+                .resideInAnyPackage(HARNESS).allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void backendsAreFoundNotNamed() {
+        noClasses().that().resideInAnyPackage(CORE).should().dependOnClassesThat()
+                .resideInAnyPackage(all(CUDA, PTX, HARNESS, BENCH)).allowEmptyShould(true).check(isobit);
+    }
+
+    private static Path locationOf(Class<?> type) {
+        return Path.of(URI.create(type.getProtectionDomain().getCodeSource().getLocation().toString()));
+    }
+
+    private static String[] all(String[]... modules) {
+        return Arrays.stream(modules).flatMap(Stream::of).toArray(String[]::new);
+    }
+}

@@ -1,0 +1,36 @@
+package dev.isobit;
+
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One parameter of an optimizer: a tensor, its gradient and its moments, all of one element count. The moments are
+ * allocated, zeroed, by the optimizer where they are not given.
+ *
+ * @param name for messages and saved state
+ * @param param the parameter, updated in place
+ * @param grad its gradient, read only
+ * @param expAvg first moment, updated in place; null to have it allocated
+ * @param expAvgSq second moment, updated in place; null to have it allocated
+ */
+public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg,
+        @Nullable Tensor expAvgSq) {
+    /** Checks for null. */
+    public AdamParameter {
+        Objects.requireNonNull(name, "name");
+        Objects.requireNonNull(param, "param");
+        Objects.requireNonNull(grad, "grad");
+    }
+
+    /**
+     * A parameter whose moments the optimizer allocates.
+     *
+     * @param name for messages and saved state
+     * @param param the parameter
+     * @param grad its gradient
+     * @return the parameter
+     */
+    public static AdamParameter of(String name, Tensor param, Tensor grad) {
+        return new AdamParameter(name, param, grad, null, null);
+    }
+}

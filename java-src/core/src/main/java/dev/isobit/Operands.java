@@ -1,0 +1,54 @@
+package dev.isobit;
+
+import java.util.Arrays;
+
+/** Checks of operands, with messages that name operation, operand and value. */
+final class Operands {
+    private final String operation;
+    private final Backend backend;
+
+    Operands(String operation, Backend backend) {
+        this.operation = operation;
+        this.backend = backend;
+    }
+
+    /** Memory of the right device, alive, and writable where it is written. */
+    void memory(String name, Tensor tensor, boolean written) {
+        Memory memory = tensor.memory();
+        if (!memory.isAlive()) {
+            throw new IllegalStateException(operation + ": the memory of " + name + " " + tensor + " is closed");
+        }
+        if (!backend.accepts(memory)) {
+            throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " lies in " + memory
+                    + ", which backend " + backend.name() + " cannot use; copy it with Backend.copy");
+        }
+        if (written && memory instanceof HostMemory host && host.segment().isReadOnly()) {
+            throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " is read-only memory");
+        }
+    }
+
+    void dtype(String name, Tensor tensor, boolean supported, String wanted) {
+        if (!supported) {
+            throw new UnsupportedOperationException(operation + ": " + name + " is " + tensor.dtype() + "; backend "
+                    + backend.name() + " takes " + wanted);
+        }
+    }
+
+    void require(boolean condition, String name, Tensor tensor, String wanted) {
+        if (!condition) {
+            throw new IllegalArgumentException(operation + ": " + name + " has shape "
+                    + Arrays.toString(tensor.shape()) + ", " + wanted + " is needed");
+        }
+    }
+
+    void disjoint(String nameA, Tensor a, String nameB, Tensor b) {
+        if (a.overlaps(b)) {
+            throw new IllegalArgumentException(
+                    operation + ": " + nameA + " " + a + " overlaps " + nameB + " " + b);
+        }
+    }
+
+    IllegalArgumentException refuse(String what) {
+        return new IllegalArgumentException(operation + ": " + what);
+    }
+}

@@ -1,0 +1,23 @@
+package dev.isobit.cpu;
+
+import dev.isobit.AdamParameter;
+import java.util.Objects;
+
+/** One parameter, its gradient and moments, as the kernels access them. */
+final class AdamOperands {
+    final FloatOperand param = new FloatOperand();
+    final FloatOperand grad = new FloatOperand();
+    final FloatOperand expAvg = new FloatOperand();
+    final FloatOperand expAvgSq = new FloatOperand();
+    final long count;
+    final AdamUpdate update;
+
+    AdamOperands(AdamParameter parameter, CpuKernels kernels) {
+        param.set(parameter.param());
+        grad.set(parameter.grad());
+        expAvg.set(Objects.requireNonNull(parameter.expAvg()));
+        expAvgSq.set(Objects.requireNonNull(parameter.expAvgSq()));
+        count = parameter.param().elementCount();
+        update = kernels.adam(param, grad, expAvg, expAvgSq);
+    }
+}

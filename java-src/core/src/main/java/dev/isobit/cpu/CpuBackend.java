@@ -1,0 +1,78 @@
+package dev.isobit.cpu;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Stream;
+import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.HostBackend;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/** The CPU backend: kernels of one path, and a team of workers. */
+final class CpuBackend extends HostBackend {
+    static final String NAME = "cpu";
+    private static final Set<DType> DTYPES = Collections.unmodifiableSet(EnumSet.of(DType.F32));
+
+    private final CpuPath path;
+    private final CpuKernels kernels;
+    private final Workers workers;
+    private volatile boolean closed;
+
+    CpuBackend(CpuPath path, int threads) {
+        this.path = path;
+        this.kernels = path.kernels();
+        this.workers = new Workers(threads);
+    }
+
+    CpuKernels kernels() {
+        return kernels;
+    }
+
+    Workers workers() {
+        return workers;
+    }
+
+    void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("backend cpu is closed");
+        }
+    }
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public String description() {
+        return path.description() + ", " + workers.count() + (workers.count() == 1 ? " thread" : " threads");
+    }
+
+    @Override
+    public Set<DType> dtypes() {
+        return DTYPES;
+    }
+
+    @Override
+    public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
+        requireOpen();
+        return new CpuCrossEntropy(this, options);
+    }
+
+    @Override
+    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
+        requireOpen();
+        return new CpuAdam(this, options, parameters);
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        workers.close();
+    }
+}

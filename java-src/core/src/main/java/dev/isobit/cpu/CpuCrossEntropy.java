@@ -1,0 +1,130 @@
+package dev.isobit.cpu;
+
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.HostMemory;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.spi.CrossEntropyCall;
+import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.HostTargets;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * Cross-entropy on the CPU: targets are checked and counted, rows are split over the workers, row losses are reduced by
+ * the calling thread. Logits are read once from memory, segment by segment; the exponentials wait in the gradient's own
+ * memory for their factor.
+ */
+final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
+    /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
+    private static final int CHUNK = 128 * CrossEntropyRow.SEGMENT;
+
+    private final CrossEntropyOptions options;
+    private final CpuBackend backend;
+    private final Workers workers;
+    private final CrossEntropyBatch batch = new CrossEntropyBatch();
+    private final CrossEntropyRow[] rows;
+    private final float[] lanes = new float[CrossEntropyRow.LANES];
+    private CrossEntropyRows kernel;
+    private long from;
+    private long to;
+
+    CpuCrossEntropy(CpuBackend backend, CrossEntropyOptions options) {
+        this.backend = backend;
+        this.options = options;
+        this.workers = backend.workers();
+        this.kernel = backend.kernels().rows(batch.logits, batch.gradLogits);
+        rows = new CrossEntropyRow[workers.count()];
+        Arrays.setAll(rows, i -> new CrossEntropyRow());
+    }
+
+    @Override
+    public void run(CrossEntropyCall call) {
+        backend.requireOpen();
+        Tensor logits = Objects.requireNonNull(call.logits);
+        Tensor targets = Objects.requireNonNull(call.targets);
+        Tensor loss = call.loss;
+        Tensor gradLogits = call.gradLogits;
+        Tensor gradLoss = call.gradLoss;
+        long kept = HostTargets.countNotIgnored("CrossEntropy", targets, call.classes, options.ignoreIndex());
+        batch.classes = call.classes;
+        batch.ignoreIndex = options.ignoreIndex();
+        batch.wantsGradient = gradLogits != null;
+        batch.logits.set(logits);
+        if (gradLogits != null) {
+            batch.gradLogits.set(gradLogits);
+        }
+        batch.targets(targets, targets.dtype() == DType.I64);
+        boolean perRow = gradLoss != null && gradLoss.rank() == 1 && options.reduction() == Reduction.NONE
+                && gradLoss.elementCount() == call.rows;
+        batch.gradLossPerRow(perRow ? gradLoss : null);
+        double upstream = gradLoss == null || perRow ? 1 : scalar(gradLoss);
+        batch.upstream = options.reduction() == Reduction.MEAN ? upstream / kept : upstream;
+        kernel = backend.kernels().rows(batch.logits, batch.gradLogits);
+        int chunk = (int) Math.min(CHUNK, call.rows);
+        if (batch.rowLoss.length < chunk) {
+            batch.rowLoss = new float[chunk];
+        }
+        boolean parallel = mayShare(logits) && mayShare(targets) && (gradLogits == null || mayShare(gradLogits))
+                && (!perRow || mayShare(gradLoss));
+        try {
+            double sum = 0;
+            for (long first = 0; first < call.rows; first += CHUNK) {
+                from = first;
+                to = Math.min(first + CHUNK, call.rows);
+                batch.firstRow = first;
+                workers.run(this, parallel);
+                if (loss != null && options.reduction() == Reduction.NONE) {
+                    MemorySegment.copy(batch.rowLoss, 0, ((HostMemory) loss.memory()).segment(),
+                            ValueLayout.JAVA_FLOAT_UNALIGNED, loss.byteOffset() + first * Float.BYTES,
+                            (int) (to - from));
+                } else {
+                    sum = add(sum, batch.rowLoss, (int) (to - from));
+                }
+            }
+            if (loss != null && options.reduction() != Reduction.NONE) {
+                float result = (float) (options.reduction() == Reduction.MEAN ? sum / kept : sum);
+                ((HostMemory) loss.memory()).segment().set(ValueLayout.JAVA_FLOAT_UNALIGNED, loss.byteOffset(),
+                        result == result ? result : Float.NaN);
+            }
+        } finally {
+            batch.clear();
+        }
+    }
+
+    @Override
+    public void run(int part, int parts) {
+        long count = to - from;
+        kernel.run(batch, from + count * part / parts, from + count * (part + 1) / parts, rows[part]);
+    }
+
+    /** Adds row losses to a sum: lanes and segments in float32, segments in float64. */
+    private double add(double sum, float[] values, int count) {
+        double total = sum;
+        for (int segment = 0; segment < count; segment += CrossEntropyRow.SEGMENT) {
+            int end = Math.min(segment + CrossEntropyRow.SEGMENT, count);
+            Arrays.fill(lanes, 0);
+            for (int i = segment; i < end; i++) {
+                lanes[i % CrossEntropyRow.LANES] += values[i];
+            }
+            total += ScalarRows.fold(lanes);
+        }
+        return total;
+    }
+
+    private static float scalar(Tensor tensor) {
+        return ((HostMemory) tensor.memory()).segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, tensor.byteOffset());
+    }
+
+    private boolean mayShare(Tensor tensor) {
+        return workers.mayAccess(((HostMemory) tensor.memory()).segment());
+    }
+
+    @Override
+    public void close() {
+        batch.rowLoss = new float[0];
+    }
+}

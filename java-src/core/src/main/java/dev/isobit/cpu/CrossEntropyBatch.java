@@ -1,0 +1,64 @@
+package dev.isobit.cpu;
+
+import dev.isobit.HostMemory;
+import dev.isobit.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the rows of one call have in common, laid out for the row kernels; reused from call to call. Workers read it
+ * between the pool's barriers.
+ */
+final class CrossEntropyBatch {
+    long classes;
+    long ignoreIndex;
+    boolean wantsGradient;
+
+    final FloatOperand logits = new FloatOperand();
+    final FloatOperand gradLogits = new FloatOperand();
+
+    private MemorySegment targets = MemorySegment.NULL;
+    private long targetsOffset;
+    private boolean wideTargets;
+
+    /** The factor of every row's gradient in float64, used where there is none per row. */
+    double upstream;
+    private @Nullable MemorySegment gradLoss;
+    private long gradLossOffset;
+
+    /** Row losses of the chunk in work; row {@code firstRow} stands at 0. */
+    float[] rowLoss = new float[0];
+    long firstRow;
+
+    void targets(Tensor tensor, boolean wide) {
+        targets = ((HostMemory) tensor.memory()).segment();
+        targetsOffset = tensor.byteOffset();
+        wideTargets = wide;
+    }
+
+    long target(long row) {
+        return wideTargets
+                ? targets.get(ValueLayout.JAVA_LONG_UNALIGNED, targetsOffset + row * 8)
+                : targets.get(ValueLayout.JAVA_INT_UNALIGNED, targetsOffset + row * 4);
+    }
+
+    /** One upstream gradient per row, or null for {@link #upstream} alone. */
+    void gradLossPerRow(@Nullable Tensor tensor) {
+        gradLoss = tensor == null ? null : ((HostMemory) tensor.memory()).segment();
+        gradLossOffset = tensor == null ? 0 : tensor.byteOffset();
+    }
+
+    double upstream(long row) {
+        MemorySegment perRow = gradLoss;
+        return perRow == null ? upstream : perRow.get(ValueLayout.JAVA_FLOAT_UNALIGNED, gradLossOffset + row * 4);
+    }
+
+    /** Drops the operands, so that an idle operation keeps nobody's memory. */
+    void clear() {
+        logits.clear();
+        gradLogits.clear();
+        targets = MemorySegment.NULL;
+        gradLoss = null;
+    }
+}

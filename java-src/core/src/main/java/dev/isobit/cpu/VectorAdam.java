@@ -1,0 +1,106 @@
+package dev.isobit.cpu;
+
+import dev.isobit.spi.AdamScalars;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** Adam by the Vector API. Copied per kind of memory by {@link Specialized}. */
+final class VectorAdam implements AdamUpdate {
+    private static final boolean PARAM_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
+    private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 1);
+    private static final boolean EXP_AVG_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean EXP_AVG_SQ_ARRAY = Specialized.flag(MethodHandles.lookup(), 3);
+
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final int WIDTH = SPECIES.length();
+    /** Elements of an inner loop, which counts in int. */
+    private static final int RUN = 1 << 20;
+
+    /** Called through {@link Specialized}. */
+    VectorAdam() {}
+
+    @Override
+    public void run(AdamOperands tensors, long from, long to, AdamScalars s, boolean maximize) {
+        for (long at = from; at < to; at += RUN) {
+            update(tensors, at, (int) Math.min(RUN, to - at), s, maximize);
+        }
+    }
+
+    private static void update(AdamOperands tensors, long from, int count, AdamScalars s, boolean maximize) {
+        float[] params = tensors.param.array;
+        float[] grads = tensors.grad.array;
+        float[] expAvgs = tensors.expAvg.array;
+        float[] expAvgSqs = tensors.expAvgSq.array;
+        MemorySegment paramSegment = tensors.param.segment;
+        MemorySegment gradSegment = tensors.grad.segment;
+        MemorySegment expAvgSegment = tensors.expAvg.segment;
+        MemorySegment expAvgSqSegment = tensors.expAvgSq.segment;
+        long paramAt = tensors.param.base + from * (PARAM_ARRAY ? 1 : Float.BYTES);
+        long gradAt = tensors.grad.base + from * (GRAD_ARRAY ? 1 : Float.BYTES);
+        long expAvgAt = tensors.expAvg.base + from * (EXP_AVG_ARRAY ? 1 : Float.BYTES);
+        long expAvgSqAt = tensors.expAvgSq.base + from * (EXP_AVG_SQ_ARRAY ? 1 : Float.BYTES);
+        FloatVector w1 = VectorMath.constant(s.w1);
+        FloatVector w2 = VectorMath.constant(s.w2);
+        FloatVector negStepSize = VectorMath.constant(s.negStepSize);
+        FloatVector rsqrtBc2 = VectorMath.constant(s.rsqrtBc2);
+        FloatVector eps = VectorMath.constant(s.eps);
+        FloatVector paramDecay = VectorMath.constant(s.paramDecay);
+        FloatVector gradDecay = VectorMath.constant(s.gradDecay);
+        boolean decaysGrad = s.gradDecay != 0;
+        boolean decaysParam = s.paramDecay != 1;
+        int whole = SPECIES.loopBound(count);
+        for (int i = 0; i < whole; i += WIDTH) {
+            FloatVector p = load(PARAM_ARRAY, params, paramSegment, paramAt, i);
+            FloatVector g = load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
+            FloatVector m = load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
+            FloatVector v = load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
+            if (maximize) {
+                g = g.neg();
+            }
+            if (decaysGrad) {
+                g = gradDecay.fma(p, g);
+            }
+            m = w1.fma(g.sub(m), m);
+            v = w2.fma(g.fma(g, v.neg()), v);
+            if (decaysParam) {
+                p = p.mul(paramDecay);
+            }
+            p = negStepSize.fma(m.div(v.sqrt().fma(rsqrtBc2, eps)), p);
+            VectorMask<Float> bad = p.compare(VectorOperators.NE, p);
+            if (bad.anyTrue()) {
+                // A NaN moment makes a NaN parameter, so one test serves all three.
+                p = p.blend(Float.NaN, bad);
+                m = m.blend(Float.NaN, m.compare(VectorOperators.NE, m));
+                v = v.blend(Float.NaN, v.compare(VectorOperators.NE, v));
+            }
+            store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
+            store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, m);
+            store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i, v);
+        }
+        if (whole < count) {
+            TAIL.run(tensors, from + whole, from + count, s, maximize);
+        }
+    }
+
+    private static final ScalarAdam TAIL = new ScalarAdam();
+
+    private static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
+        return isArray
+                ? FloatVector.fromArray(SPECIES, array, (int) at + i)
+                : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
+    }
+
+    private static void store(boolean isArray, float[] array, MemorySegment segment, long at, int i,
+            FloatVector value) {
+        if (isArray) {
+            value.intoArray(array, (int) at + i);
+        } else {
+            value.intoMemorySegment(segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
+        }
+    }
+}

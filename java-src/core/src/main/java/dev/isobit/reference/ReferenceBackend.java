@@ -1,0 +1,55 @@
+package dev.isobit.reference;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Stream;
+import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.HostBackend;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Computes in float64, one element after the other, from the formulas of the textbooks. Tensors may be F32 or F64, each
+ * on its own: F64 results of F32 operands show how far a float32 backend is off. Thread-safe; owns nothing.
+ */
+final class ReferenceBackend extends HostBackend {
+    static final String NAME = "reference";
+    static final String DESCRIPTION = "float64, scalar, one thread";
+
+    private static final Set<DType> DTYPES = Collections.unmodifiableSet(EnumSet.of(DType.F32, DType.F64));
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public String description() {
+        return DESCRIPTION;
+    }
+
+    @Override
+    public Set<DType> dtypes() {
+        return DTYPES;
+    }
+
+    @Override
+    public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
+        return new ReferenceCrossEntropy(options);
+    }
+
+    @Override
+    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
+        return new ReferenceAdam(options, parameters);
+    }
+
+    @Override
+    public void close() {
+        // owns nothing
+    }
+}

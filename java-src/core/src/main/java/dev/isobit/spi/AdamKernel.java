@@ -1,0 +1,15 @@
+package dev.isobit.spi;
+
+/** Adam prepared on a backend and stream over fixed parameters. Used by one thread at a time. */
+public interface AdamKernel extends AutoCloseable {
+    /**
+     * Runs, or queues, one step over all parameters.
+     *
+     * @param scalars what changes from step to step; not kept
+     */
+    void step(AdamScalars scalars);
+
+    /** Releases tables. Idempotent. */
+    @Override
+    void close();
+}

@@ -1,0 +1,5 @@
+/** What a backend implements. */
+@NullMarked
+package dev.isobit.spi;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,69 @@
+package dev.isobit.reference;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.Tensor;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ReferenceAdamTest {
+    /** One step over one element: param, expAvg, expAvgSq. */
+    private static double[] step(AdamOptions options, long step, double p, double g, double m, double v) {
+        var param = Tensor.of(new double[] {p}, 1);
+        var expAvg = Tensor.of(new double[] {m}, 1);
+        var expAvgSq = Tensor.of(new double[] {v}, 1);
+        try (Backend backend = Backend.open("reference");
+                Adam adam = Adam.on(backend, options, List.of(
+                        new AdamParameter("p", param, Tensor.of(new double[] {g}, 1), expAvg, expAvgSq)))) {
+            adam.setStepCount(step - 1);
+            adam.step();
+        }
+        return new double[] {param.get(0), expAvg.get(0), expAvgSq.get(0)};
+    }
+
+    @Test
+    void theFirstStepIsOfSizeLr() {
+        double[] after = step(AdamOptions.adam().withLr(0.25).withEps(0), 1, 1, 3, 0, 0);
+        assertEquals(0.75, after[0], 1e-15);
+        assertEquals(0.3, after[1], 1e-7);
+        assertEquals(0.009, after[2], 1e-9);
+    }
+
+    @Test
+    void weightDecay() {
+        // No gradient: AdamW only shrinks; Adam sees the decay as the gradient.
+        assertEquals(2 * (1 - 0.5 * 0.125), step(AdamOptions.adamW().withLr(0.5).withWeightDecay(0.125), 1, 2, 0, 0,
+                0)[0], 1e-15);
+        var adam = AdamOptions.adam().withLr(0.5).withWeightDecay(0.125).withEps(0);
+        assertEquals(1.5, step(adam, 1, 2, 0, 0, 0)[0], 1e-15);
+        assertEquals(2.5, step(adam.withMaximize(true), 1, 2, 1, 0, 0)[0], 1e-15);
+    }
+
+    @Test
+    void biasCorrection() {
+        double w1 = (float) 0.1;
+        double w2 = (float) 0.001;
+        double m = 0.5 + w1 * (2 - 0.5);
+        double v = 0.25 + w2 * (4 - 0.25);
+        double bc1 = 1 - Math.pow(1 - w1, 10);
+        double bc2 = 1 - Math.pow(1 - w2, 10);
+        double expected = 1 - 0.001 / bc1 * m / (Math.sqrt(v / bc2) + (float) 1e-8);
+        double[] after = step(AdamOptions.adam(), 10, 1, 2, 0.5, 0.25);
+        assertEquals(expected, after[0], 1e-15);
+        assertEquals(m, after[1], 1e-15);
+        assertEquals(v, after[2], 1e-15);
+    }
+
+    @Test
+    void moments() {
+        // With beta1 = beta2 = 0 the moments are the gradient and its square; a late step is not corrected.
+        double[] after = step(AdamOptions.adam().withBetas(0, 0), 1_000_000, 1, -3, 7, 7);
+        assertEquals(-3, after[1]);
+        assertEquals(9, after[2]);
+        assertEquals(1 + 0.001 * 3 / (3 + (double) 1e-8f), after[0], 1e-15);
+    }
+}

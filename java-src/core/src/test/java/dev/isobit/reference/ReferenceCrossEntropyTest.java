@@ -1,0 +1,106 @@
+package dev.isobit.reference;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import org.junit.jupiter.api.Test;
+
+class ReferenceCrossEntropyTest {
+    private static final float INF = Float.POSITIVE_INFINITY;
+    private static final CrossEntropyOptions NONE = CrossEntropyOptions.defaults().withReduction(Reduction.NONE);
+
+    private static double[][] run(CrossEntropyOptions options, float[] logits, int classes, long[] targets,
+            double... gradLoss) {
+        int rows = targets.length;
+        double[] loss = new double[options.reduction() == Reduction.NONE ? rows : 1];
+        double[] grad = new double[logits.length];
+        try (Backend backend = Backend.open("reference"); CrossEntropy op = CrossEntropy.on(backend, options)) {
+            op.lossAndGradient(Tensor.of(logits, rows, classes), Tensor.of(targets, rows),
+                    Tensor.of(gradLoss.length == 0 ? new double[] {1} : gradLoss, Math.max(1, gradLoss.length)),
+                    Tensor.of(loss, loss.length), Tensor.of(grad, rows, classes));
+        }
+        return new double[][] {loss, grad};
+    }
+
+    @Test
+    void knownValues() {
+        // softmax of (ln 1, ln 2, ln 5) is (1, 2, 5)/8, up to the rounding of the logits
+        float[] logits = {0, (float) Math.log(2), (float) Math.log(5)};
+        double[][] result = run(NONE, logits, 3, new long[] {1}, 2);
+        assertArrayEquals(new double[] {Math.log(4)}, result[0], 1e-7);
+        assertArrayEquals(new double[] {2 / 8.0, -2 * 6 / 8.0, 2 * 5 / 8.0}, result[1], 1e-7);
+    }
+
+    @Test
+    void aConfidentRowKeepsItsLoss() {
+        double[][] result = run(NONE, new float[] {80, 0}, 2, new long[] {0});
+        assertEquals(Math.exp(-80), result[0][0], 1e-50);
+        assertEquals(-Math.exp(-80), result[1][0], 1e-50);
+        assertEquals(Math.exp(-80), result[1][1], 1e-50);
+    }
+
+    @Test
+    void reductions() {
+        float[] logits = {0, 0, 0, 0, 9, 7};
+        long[] targets = {0, 1, -100};
+        double[][] sum = run(NONE.withReduction(Reduction.SUM), logits, 2, targets);
+        assertEquals(2 * Math.log(2), sum[0][0], 1e-15);
+        assertArrayEquals(new double[] {-0.5, 0.5, 0.5, -0.5, 0, 0}, sum[1], 1e-15);
+        double[][] mean = run(CrossEntropyOptions.defaults(), logits, 2, targets, 3);
+        assertEquals(Math.log(2), mean[0][0], 1e-15);
+        assertArrayEquals(new double[] {-0.75, 0.75, 0.75, -0.75, 0, 0}, mean[1], 1e-15);
+    }
+
+    @Test
+    void edges() {
+        // only -inf; -inf elsewhere; -inf at the target; +inf; ties
+        float[] logits = {-INF, -INF, 0, -INF, 0, -INF, 0, INF, 3, 3};
+        double[][] result = run(NONE, logits, 2, new long[] {0, 0, 1, 0, 1});
+        assertArrayEquals(new double[] {Double.NaN, 0, INF, Double.NaN, Math.log(2)}, result[0]);
+        assertArrayEquals(new double[] {Double.NaN, Double.NaN, 0, 0, 1, -1, Double.NaN, Double.NaN, 0.5, -0.5},
+                result[1]);
+        assertArrayEquals(new double[][] {{0}, {0}}, run(NONE, new float[] {-7}, 1, new long[] {0}, 5));
+    }
+
+    @Test
+    void emptyAndAllIgnored() {
+        var mean = CrossEntropyOptions.defaults();
+        assertArrayEquals(new double[][] {{Double.NaN}, {}}, run(mean, new float[0], 2, new long[0]));
+        assertArrayEquals(new double[][] {{0}, {}},
+                run(mean.withReduction(Reduction.SUM), new float[0], 2, new long[0]));
+        assertArrayEquals(new double[][] {{Double.NaN}, {0, 0}},
+                run(mean, new float[] {Float.NaN, 1}, 2, new long[] {-100}));
+    }
+
+    @Test
+    void floatResultsInPlace() {
+        float[] logits = {0, (float) Math.log(3)};
+        float[] loss = new float[1];
+        try (Backend backend = Backend.open("reference");
+                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults())) {
+            var tensor = Tensor.of(logits, 1, 2);
+            op.lossAndGradient(tensor, Tensor.of(new int[] {1}, 1), Tensor.of(loss), tensor);
+        }
+        assertArrayEquals(new float[] {0.25f, -0.25f}, logits, 1e-7f);
+        assertEquals((float) Math.log(4 / 3.0), loss[0], 1e-7f);
+    }
+
+    @Test
+    void aTargetOutOfRangeWritesNothing() {
+        float[] logits = {1, 2};
+        float[] before = logits.clone();
+        try (Backend backend = Backend.open("reference");
+                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults())) {
+            var tensor = Tensor.of(logits, 1, 2);
+            assertThrows(IllegalArgumentException.class,
+                    () -> op.gradient(tensor, Tensor.of(new long[] {2}, 1), tensor));
+        }
+        assertArrayEquals(before, logits);
+    }
+}

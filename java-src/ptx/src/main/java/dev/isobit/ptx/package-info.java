@@ -1,0 +1,2 @@
+/** Parser, interpreter and sanitizer for PTX. */
+package dev.isobit.ptx;

@@ -1,0 +1,2 @@
+/** Parser, interpreter and sanitizer for PTX. */
+module dev.isobit.ptx {}

@@ -1,0 +1,130 @@
+/*
+ * Everything that crosses from Java to a kernel: one plain C struct per op, passed by value as the only argument of
+ * every entry of that op. Plain C, so that gcc writes the table of offsets (ptx/params.json) that Java is checked
+ * against. One field per line, pointers and 64-bit fields first, no hole between fields: a row that breaks this fails
+ * the build (native-build/build-ptx).
+ *
+ * All pointers are device pointers. Float arrays need the natural alignment of 4 bytes and no more, targets that of
+ * their type, scratch of int64 8 bytes. Offsets inside kernels are 64-bit.
+ */
+#ifndef ISOBIT_PARAMS_H
+#define ISOBIT_PARAMS_H
+
+#include <stdint.h>
+
+/* ------------------------------------------------------------------------------------------------ cross-entropy
+ *
+ * An op is at most three launches on one stream, in this order, all with the same argument block:
+ *
+ *   1. cross_entropy_count_<targets>                 only for MEAN with rows > 0
+ *   2. cross_entropy_<phase>_f32_<targets>_<variant> only with rows > 0
+ *   3. cross_entropy_reduce_loss_f32                 only for SUM and MEAN where a loss is asked for; with rows = 0 too
+ *
+ *   <targets>  i64 | i32           <phase>  loss | grad | loss_grad           <variant>  thread | warp | block
+ *
+ * No kernel keeps state from one op to the next: nothing is to be set to zero, at allocation or between ops, and an op
+ * that broke off between launches leaves nothing behind. The one exception is `status`, which is the host's to reset.
+ *
+ * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more, and a grid beyond
+ * what the device holds at once gains nothing):
+ *
+ *   entry    classes      block  dynamic shared bytes            blocks that have work
+ *   count    any          256    0                               exactly count_blocks
+ *   thread   1 .. 32      128    512·classes + 16                ceil(rows / 128)
+ *   warp     1 .. 1024    128    0                               ceil(rows / 16) for classes <= 256, else ceil(rows / 4)
+ *   block    any          256    32768·stash_segments            rows
+ *   reduce   any          256    0                               ceil(rows / 8192), at least 1
+ *
+ * Which variant to take where two will do: thread for classes <= 32, warp to 1024, block beyond. All give the same bits.
+ *
+ * Who reads (r) and writes (w) what:
+ *
+ *   field              count  loss  grad  loss_grad  reduce
+ *   logits                    r     r     r                  may be grad_logits itself, no other overlap is allowed
+ *   targets            r      r     r     r
+ *   grad_loss                       r     r                  null: 1
+ *   row_loss                  w           w          r       NONE: the caller's loss; else scratch
+ *   loss                                             w
+ *   grad_logits                     w     w                  every element, ignored and invalid rows too
+ *   denominator_parts  w            r     r          r       only with CROSS_ENTROPY_MEAN
+ *   loss_parts                                       rw
+ *   arrivals                  w           w          rw      null where no reduce launch follows
+ *   status                    rw    rw    rw                 null: not counted
+ */
+
+/* Targets outside [0, classes) that are not ignore_index. Row launches add to it; the host resets it to {0, ~0}. */
+typedef struct {
+    uint64_t bad_targets;   /* how many since the last reset */
+    uint64_t first_bad_row; /* the lowest row among them; 2^64 - 1 while there is none */
+} cross_entropy_status;
+
+enum {
+    CROSS_ENTROPY_MEAN = 1,              /* the gradient and the reduced loss are divided by the denominator */
+    CROSS_ENTROPY_GRAD_LOSS_PER_ROW = 2, /* grad_loss is [rows], else one value */
+
+    CROSS_ENTROPY_THREAD_CLASSES = 32,
+    CROSS_ENTROPY_WARP_CLASSES = 1024,
+    CROSS_ENTROPY_SEGMENT = 8192,
+    CROSS_ENTROPY_COUNT_BLOCKS = 128 /* the most that count_blocks may be */
+};
+
+typedef struct {
+    const float* logits;          /* [rows, classes], row stride classes */
+    const void* targets;          /* [rows] int64 or int32, as the entry's name says */
+    const float* grad_loss;       /* null, one value, or [rows] */
+    float* row_loss;              /* [rows] */
+    float* loss;                  /* one value */
+    float* grad_logits;           /* [rows, classes], row stride classes */
+    int64_t* denominator_parts;   /* scratch: int64 [count_blocks]; their sum is the denominator */
+    float* loss_parts;            /* scratch: [ceil(rows / 8192)] */
+    uint32_t* arrivals;           /* scratch: one value */
+    cross_entropy_status* status; /* one */
+    int64_t rows;                 /* N */
+    int64_t classes;              /* C, at least 1 */
+    int64_t ignore_index;         /* may lie inside [0, classes) */
+    uint32_t flags;               /* CROSS_ENTROPY_MEAN | CROSS_ENTROPY_GRAD_LOSS_PER_ROW */
+    int32_t count_blocks;   /* the grid of the count launch: 1 .. 128, ceil(rows / 16384) is good; 0 if rows = 0 */
+    int32_t stash_segments; /* variant block: segments of a row kept in dynamic shared memory; 0 is always right, more
+                               than ceil(classes / 8192) - 1 is of no use, each saves a second read of 32 KiB a row */
+    int32_t reserved;       /* 0 */
+} cross_entropy_params;
+
+/* ------------------------------------------------------------------------------------------------ Adam and AdamW
+ *
+ * One launch per step: adam_step_f32, block 256, no dynamic shared memory, any grid of 1 block or more; one warp takes
+ * one chunk at a time, so that ceil(chunk_count / 8) blocks have work. With chunk_count = 0: no launch.
+ *
+ * The host cuts each tensor into chunks of ADAM_CHUNK elements (the last of a tensor may be shorter, none is empty) and
+ * writes the table to the device once. Chunks in any order; no two overlap. The kernel takes any count, but one warp
+ * works through it alone. Where the four pointers of a chunk are equal modulo 16, elements move as 128-bit accesses
+ * behind a peeled head, else one by one; cut a tensor at multiples of ADAM_CHUNK and its chunks keep its alignment.
+ */
+enum {
+    ADAM_MAXIMIZE = 1,   /* the gradient's sign is turned */
+    ADAM_GRAD_DECAY = 2, /* Adam with weight decay: grad_decay is used, else it is not looked at */
+
+    ADAM_CHUNK = 2048
+};
+
+typedef struct {
+    float* param;      /* read and written */
+    const float* grad; /* read */
+    float* exp_avg;    /* read and written */
+    float* exp_avg_sq; /* read and written */
+    int64_t count;     /* elements */
+} adam_chunk;
+
+typedef struct {
+    const adam_chunk* chunks; /* [chunk_count] on the device */
+    int64_t chunk_count;
+    float w1;
+    float w2;
+    float neg_step_size;
+    float rsqrt_bc2;
+    float eps;
+    float param_decay; /* AdamW's factor of the parameter; 1 where there is none */
+    float grad_decay;  /* see ADAM_GRAD_DECAY */
+    uint32_t flags;    /* ADAM_MAXIMIZE | ADAM_GRAD_DECAY */
+} adam_params;
+
+#endif
