@@ -79,8 +79,10 @@ final class Access {
                     "%s at global 0x%x, in freed %s,", how, address, found));
         }
         throw warp.fault(DeviceFault.Kind.OUT_OF_BOUNDS, lane, address, String.format("%s at global 0x%x, %s,", how,
-                address, found == null ? "where there is no memory" : (address - found.base - found.size)
-                        + " bytes past the end of " + found));
+                address, found == null
+                        ? "where there is no memory"
+                        : (address - found.base - found.size)
+                                + " bytes past the end of " + found));
     }
 
     private void shared(Warp warp, int lane, int size) {
@@ -101,7 +103,8 @@ final class Access {
     private void check(Warp warp, int lane, long length, int size) {
         if (address < 0 || address > length - size) {
             throw warp.fault(DeviceFault.Kind.OUT_OF_BOUNDS, lane, address, String.format(
-                    "access of %d bytes at %s 0x%x, past the end of its %d bytes,", size, name(space), address, length));
+                    "access of %d bytes at %s 0x%x, past the end of its %d bytes,", size, name(space), address,
+                    length));
         }
     }
 

@@ -10,8 +10,7 @@ import java.util.List;
  * for. So a kernel that reads too early does not find its data.
  */
 final class AsyncCopies {
-    private record Pending(long to, long from, int size, int sourceSize, int pc) {
-    }
+    private record Pending(long to, long from, int size, int sourceSize, int pc) {}
 
     private static final class Lane {
         List<Pending> open = new ArrayList<>();

@@ -5,8 +5,7 @@ import java.util.List;
 /** A call of a device function. */
 final class Call extends Instruction {
     /** An argument or result: a variable or a register on the caller's side, the same on the callee's. */
-    record Transfer(Variable outer, int outerRegister, Variable inner, int innerRegister) {
-    }
+    record Transfer(Variable outer, int outerRegister, Variable inner, int innerRegister) {}
 
     final Function callee;
     private final List<Transfer> in;

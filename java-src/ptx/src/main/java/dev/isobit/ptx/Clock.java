@@ -1,7 +1,5 @@
 package dev.isobit.ptx;
 
-import java.util.Arrays;
-
 /** Reads a clock: the number of warp instructions that the launch has executed so far. */
 final class Clock extends Instruction {
     private final boolean high;

@@ -23,7 +23,7 @@ final class Cluster {
         for (int rank = 0; rank < blocks.length; rank++) {
             int[] in = shape.position(rank);
             blocks[rank].start(this, rank, new int[] {at[0] * shape.x() + in[0], at[1] * shape.y() + in[1],
-                    at[2] * shape.z() + in[2]});
+                at[2] * shape.z() + in[2]});
         }
     }
 

@@ -25,8 +25,7 @@ final class ComparisonDecoder {
     private static final String[] OPERATORS = {"eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ",
         "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
 
-    private ComparisonDecoder() {
-    }
+    private ComparisonDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {

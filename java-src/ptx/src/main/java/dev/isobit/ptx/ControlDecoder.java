@@ -4,8 +4,7 @@ import java.util.List;
 
 /** Branches, calls, the end of threads, and barriers. */
 final class ControlDecoder {
-    private ControlDecoder() {
-    }
+    private ControlDecoder() {}
 
     static Instruction decode(Form form, boolean inEntry) {
         return switch (form.statement.opcode()) {
@@ -28,11 +27,9 @@ final class ControlDecoder {
             }
             case "brkpt" -> {
                 form.end(0);
-                yield new WarpOperation((warp, mask) -> {
-                });
+                yield new WarpOperation((warp, mask) -> {});
             }
-            case "pmevent" -> new WarpOperation((warp, mask) -> {
-            });
+            case "pmevent" -> new WarpOperation((warp, mask) -> {});
             case "nanosleep" -> {
                 Type type = form.type();
                 form.end(1);

@@ -8,8 +8,7 @@ import java.util.function.LongUnaryOperator;
 
 /** Moves and conversions. */
 final class ConversionDecoder {
-    private ConversionDecoder() {
-    }
+    private ConversionDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {
@@ -43,7 +42,8 @@ final class ConversionDecoder {
     }
 
     static Lanes copy(boolean wide) {
-        return wide ? (w, q, d, a, b, c) -> System.arraycopy(q, a, q, d, COUNT)
+        return wide
+                ? (w, q, d, a, b, c) -> System.arraycopy(q, a, q, d, COUNT)
                 : (w, q, d, a, b, c) -> System.arraycopy(w, a, w, d, COUNT);
     }
 

@@ -228,7 +228,8 @@ final class Decoder {
         }
         int[] meeting = new FlowGraph(successors).meetingPoints();
         for (int i = 0; i < n; i++) {
-            int join = meeting[i] == n || endsAtOnce(code.get(start + meeting[i])) ? Fragment.NOWHERE
+            int join = meeting[i] == n || endsAtOnce(code.get(start + meeting[i]))
+                    ? Fragment.NOWHERE
                     : start + meeting[i];
             switch (code.get(start + i)) {
                 case ControlDecoder.Branch branch -> branch.join = join;

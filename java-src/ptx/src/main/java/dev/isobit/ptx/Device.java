@@ -27,8 +27,7 @@ public final class Device implements AutoCloseable {
     private long nextAddress = FIRST_ADDRESS;
 
     /** Makes an empty device. */
-    public Device() {
-    }
+    public Device() {}
 
     /**
      * Allocates memory, zeroed.

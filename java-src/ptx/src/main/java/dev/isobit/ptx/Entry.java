@@ -11,8 +11,7 @@ public final class Entry {
      * @param bytes its size
      * @param align its alignment
      */
-    public record Parameter(String name, int offset, int bytes, int align) {
-    }
+    public record Parameter(String name, int offset, int bytes, int align) {}
 
     private final PtxModule module;
     private final String name;

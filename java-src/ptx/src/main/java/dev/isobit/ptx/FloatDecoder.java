@@ -10,8 +10,7 @@ import dev.isobit.ptx.Floats.Rounding;
  * refused: PTX bounds their error but not their bits.
  */
 final class FloatDecoder {
-    private FloatDecoder() {
-    }
+    private FloatDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {
@@ -91,7 +90,8 @@ final class FloatDecoder {
             case "fma", "mad" -> (a, b, c) -> Floats.fma(a, b, c, rounding);
             default -> throw form.refusal("not supported for .f32");
         };
-        Lanes.Float3 flushed = !flush ? exact
+        Lanes.Float3 flushed = !flush
+                ? exact
                 : (a, b, c) -> Floats.flush(exact.apply(Floats.flush(a), Floats.flush(b), Floats.flush(c)));
         return Lanes.single(!saturate ? flushed : (a, b, c) -> Floats.saturate(flushed.apply(a, b, c)));
     }
@@ -138,11 +138,14 @@ final class FloatDecoder {
     private static Lanes twice(String opcode, Rounding rounding) {
         boolean nearest = rounding == Rounding.RN;
         return switch (opcode) {
-            case "add" -> nearest ? Lanes.twice((double a, double b) -> a + b)
+            case "add" -> nearest
+                    ? Lanes.twice((double a, double b) -> a + b)
                     : Lanes.twice((double a, double b) -> Floats.add(a, b, rounding));
-            case "sub" -> nearest ? Lanes.twice((double a, double b) -> a - b)
+            case "sub" -> nearest
+                    ? Lanes.twice((double a, double b) -> a - b)
                     : Lanes.twice((double a, double b) -> Floats.add(a, -b, rounding));
-            case "mul" -> nearest ? Lanes.twice((double a, double b) -> a * b)
+            case "mul" -> nearest
+                    ? Lanes.twice((double a, double b) -> a * b)
                     : Lanes.twice((double a, double b) -> Floats.multiply(a, b, rounding));
             case "div" -> Lanes.twice((double a, double b) -> Floats.divide(a, b, rounding));
             case "rcp" -> Lanes.twice((double a) -> Floats.divide(1, a, rounding));
@@ -163,7 +166,8 @@ final class FloatDecoder {
             case "fma" -> (a, b, c) -> Floats.fma(format, a, b, c, rounding);
             default -> throw form.refusal("not supported for this type");
         };
-        Lanes.Int3 flushed = !flush ? exact
+        Lanes.Int3 flushed = !flush
+                ? exact
                 : (a, b, c) -> flushHalf(exact.apply(flushHalf(a), flushHalf(b), flushHalf(c)));
         Lanes.Int3 clamped = !saturate && !relu ? flushed : (a, b, c) -> {
             int r = flushed.apply(a, b, c);
@@ -178,8 +182,10 @@ final class FloatDecoder {
 
     /** A function of 16-bit patterns, on one or on both halves of a register. */
     private static Lanes halves(Lanes.Int3 f, boolean packed) {
-        return !packed ? Lanes.word(f) : Lanes.word((int a, int b, int c) ->
-                f.apply(a & 0xffff, b & 0xffff, c & 0xffff) | f.apply(a >>> 16, b >>> 16, c >>> 16) << 16);
+        return !packed
+                ? Lanes.word(f)
+                : Lanes.word((int a, int b, int c) -> f.apply(a & 0xffff, b & 0xffff, c & 0xffff)
+                        | f.apply(a >>> 16, b >>> 16, c >>> 16) << 16);
     }
 
     /** f16: zero of the same sign for a subnormal. */
@@ -209,7 +215,8 @@ final class FloatDecoder {
             });
             case F64 -> {
                 refuse(form, flush || keepNan || signs, "ftz, NaN or xorsign");
-                yield form.binary(type, min ? Lanes.twice((double a, double b) -> Floats.min(a, b))
+                yield form.binary(type, min
+                        ? Lanes.twice((double a, double b) -> Floats.min(a, b))
                         : Lanes.twice((double a, double b) -> Floats.max(a, b)));
             }
             case F16, F16X2, BF16, BF16X2 -> {
@@ -286,7 +293,8 @@ final class FloatDecoder {
         return PredicateOperation.of(d, (warp, mask) -> {
             int bits = 0;
             for (int i = 0; i < COUNT; i++) {
-                double value = wide ? Double.longBitsToDouble(warp.longs[a + i])
+                double value = wide
+                        ? Double.longBitsToDouble(warp.longs[a + i])
                         : Float.intBitsToFloat(warp.words[a + i]);
                 double magnitude = Math.abs(value);
                 double smallest = wide ? Double.MIN_NORMAL : Float.MIN_NORMAL;

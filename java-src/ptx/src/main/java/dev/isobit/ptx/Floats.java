@@ -91,8 +91,7 @@ final class Floats {
         }
     }
 
-    private Floats() {
-    }
+    private Floats() {}
 
     static int bits(float value) {
         return value != value ? NAN32 : Float.floatToRawIntBits(value);
@@ -232,7 +231,8 @@ final class Floats {
         if (rounding == Rounding.RN || nearest != nearest) {
             return nearest;
         }
-        int sign = Double.isInfinite(nearest) ? nearest > 0 ? -1 : 1
+        int sign = Double.isInfinite(nearest)
+                ? nearest > 0 ? -1 : 1
                 : exact.get().compareTo(new BigDecimal(nearest));
         return direct(nearest, sign, rounding);
     }
@@ -314,7 +314,8 @@ final class Floats {
 
     /** A whole number to f64, rounded in the given direction. */
     static double toDouble(long value, boolean unsigned, Rounding rounding) {
-        BigDecimal exact = new BigDecimal(unsigned ? new java.math.BigInteger(Long.toUnsignedString(value))
+        BigDecimal exact = new BigDecimal(unsigned
+                ? new java.math.BigInteger(Long.toUnsignedString(value))
                 : java.math.BigInteger.valueOf(value));
         return direct(exact.doubleValue(), () -> exact, rounding);
     }

@@ -47,7 +47,8 @@ final class Form {
         Type type = skipType();
         if (type == null) {
             throw refusal(taken < statement.suffixes().size()
-                    ? "." + statement.suffixes().get(taken) + " is not supported here" : "no type");
+                    ? "." + statement.suffixes().get(taken) + " is not supported here"
+                    : "no type");
         }
         return type;
     }

@@ -32,7 +32,8 @@ public final class Image implements AutoCloseable {
             }
             ByteBuffer bytes = ByteBuffer.wrap(variable.initial.clone()).order(ByteOrder.LITTLE_ENDIAN);
             for (Variable.Relocation r : variable.relocations) {
-                long address = (r.target().space == Space.GLOBAL ? addresses.get(r.target())
+                long address = (r.target().space == Space.GLOBAL
+                        ? addresses.get(r.target())
                         : module.offsets.get(r.target())) + r.addend();
                 address += r.generic() ? r.target().space.window() : 0;
                 if (r.bytes() == 8) {

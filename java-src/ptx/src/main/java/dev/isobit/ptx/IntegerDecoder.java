@@ -7,8 +7,7 @@ import java.util.function.LongUnaryOperator;
 
 /** Integer arithmetic. */
 final class IntegerDecoder {
-    private IntegerDecoder() {
-    }
+    private IntegerDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {
@@ -79,7 +78,8 @@ final class IntegerDecoder {
         boolean saturate = form.skip("sat");
         Type type = form.type();
         if (type == Type.U16X2 || type == Type.S16X2) {
-            return form.binary(type, Lanes.word((int a, int b) -> add ? a + b & 0xffff | (a >>> 16) + (b >>> 16) << 16
+            return form.binary(type, Lanes.word((int a, int b) -> add
+                    ? a + b & 0xffff | (a >>> 16) + (b >>> 16) << 16
                     : a - b & 0xffff | (a >>> 16) - (b >>> 16) << 16));
         }
         if (!type.isInteger() || type.bits < 16 || saturate && type != Type.S32) {
@@ -141,7 +141,8 @@ final class IntegerDecoder {
             };
         }
         if (type.isWide()) {
-            LongBinaryOperator f = !high ? (x, y) -> x * y
+            LongBinaryOperator f = !high
+                    ? (x, y) -> x * y
                     : type.isSigned() ? Math::multiplyHigh : Math::unsignedMultiplyHigh;
             return addend ? Lanes.wide((long x, long y, long z) -> f.applyAsLong(x, y) + z) : Lanes.wide(f);
         }
@@ -150,7 +151,8 @@ final class IntegerDecoder {
             for (int i = 0; i < COUNT; i++) {
                 long product = extend(type, w[a + i]) * extend(type, w[b + i]) >> shift;
                 long sum = product + (addend ? extend(type, w[c + i]) : 0);
-                w[d + i] = (int) truncate(type, saturate ? Math.clamp(sum, Integer.MIN_VALUE, Integer.MAX_VALUE)
+                w[d + i] = (int) truncate(type, saturate
+                        ? Math.clamp(sum, Integer.MIN_VALUE, Integer.MAX_VALUE)
                         : sum);
             }
         };
@@ -202,11 +204,11 @@ final class IntegerDecoder {
         Type type = integerType(form);
         boolean signed = type.isSigned();
         if (type.isWide()) {
-            return form.ternary(type, Lanes.wide((long a, long b, long c) ->
-                    c + ((signed ? a < b : Long.compareUnsigned(a, b) < 0) ? b - a : a - b)));
+            return form.ternary(type, Lanes.wide((long a, long b, long c) -> c
+                    + ((signed ? a < b : Long.compareUnsigned(a, b) < 0) ? b - a : a - b)));
         }
-        return form.ternary(type, Lanes.word((int a, int b, int c) ->
-                (int) truncate(type, c + Math.abs(extend(type, a) - extend(type, b)))));
+        return form.ternary(type, Lanes
+                .word((int a, int b, int c) -> (int) truncate(type, c + Math.abs(extend(type, a) - extend(type, b)))));
     }
 
     private static Instruction divide(Form form, LongBinaryOperator signed, LongBinaryOperator unsigned) {
@@ -234,9 +236,9 @@ final class IntegerDecoder {
                 long r = min ? Math.min(a, b) : Math.max(a, b);
                 return relu ? Math.max(r, 0) : r;
             };
-            return form.binary(type, Lanes.word((int a, int b) ->
-                    (int) (truncate(half, f.applyAsLong(extend(half, a), extend(half, b)))
-                    | truncate(half, f.applyAsLong(extend(half, a >>> 16), extend(half, b >>> 16))) << 16)));
+            return form.binary(type,
+                    Lanes.word((int a, int b) -> (int) (truncate(half, f.applyAsLong(extend(half, a), extend(half, b)))
+                            | truncate(half, f.applyAsLong(extend(half, a >>> 16), extend(half, b >>> 16))) << 16)));
         }
         if (type.kind != Type.Kind.SIGNED && type.kind != Type.Kind.UNSIGNED || type.bits < 16
                 || relu && type != Type.S32) {

@@ -13,5 +13,4 @@ import java.util.Map;
  * @param output what the kernel printed with {@code printf}, in order of execution
  */
 public record LaunchReport(long threadInstructions, long warpInstructions, Map<Space, Long> bytesRead,
-        Map<Space, Long> bytesWritten, List<String> output) {
-}
+        Map<Space, Long> bytesWritten, List<String> output) {}

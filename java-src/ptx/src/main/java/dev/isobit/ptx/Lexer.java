@@ -9,8 +9,7 @@ final class Lexer {
         /** A name, possibly starting with {@code %}, {@code $} or {@code _}. */
         NAME,
         /** A dot and a name: a directive, an instruction suffix or a vector component. */
-        SUFFIX,
-        NUMBER, STRING, MARK, END
+        SUFFIX, NUMBER, STRING, MARK, END
     }
 
     record Token(Kind kind, String text, int line) {

@@ -4,8 +4,7 @@ import static dev.isobit.ptx.Lanes.COUNT;
 
 /** Logic, shifts and bit fields. Shift amounts and field positions beyond the width are clamped as PTX says. */
 final class LogicDecoder {
-    private LogicDecoder() {
-    }
+    private LogicDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {

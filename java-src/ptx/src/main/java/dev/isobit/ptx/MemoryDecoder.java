@@ -11,8 +11,7 @@ final class MemoryDecoder {
         "L1::evict_unchanged", "L1::evict_first", "L1::evict_last", "L1::no_allocate", "L2::evict_normal",
         "L2::evict_first", "L2::evict_last", "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B"};
 
-    private MemoryDecoder() {
-    }
+    private MemoryDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {
@@ -21,8 +20,7 @@ final class MemoryDecoder {
             case "atom" -> atomic(form, true);
             case "red" -> atomic(form, false);
             case "fence", "membar" -> fence(form);
-            case "prefetch", "prefetchu" -> new WarpOperation((warp, mask) -> {
-            });
+            case "prefetch", "prefetchu" -> new WarpOperation((warp, mask) -> {});
             case "createpolicy" -> policy(form);
             case "cp" -> asynchronousCopy(form);
             case "cvta" -> convertAddress(form);
@@ -64,13 +62,18 @@ final class MemoryDecoder {
         if (!(form.operand(index) instanceof Operand.Address address)) {
             throw form.refusal("operand " + (index + 1) + " must be an address in brackets");
         }
-        Slots slots = form.slots;
         return switch (address.base()) {
-            case Operand.Reg reg when reg.register().type().isInteger() && reg.register().type().bits >= 32 ->
-                new Address(space, reg.register().type().isWide(), slots.register(reg.register()), address.offset());
+            case Operand.Reg reg -> {
+                Type type = reg.register().type();
+                if (!type.isInteger() || type.bits < 32) {
+                    throw form.refusal("register " + reg.register() + " is " + type + ", no address");
+                }
+                yield new Address(space, type.isWide(), form.slots.register(reg.register()), address.offset());
+            }
             case Operand.Symbol symbol -> new Address(symbolSpace(form, symbol, space), true,
-                    slots.address(symbol, true), address.offset());
-            case Operand.Whole whole -> new Address(space, true, slots.longLiteral(whole.value()), address.offset());
+                    form.slots.address(symbol, true), address.offset());
+            case Operand.Whole whole ->
+                new Address(space, true, form.slots.longLiteral(whole.value()), address.offset());
             default -> throw form.refusal("an address needs a register of 32 or 64 bits or a variable");
         };
     }
@@ -111,7 +114,8 @@ final class MemoryDecoder {
                     : form.slots.loose(form.statement, parts.get(i), type);
         }
         Address address = address(form, load ? 1 : 0, space);
-        return load ? new MemoryInstruction.Load(address, type, places, order)
+        return load
+                ? new MemoryInstruction.Load(address, type, places, order)
                 : new MemoryInstruction.Store(address, type, places, order);
     }
 
@@ -152,7 +156,8 @@ final class MemoryDecoder {
             default -> {
                 boolean min = op.equals("min");
                 yield (old, b, c) -> {
-                    int order = signed ? Long.compare(IntegerDecoder.extend(type, old), IntegerDecoder.extend(type, b))
+                    int order = signed
+                            ? Long.compare(IntegerDecoder.extend(type, old), IntegerDecoder.extend(type, b))
                             : Long.compareUnsigned(old, b);
                     return order < 0 == min ? old : b;
                 };
@@ -161,8 +166,7 @@ final class MemoryDecoder {
     }
 
     private static Instruction fence(Form form) {
-        return new WarpOperation((warp, mask) -> {
-        });
+        return new WarpOperation((warp, mask) -> {});
     }
 
     private static Instruction asynchronousCopy(Form form) {

@@ -4,53 +4,40 @@ import java.util.List;
 
 /** An operand as written. */
 sealed interface Operand {
-    record Reg(Register register) implements Operand {
-    }
+    record Reg(Register register) implements Operand {}
 
     /** A whole number. */
-    record Whole(long value) implements Operand {
-    }
+    record Whole(long value) implements Operand {}
 
     /** A floating-point literal; {@code single} where it was written as {@code 0f...}. */
-    record Real(double value, long bits, boolean single) implements Operand {
-    }
+    record Real(double value, long bits, boolean single) implements Operand {}
 
     /** The address of a variable, in its own state space. */
-    record Symbol(Variable variable, long addend) implements Operand {
-    }
+    record Symbol(Variable variable, long addend) implements Operand {}
 
     /** A special register such as {@code tid.x}, without its percent sign. */
-    record Special(String name) implements Operand {
-    }
+    record Special(String name) implements Operand {}
 
     /** {@code [base + offset]}; the base is a register, a symbol or a whole number. */
-    record Address(Operand base, long offset) implements Operand {
-    }
+    record Address(Operand base, long offset) implements Operand {}
 
-    record Vector(List<Operand> elements) implements Operand {
-    }
+    record Vector(List<Operand> elements) implements Operand {}
 
     /** {@code d|p}: two results. */
-    record Pair(Operand first, Operand second) implements Operand {
-    }
+    record Pair(Operand first, Operand second) implements Operand {}
 
-    record Not(Operand operand) implements Operand {
-    }
+    record Not(Operand operand) implements Operand {}
 
     /** {@code _}: a result that is thrown away. */
-    record Sink() implements Operand {
-    }
+    record Sink() implements Operand {}
 
     /** A place in the code. */
-    record Target(Label label) implements Operand {
-    }
+    record Target(Label label) implements Operand {}
 
-    record FunctionName(String name) implements Operand {
-    }
+    record FunctionName(String name) implements Operand {}
 
     /** A parenthesised list in a call. */
-    record Tuple(List<Operand> elements) implements Operand {
-    }
+    record Tuple(List<Operand> elements) implements Operand {}
 
     /** A label, known once its scope has been read. */
     final class Label {

@@ -484,8 +484,7 @@ final class Parser {
         }
     }
 
-    private record Pointer(Variable variable, long addend, boolean generic) {
-    }
+    private record Pointer(Variable variable, long addend, boolean generic) {}
 
     private Object initialValue() {
         Token token = peek();
@@ -512,10 +511,13 @@ final class Parser {
         ByteBuffer buffer = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         for (Object value : values) {
             long bits = switch (value) {
-                case Operand.Whole whole -> type == Type.F32 ? Float.floatToRawIntBits(whole.value())
+                case Operand.Whole whole -> type == Type.F32
+                        ? Float.floatToRawIntBits(whole.value())
                         : type == Type.F64 ? Double.doubleToRawLongBits(whole.value()) : whole.value();
-                case Operand.Real real -> type == Type.F64 ? Double.doubleToRawLongBits(real.value())
-                        : Float.floatToRawIntBits(real.single() ? Float.intBitsToFloat((int) real.bits())
+                case Operand.Real real -> type == Type.F64
+                        ? Double.doubleToRawLongBits(real.value())
+                        : Float.floatToRawIntBits(real.single()
+                                ? Float.intBitsToFloat((int) real.bits())
                                 : (float) real.value());
                 case Pointer pointer -> {
                     relocations.add(new Variable.Relocation(buffer.position(), type.bytes, pointer.variable,
@@ -640,7 +642,8 @@ final class Parser {
         Object known = lookup(name);
         if (known instanceof Register register) {
             if (peek().kind() == Kind.SUFFIX) {
-                throw new PtxSyntaxException(token.line(), name + peek().text() + ": vector registers are not supported");
+                throw new PtxSyntaxException(token.line(),
+                        name + peek().text() + ": vector registers are not supported");
             }
             return new Operand.Reg(register);
         }

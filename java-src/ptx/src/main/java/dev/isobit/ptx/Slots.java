@@ -11,11 +11,9 @@ import java.util.Map;
  */
 final class Slots {
     /** A variable's address plus a constant. */
-    record Address(Variable variable, long addend) {
-    }
+    record Address(Variable variable, long addend) {}
 
-    private record Placed<T>(T what, boolean wide) {
-    }
+    private record Placed<T>(T what, boolean wide) {}
 
     int words = 1;
     int longs = 1;
@@ -63,7 +61,8 @@ final class Slots {
                 if (type.isFloat() && type.bits > 16) {
                     throw statement.refusal("a whole number where " + type + " is needed");
                 }
-                yield type.isWide() ? longLiteral(whole.value())
+                yield type.isWide()
+                        ? longLiteral(whole.value())
                         : wordLiteral((int) (type.bits == 16 ? whole.value() & 0xffff : whole.value()));
             }
             case Operand.Real real -> {
@@ -73,7 +72,8 @@ final class Slots {
                 if (type.bits != 32) {
                     throw statement.refusal("a floating-point literal where " + type + " is needed");
                 }
-                yield wordLiteral(real.single() ? (int) real.bits()
+                yield wordLiteral(real.single()
+                        ? (int) real.bits()
                         : Float.floatToRawIntBits((float) real.value()));
             }
             case Operand.Special special -> special(statement, special.name(), type.isWide());
@@ -83,8 +83,7 @@ final class Slots {
     }
 
     /** Where an operand lies whose register may be wider than the instruction's type. */
-    record Place(int offset, boolean wide, int bits) {
-    }
+    record Place(int offset, boolean wide, int bits) {}
 
     Place loose(Statement statement, Operand operand, Type type) {
         if (operand instanceof Operand.Reg reg && reg.register().type() != Type.PRED) {
@@ -137,8 +136,7 @@ final class Slots {
     }
 
     /** Something that fills a slot when a warp starts. */
-    record Filling<T>(T what, boolean wide, int offset) {
-    }
+    record Filling<T>(T what, boolean wide, int offset) {}
 
     List<Filling<String>> specialFillings = List.of();
     List<Filling<Address>> addressFillings = List.of();

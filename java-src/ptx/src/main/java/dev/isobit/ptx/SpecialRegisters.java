@@ -11,8 +11,7 @@ final class SpecialRegisters {
             "cluster_ctaid.x", "cluster_ctaid.y", "cluster_ctaid.z", "cluster_nctaid.x", "cluster_nctaid.y",
             "cluster_nctaid.z", "cluster_ctarank", "cluster_nctarank", "dynamic_smem_size", "total_smem_size");
 
-    private SpecialRegisters() {
-    }
+    private SpecialRegisters() {}
 
     static boolean isKnown(String name) {
         return KNOWN.contains(name);

@@ -41,7 +41,8 @@ final class SystemCall extends Instruction {
             if (!print) {
                 throw warp.fault(DeviceFault.Kind.TRAP, lane, 0, "assertion failed: "
                         + string(warp, lane, argument(warp, lane, 0)) + ", " + string(warp, lane,
-                        argument(warp, lane, 1)) + ":" + (int) argument(warp, lane, 2));
+                                argument(warp, lane, 1))
+                        + ":" + (int) argument(warp, lane, 2));
             }
             warp.block.grid.output.add(format(warp, lane, string(warp, lane, argument(warp, lane, 0)),
                     argument(warp, lane, 1)));

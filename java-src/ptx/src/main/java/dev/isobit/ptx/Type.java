@@ -2,13 +2,12 @@ package dev.isobit.ptx;
 
 /** A PTX fundamental type: its width in bits and how its bits are read. */
 enum Type {
-    PRED(1, Kind.PREDICATE),
-    B8(8, Kind.BITS), B16(16, Kind.BITS), B32(32, Kind.BITS), B64(64, Kind.BITS), B128(128, Kind.BITS),
-    U8(8, Kind.UNSIGNED), U16(16, Kind.UNSIGNED), U32(32, Kind.UNSIGNED), U64(64, Kind.UNSIGNED),
-    S8(8, Kind.SIGNED), S16(16, Kind.SIGNED), S32(32, Kind.SIGNED), S64(64, Kind.SIGNED),
-    U16X2(32, Kind.PACKED), S16X2(32, Kind.PACKED),
-    F16(16, Kind.FLOAT), BF16(16, Kind.FLOAT), F32(32, Kind.FLOAT), F64(64, Kind.FLOAT),
-    F16X2(32, Kind.PACKED), BF16X2(32, Kind.PACKED);
+    PRED(1, Kind.PREDICATE), B8(8, Kind.BITS), B16(16, Kind.BITS), B32(32, Kind.BITS), B64(64, Kind.BITS), B128(128,
+            Kind.BITS), U8(8, Kind.UNSIGNED), U16(16, Kind.UNSIGNED), U32(32, Kind.UNSIGNED), U64(64,
+                    Kind.UNSIGNED), S8(8, Kind.SIGNED), S16(16, Kind.SIGNED), S32(32, Kind.SIGNED), S64(64,
+                            Kind.SIGNED), U16X2(32, Kind.PACKED), S16X2(32, Kind.PACKED), F16(16, Kind.FLOAT), BF16(16,
+                                    Kind.FLOAT), F32(32, Kind.FLOAT), F64(64,
+                                            Kind.FLOAT), F16X2(32, Kind.PACKED), BF16X2(32, Kind.PACKED);
 
     enum Kind {
         PREDICATE, BITS, UNSIGNED, SIGNED, FLOAT, PACKED

@@ -8,8 +8,7 @@ import java.util.List;
  */
 final class Variable {
     /** A word of an initialiser that is the address of another variable. */
-    record Relocation(int at, int bytes, Variable target, long addend, boolean generic) {
-    }
+    record Relocation(int at, int bytes, Variable target, long addend, boolean generic) {}
 
     final String name;
     final Space space;

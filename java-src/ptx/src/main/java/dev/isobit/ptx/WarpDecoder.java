@@ -4,8 +4,7 @@ import static dev.isobit.ptx.Lanes.COUNT;
 
 /** Instructions by which the threads of a warp talk to each other. */
 final class WarpDecoder {
-    private WarpDecoder() {
-    }
+    private WarpDecoder() {}
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {
@@ -25,8 +24,7 @@ final class WarpDecoder {
             throw form.refusal("not supported");
         }
         form.end(1);
-        return new WarpSync(form.at(0, Type.B32), (warp, mask, members) -> {
-        });
+        return new WarpSync(form.at(0, Type.B32), (warp, mask, members) -> {});
     }
 
     private static void sync(Form form) {
