@@ -129,7 +129,7 @@ final class Decoder {
         last.text = function.entry ? "exit" : "ret";
         last.next = code.size() + 1;
         code.add(last);
-        connect(start);
+        connect(function, start);
     }
 
     private Instruction instruction(Function function, Statement statement) {
@@ -202,28 +202,20 @@ final class Decoder {
     }
 
     /** Resolves labels, and finds where divided ways meet. */
-    private void connect(int start) {
+    private void connect(Function function, int start) {
         int n = code.size() - start;
         int[][] successors = new int[n][];
         for (int i = 0; i < n; i++) {
-            Instruction instruction = code.get(start + i);
-            boolean guarded = instruction.guard >= 0;
-            switch (instruction) {
-                case ControlDecoder.Branch branch -> {
-                    branch.target = start + branch.label.index;
-                    successors[i] = guarded ? new int[] {branch.label.index, i + 1} : new int[] {branch.label.index};
+            boolean last = i == n - 1;
+            successors[i] = last ? new int[] {n} : function.body.get(i).successors(i);
+            switch (code.get(start + i)) {
+                case ControlDecoder.Branch branch -> branch.target = start + branch.label.index;
+                case ControlDecoder.TableBranch table -> table.targets =
+                        table.labels.stream().mapToInt(label -> start + label.index).toArray();
+                case ControlDecoder.Exit exit -> successors[i] = withEnd(successors[i], n);
+                case ControlDecoder.Return back -> successors[i] = withEnd(successors[i], n);
+                default -> {
                 }
-                case ControlDecoder.TableBranch table -> {
-                    int[] targets = table.labels.stream().mapToInt(label -> label.index).toArray();
-                    table.targets = Arrays.stream(targets).map(t -> start + t).toArray();
-                    successors[i] = Arrays.copyOf(targets, targets.length + (guarded ? 1 : 0));
-                    if (guarded) {
-                        successors[i][targets.length] = i + 1;
-                    }
-                }
-                case ControlDecoder.Exit exit -> successors[i] = guarded ? new int[] {n, i + 1} : new int[] {n};
-                case ControlDecoder.Return back -> successors[i] = guarded ? new int[] {n, i + 1} : new int[] {n};
-                default -> successors[i] = new int[] {i + 1};
             }
         }
         int[] meeting = new FlowGraph(successors).meetingPoints();
@@ -238,6 +230,12 @@ final class Decoder {
                 }
             }
         }
+    }
+
+    private static int[] withEnd(int[] successors, int end) {
+        int[] result = Arrays.copyOf(successors, successors.length + 1);
+        result[successors.length] = end;
+        return result;
     }
 
     /** Ways that meet only to end need not wait for each other. */

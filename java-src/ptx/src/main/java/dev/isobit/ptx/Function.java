@@ -15,19 +15,25 @@ final class Function {
     final List<Register> parameterRegisters = new ArrayList<>();
     final List<Variable> variables = new ArrayList<>();
     final List<Statement> body = new ArrayList<>();
-    /** Number of predicate, 32-bit and 64-bit registers. */
-    int predicates;
-    int words;
-    int longs;
+    final List<Register> registers = new ArrayList<>();
     int[] maxThreads;
     int[] requiredThreads;
     int[] requiredCluster;
     boolean explicitCluster;
     boolean defined;
+    private RegisterAllocation allocation;
 
     Function(String name, boolean entry, int line) {
         this.name = name;
         this.entry = entry;
         this.line = line;
+    }
+
+    /** Where its registers lie; made when first asked for, once the body is complete. */
+    RegisterAllocation allocation() {
+        if (allocation == null) {
+            allocation = new RegisterAllocation(this);
+        }
+        return allocation;
     }
 }

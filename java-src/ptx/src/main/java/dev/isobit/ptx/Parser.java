@@ -175,9 +175,7 @@ final class Parser {
         Function named = new Function(name, nameless.entry, nameless.line);
         named.returns.addAll(nameless.returns);
         named.returnRegisters.addAll(nameless.returnRegisters);
-        named.words = nameless.words;
-        named.longs = nameless.longs;
-        named.predicates = nameless.predicates;
+        named.registers.addAll(nameless.registers);
         return named;
     }
 
@@ -367,8 +365,8 @@ final class Parser {
         if (type.bits == 128) {
             throw new PtxSyntaxException(line, "registers of type " + type + " are not supported");
         }
-        int index = type == Type.PRED ? function.predicates++ : type.isWide() ? function.longs++ : function.words++;
-        Register register = new Register(name, type, index);
+        Register register = new Register(name, type, function.registers.size());
+        function.registers.add(register);
         declare(name, register, line);
         return register;
     }

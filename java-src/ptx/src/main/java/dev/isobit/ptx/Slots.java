@@ -18,9 +18,7 @@ final class Slots {
     int words = 1;
     int longs = 1;
     int predicates = 1;
-    private int wordBase;
-    private int longBase;
-    private int predicateBase;
+    private Function current;
     final Map<Integer, Integer> wordLiterals = new LinkedHashMap<>();
     final Map<Long, Integer> longLiterals = new LinkedHashMap<>();
     private final Map<Placed<String>, Integer> specials = new LinkedHashMap<>();
@@ -29,22 +27,21 @@ final class Slots {
 
     /** Makes room for a function's registers, and reads its registers from then on. */
     void enter(Function function) {
-        int[] base = bases.computeIfAbsent(function, f -> {
-            int[] made = {words, longs, predicates};
-            words += f.words;
-            longs += f.longs;
-            predicates += f.predicates;
-            return made;
-        });
-        wordBase = base[0];
-        longBase = base[1];
-        predicateBase = base[2];
+        current = function;
+        if (!bases.containsKey(function)) {
+            bases.put(function, new int[] {words, longs, predicates});
+            RegisterAllocation allocation = function.allocation();
+            words += allocation.words;
+            longs += allocation.longs;
+            predicates += allocation.predicates;
+        }
     }
 
-    /** Offset of a register of any function that has been entered. */
+    /** Offset of a register of any function that has been entered, in the file of its own width. */
     int of(Function function, Register register) {
         int[] base = bases.get(function);
-        return Lanes.COUNT * ((register.type().isWide() ? base[1] : base[0]) + register.index());
+        int place = function.allocation().places[register.number()];
+        return Lanes.COUNT * (place + (register.type().isWide() ? base[1] : base[0]));
     }
 
     int at(Statement statement, Operand operand, Type type) {
@@ -98,7 +95,7 @@ final class Slots {
 
     /** Offset of a register, in the file of its own width. */
     int register(Register register) {
-        return Lanes.COUNT * (register.type().isWide() ? longBase + register.index() : wordBase + register.index());
+        return of(current, register);
     }
 
     int predicate(Statement statement, Operand operand) {
@@ -112,7 +109,7 @@ final class Slots {
     }
 
     int predicate(Register register) {
-        return predicateBase + register.index();
+        return bases.get(current)[2] + current.allocation().places[register.number()];
     }
 
     int wordLiteral(int value) {
