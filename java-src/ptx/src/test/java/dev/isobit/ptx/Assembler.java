@@ -50,7 +50,7 @@ final class Assembler {
                 Process process = new ProcessBuilder(PTXAS.toString(), "-O0", "-arch", target, "-o", "/dev/null",
                         source.toString()).redirectErrorStream(true).start();
                 String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-                assertEquals(0, process.waitFor(), () -> said + "\n" + text);
+                assertEquals(0, process.waitFor(), () -> explain(said, text));
             } finally {
                 Files.delete(source);
             }
@@ -60,5 +60,17 @@ final class Assembler {
             Thread.currentThread().interrupt();
             throw new IllegalStateException(e);
         }
+    }
+
+    /** What the assembler said, with the lines that it names. */
+    private static String explain(String said, String text) {
+        String[] lines = text.split("\n");
+        StringBuilder out = new StringBuilder();
+        for (String message : said.split("\n")) {
+            String number = message.replaceAll(".*line (\\d+);.*", "$1");
+            boolean named = number.matches("\\d+") && Integer.parseInt(number) <= lines.length;
+            out.append(message).append(named ? ": " + lines[Integer.parseInt(number) - 1].strip() : "").append('\n');
+        }
+        return out.toString();
     }
 }

@@ -90,7 +90,7 @@ final class InstructionCases {
                         .append("];\n");
             }
         }
-        out.append("  ").append(c.text).append(";\n");
+        out.append("  ").append(c.text).append(c.text.startsWith("{") ? "\n" : ";\n");
         if (c.result == Type.PRED) {
             out.append("  selp.u32 %bit, 1, 0, %pd;\n  st.global.u32 [%y], %bit;\n");
         } else {
