@@ -5,7 +5,7 @@ import java.util.List;
 /** A call of a device function. */
 final class Call extends Instruction {
     /** An argument or result: a variable or a register on the caller's side, the same on the callee's. */
-    record Transfer(Variable outer, int outerRegister, Variable inner, int innerRegister) {}
+    record Transfer(Variable outer, int outerRegister, Variable inner, int innerRegister, int registerBytes) {}
 
     final Function callee;
     private final List<Transfer> in;
@@ -34,27 +34,39 @@ final class Call extends Instruction {
     }
 
     private static void move(Warp warp, int mask, Transfer t, boolean inward) {
-        int size = t.inner != null ? (int) t.inner.size : t.outer != null ? (int) t.outer.size : 0;
-        boolean wide = size == 8;
+        int size = t.inner != null ? (int) t.inner.size : t.outer != null ? (int) t.outer.size : t.registerBytes;
         for (int m = mask; m != 0; m &= m - 1) {
             int lane = Integer.numberOfTrailingZeros(m);
             if (t.outer != null && t.inner != null) {
                 int outer = place(warp, t.outer, lane);
                 int inner = place(warp, t.inner, lane);
                 System.arraycopy(warp.local, inward ? outer : inner, warp.local, inward ? inner : outer, size);
+            } else if (inward) {
+                write(warp, lane, t.inner, t.innerRegister, size, read(warp, lane, t.outer, t.outerRegister, size));
             } else {
-                Variable variable = t.outer != null ? t.outer : t.inner;
-                int register = t.outer != null ? t.innerRegister : t.outerRegister;
-                boolean fromVariable = inward == (t.outer != null);
-                Access access = warp.block.grid.access;
-                access.resolve(warp, lane, Space.LOCAL, warp.program.offsets.get(variable), size, !fromVariable, null);
-                if (fromVariable) {
-                    warp.put(wide, register + lane, access.load(0, size));
-                } else {
-                    access.store(0, size, warp.get(wide, register + lane));
-                }
+                write(warp, lane, t.outer, t.outerRegister, size, read(warp, lane, t.inner, t.innerRegister, size));
             }
         }
+    }
+
+    private static long read(Warp warp, int lane, Variable variable, int register, int size) {
+        return variable == null
+                ? warp.get(size == Long.BYTES, register + lane)
+                : local(warp, lane, variable, size, false).load(0, size);
+    }
+
+    private static void write(Warp warp, int lane, Variable variable, int register, int size, long value) {
+        if (variable == null) {
+            warp.put(size == Long.BYTES, register + lane, value);
+        } else {
+            local(warp, lane, variable, size, true).store(0, size, value);
+        }
+    }
+
+    private static Access local(Warp warp, int lane, Variable variable, int size, boolean write) {
+        Access access = warp.block.grid.access;
+        access.resolve(warp, lane, Space.LOCAL, warp.program.offsets.get(variable), size, write, null);
+        return access;
     }
 
     private static int place(Warp warp, Variable variable, int lane) {

@@ -198,7 +198,8 @@ final class Decoder {
             register = form.slots.at(form.statement, actual, type);
         }
         return new Call.Transfer(variable, register, formal,
-                formalRegister == null ? -1 : slots.of(callee, formalRegister));
+                formalRegister == null ? -1 : slots.of(callee, formalRegister),
+                formalRegister == null ? 0 : formalRegister.type().bytes);
     }
 
     /** Resolves labels, and finds where divided ways meet. */

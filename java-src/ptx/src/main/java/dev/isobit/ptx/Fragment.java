@@ -18,6 +18,8 @@ final class Fragment {
     int mask;
     /** Threads of {@code mask} that are still on their way in child fragments. */
     int waiting;
+    /** Instructions that this leaf has executed while others waited for it. */
+    int steps;
     /** The call that it waits for, if it does. */
     Call calling;
     /** What a leaf waits for. */

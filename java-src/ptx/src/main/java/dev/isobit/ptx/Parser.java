@@ -32,6 +32,8 @@ final class Parser {
     private final Deque<Scope> scopes = new ArrayDeque<>();
     private Function function;
     private SourceLocation location;
+    /** The last location of each file, line and column: calls are named by them. */
+    private final Map<List<Long>, SourceLocation> locations = new HashMap<>();
 
     Parser(String text) {
         tokens = Lexer.tokens(text);
@@ -124,18 +126,20 @@ final class Parser {
                     take();
                 }
             } else if (attribute.text().equals("inlined_at")) {
-                int inFile = (int) whole();
-                int inLine = (int) whole();
-                inlined = new SourceLocation(directive.line(), files.get(inFile), inLine, (int) whole(), null);
+                List<Long> at = List.of(whole(), whole(), whole());
+                inlined = locations.get(at);
+                if (inlined == null) {
+                    throw wrong(attribute, "inlined_at a place that a .loc directive has named before");
+                }
             } else {
                 throw wrong(attribute, "function_name or inlined_at");
             }
         }
         String file = files.get(fileIndex);
-        if (line == 0 && location != null) {
-            return; // "no line": keep the last one that says something
+        if (line != 0 || location == null) { // without a line, the last place that has one stays
+            location = new SourceLocation(directive.line(), file, line, column, inlined);
         }
-        location = new SourceLocation(directive.line(), file, line, column, inlined);
+        locations.put(List.of((long) fileIndex, (long) line, (long) column), location);
     }
 
     private void function(boolean entry) {

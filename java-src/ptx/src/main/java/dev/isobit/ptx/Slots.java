@@ -48,7 +48,7 @@ final class Slots {
         return switch (operand) {
             case Operand.Reg reg -> {
                 Type own = reg.register().type();
-                if (own == Type.PRED || own.bits != type.bits) {
+                if (own == Type.PRED || own.bits != type.bits || !own.agreesWith(type)) {
                     throw statement.refusal("register " + reg.register() + " is " + own + ", not " + type);
                 }
                 yield register(reg.register());

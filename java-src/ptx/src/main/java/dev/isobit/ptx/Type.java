@@ -65,6 +65,13 @@ enum Type {
         return kind == Kind.BITS || kind == Kind.UNSIGNED || kind == Kind.SIGNED;
     }
 
+    /** Whether a register of this type may be used as the other: not a whole number as a floating-point one. */
+    boolean agreesWith(Type other) {
+        boolean open = kind == Kind.BITS || other.kind == Kind.BITS || kind == Kind.PACKED
+                || other.kind == Kind.PACKED;
+        return open || isFloat() == other.isFloat();
+    }
+
     /** True where values live in the 64-bit register file. */
     boolean isWide() {
         return bits == 64;

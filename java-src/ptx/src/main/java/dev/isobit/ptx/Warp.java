@@ -6,6 +6,9 @@ import java.util.List;
 
 /** Thirty-two threads that share instructions: their registers, and where each of them stands. */
 final class Warp {
+    /** Instructions that threads wait at a meeting point before they go on without the others. */
+    private static final int PATIENCE = 1 << 13;
+
     final Block block;
     final int index;
     final Program program;
@@ -147,7 +150,29 @@ final class Warp {
         }
         leaf.pc = pc;
         grid.count(threadInstructions, budget - left);
+        if (left == 0) {
+            losePatience(leaf, budget);
+        }
         return left;
+    }
+
+    /**
+     * Threads that wait where ways meet may hold what the others spin for: after long waiting they go on alone, and
+     * meet the others later.
+     */
+    private void losePatience(Fragment leaf, int executed) {
+        leaf.steps += executed;
+        if (leaf.steps < PATIENCE) {
+            return;
+        }
+        leaf.steps = 0;
+        for (Fragment f = leaf.parent; f != null; f = f.parent) {
+            int arrived = f.mask & ~f.waiting;
+            if (arrived != 0) {
+                f.mask = f.waiting;
+                leaves.add(new Fragment(f.parent, f.join, f.call, f.pc, arrived));
+            }
+        }
     }
 
     /** Lets another warp run once the current instruction is done. */
@@ -180,6 +205,7 @@ final class Warp {
                 int arrived = target == join ? taken : others;
                 f.mask &= ~arrived;
                 f.parent.waiting &= ~arrived;
+                f.steps = 0;
                 return target == join ? next : target;
             }
         }
