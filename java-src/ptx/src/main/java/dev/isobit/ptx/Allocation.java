@@ -3,6 +3,7 @@ package dev.isobit.ptx;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.BitSet;
 
 /** A piece of global memory: an address range and the segment behind it. */
 final class Allocation {
@@ -18,13 +19,28 @@ final class Allocation {
     /** What holds it: a variable's name, or null for plain memory. */
     final String name;
     volatile boolean freed;
+    /** Which bytes have been written; null where that is not tracked or all were. */
+    private final BitSet written;
 
-    Allocation(Device device, long base, MemorySegment segment, String name) {
+    /** @param tracked whether to note which bytes are written, of which there are none yet */
+    Allocation(Device device, long base, MemorySegment segment, String name, boolean tracked) {
         this.device = device;
         this.base = base;
         this.size = segment.byteSize();
         this.segment = segment;
         this.name = name;
+        // A BitSet has no room for more; what is larger is taken as written.
+        this.written = tracked && size <= Integer.MAX_VALUE ? new BitSet((int) size) : null;
+    }
+
+    boolean isWritten(long offset, long bytes) {
+        return written == null || written.nextClearBit((int) offset) >= offset + bytes;
+    }
+
+    void setWritten(long offset, long bytes) {
+        if (written != null) {
+            written.set((int) offset, (int) (offset + bytes));
+        }
     }
 
     boolean covers(long address, int bytes) {

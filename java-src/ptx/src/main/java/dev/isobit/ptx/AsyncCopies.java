@@ -88,16 +88,23 @@ final class AsyncCopies {
 
     private static void perform(Warp warp, int lane, Pending copy) {
         Access access = warp.block.grid.access;
+        Sanitizer sanitizer = warp.block.grid.sanitizer;
         byte[] data = new byte[copy.size];
         int pc = warp.current.pc;
         warp.current.pc = copy.pc; // a fault is the copy's, not the wait's
         if (copy.sourceSize > 0) {
             access.resolve(warp, lane, Space.GLOBAL, copy.from, copy.size, false, null);
+            if (sanitizer != null) {
+                sanitizer.read(warp, lane, access, copy.sourceSize, false);
+            }
             for (int i = 0; i < copy.sourceSize; i++) {
                 data[i] = (byte) access.load(i, 1);
             }
         }
         access.resolve(warp, lane, Space.SHARED, copy.to, copy.size, true, null);
+        if (sanitizer != null) {
+            sanitizer.write(warp, lane, access, copy.size, false, false);
+        }
         for (int i = 0; i < copy.size; i++) {
             access.store(i, 1, data[i]);
         }

@@ -27,6 +27,10 @@ final class BarrierInstruction extends Instruction {
     int execute(Warp warp, int mask) {
         int lane = Warp.firstLane(mask);
         if (mask != warp.current.mask) {
+            if (warp.block.grid.sanitizer != null) {
+                warp.block.grid.sanitizer.divergentBarrier(warp, warp.current,
+                        () -> "barrier that only some threads of a warp execute,");
+            }
             throw warp.fault(DeviceFault.Kind.UNDEFINED, lane, 0, "barrier that only some threads of a warp execute");
         }
         warp.block.arrive(warp, mask, warp.words[id + lane], count < 0 ? 0 : warp.words[count + lane]);

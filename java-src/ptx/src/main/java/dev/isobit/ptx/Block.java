@@ -1,6 +1,8 @@
 package dev.isobit.ptx;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /** A running block: its warps, its shared memory and its barriers. */
 final class Block {
@@ -22,6 +24,8 @@ final class Block {
     final int[] position = new int[3];
     Cluster cluster;
     int rank;
+    /** What the sanitizer remembers; or null. */
+    BlockHistory history;
     private int liveWarps;
     private final Arrivals[] barriers = new Arrivals[BARRIERS];
 
@@ -41,7 +45,8 @@ final class Block {
         cluster = inCluster;
         rank = rankInCluster;
         System.arraycopy(at, 0, position, 0, 3);
-        Arrays.fill(shared, (byte) 0);
+        Arrays.fill(shared, (byte) -1);
+        history = grid.sanitizer == null ? null : grid.sanitizer.start(this);
         for (Arrivals barrier : barriers) {
             clear(barrier);
         }
@@ -76,6 +81,10 @@ final class Block {
             return;
         }
         Arrivals barrier = barriers[id];
+        if (grid.sanitizer != null) {
+            grid.sanitizer.arrive(warp, id);
+            reportElsewhere(warp, id);
+        }
         for (Fragment leaf : warp.leaves()) {
             if (leaf.wait == Fragment.Wait.GATHER && leaf.barrier == id) {
                 BarrierInstruction at = (BarrierInstruction) warp.program.code[leaf.pc];
@@ -95,6 +104,32 @@ final class Block {
         completeIfFull(id);
     }
 
+    private void reportElsewhere(Warp warp, int id) {
+        for (Fragment leaf : warp.leaves()) {
+            if (leaf.wait == Fragment.Wait.GATHER && leaf.barrier == id && leaf.pc != warp.current.pc) {
+                grid.sanitizer.divergentBarrier(warp, leaf,
+                        () -> "barrier that other threads of the warp reach at another place,");
+            }
+        }
+    }
+
+    /** A barrier for the whole block is meant to be one place that all threads reach. */
+    private void reportMissing(List<Warp> released, List<Fragment> leaves) {
+        for (int i = 1; i < released.size(); i++) {
+            if (leaves.get(i).pc != leaves.getFirst().pc && released.get(i) != released.getFirst()) {
+                grid.sanitizer.divergentBarrier(released.get(i), leaves.get(i),
+                        () -> "barrier that other warps of the block reach at another place,");
+            }
+        }
+        for (Warp warp : warps) {
+            if (warp.live != warp.threads) {
+                grid.sanitizer.divergentBarrier(released.getFirst(), leaves.getFirst(),
+                        () -> "barrier that some threads of the block have ended without reaching,");
+                return;
+            }
+        }
+    }
+
     private static void vote(Arrivals barrier, int mask, int votes) {
         barrier.votesAnd &= votes | ~mask;
         barrier.votesOr |= votes & mask;
@@ -106,6 +141,23 @@ final class Block {
         int needed = barrier.needed != 0 ? barrier.needed : liveWarps * Lanes.COUNT;
         if (barrier.threads == 0 || barrier.threads < needed) {
             return;
+        }
+        List<Warp> released = new ArrayList<>();
+        List<Fragment> leaves = new ArrayList<>();
+        for (Warp warp : warps) {
+            for (Fragment leaf : warp.leaves()) {
+                if (leaf.wait == Fragment.Wait.BLOCK && leaf.barrier == id) {
+                    released.add(warp);
+                    leaves.add(leaf);
+                }
+            }
+        }
+        if (grid.sanitizer != null) {
+            long all = released.stream().distinct().count();
+            if (barrier.needed == 0 && !released.isEmpty()) {
+                reportMissing(released, leaves);
+            }
+            grid.sanitizer.complete(this, id, released, barrier.needed == 0 && all == liveWarps);
         }
         for (Warp warp : warps) {
             for (Fragment leaf : warp.leaves()) {

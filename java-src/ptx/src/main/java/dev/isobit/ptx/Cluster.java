@@ -6,6 +6,9 @@ final class Cluster {
     private long phase;
     private long live;
     private long arrived;
+    /** What the sanitizer knows of the threads that have arrived, now and in the phase before. */
+    private Knowledge arriving;
+    private Knowledge completed;
 
     Cluster(Block[] blocks) {
         this.blocks = blocks;
@@ -19,6 +22,8 @@ final class Cluster {
         int[] at = new Dim3(grid.x() / shape.x(), grid.y() / shape.y(), grid.z() / shape.z()).position(index);
         phase = 0;
         arrived = 0;
+        arriving = null;
+        completed = null;
         live = launch.block().size() * blocks.length;
         for (int rank = 0; rank < blocks.length; rank++) {
             int[] in = shape.position(rank);
@@ -37,7 +42,11 @@ final class Cluster {
     }
 
     /** Threads arrive at the cluster barrier. */
-    void arrive(Warp warp, int mask) {
+    void arrive(Warp warp, int mask, boolean relaxed) {
+        Sanitizer sanitizer = blocks[0].grid.sanitizer;
+        if (sanitizer != null && !relaxed) {
+            arriving = sanitizer.clusterArrive(warp, mask, arriving);
+        }
         for (int m = mask; m != 0; m &= m - 1) {
             int lane = Integer.numberOfTrailingZeros(m);
             if (warp.clusterPhase[lane] == phase) {
@@ -64,6 +73,13 @@ final class Cluster {
         return true;
     }
 
+    /** Threads go on after the barrier. */
+    void learn(Warp warp, int mask) {
+        if (completed != null) {
+            blocks[0].grid.sanitizer.clusterWait(warp, mask, completed);
+        }
+    }
+
     void exited(Warp warp, int mask) {
         for (int m = mask; m != 0; m &= m - 1) {
             live--;
@@ -79,6 +95,8 @@ final class Cluster {
             return;
         }
         arrived = 0;
+        completed = arriving;
+        arriving = null;
         phase++;
         for (Block block : blocks) {
             for (Warp warp : block.warps) {

@@ -158,11 +158,11 @@ final class ControlDecoder {
 
     private static Instruction clusterBarrier(Form form) {
         boolean wait = form.one("arrive", "wait").equals("wait");
-        form.skipAny("release", "relaxed", "acquire");
+        boolean relaxed = "relaxed".equals(form.skipAny("release", "relaxed", "acquire"));
         form.skip("aligned");
         form.end(0);
         if (!wait) {
-            return new WarpOperation((warp, mask) -> warp.block.cluster.arrive(warp, mask));
+            return new WarpOperation((warp, mask) -> warp.block.cluster.arrive(warp, mask, relaxed));
         }
         return new ClusterWait();
     }
@@ -171,6 +171,7 @@ final class ControlDecoder {
         @Override
         int execute(Warp warp, int mask) {
             if (warp.block.cluster.isPast(warp, mask)) {
+                warp.block.cluster.learn(warp, mask);
                 return next;
             }
             warp.await(Fragment.Wait.CLUSTER, mask);

@@ -4,35 +4,28 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** Turns a function, and those that it calls, into one decoded program. */
 final class Decoder {
     private final Map<String, Function> functions;
     private final Map<Variable, Long> offsets;
-    private final Slots slots = new Slots();
+    private final Slots slots;
     private final List<Instruction> code = new ArrayList<>();
     private final Map<Function, Integer> starts = new LinkedHashMap<>();
-    private final List<Function> pending = new ArrayList<>();
-    private final Map<Function, List<Function>> calls = new HashMap<>();
     private long sharedBytes;
     private long localBytes;
 
-    Decoder(Map<String, Function> functions, Map<Variable, Long> moduleOffsets) {
+    Decoder(Function root, Map<String, Function> functions, Map<Variable, Long> moduleOffsets) {
         this.functions = functions;
         this.offsets = new HashMap<>(moduleOffsets);
-    }
-
-    void decode(Function root) {
-        pending.add(root);
-        while (!pending.isEmpty()) {
-            Function function = pending.removeFirst();
-            if (!starts.containsKey(function)) {
-                decodeOne(function);
-            }
-        }
-        refuseRecursion(root, new ArrayList<>());
+        Set<Function> reachable = new LinkedHashSet<>();
+        collect(root, reachable, new ArrayList<>());
+        slots = new Slots(reachable);
+        reachable.forEach(this::decodeOne);
         for (Instruction instruction : code) {
             if (instruction instanceof Call call) {
                 call.start = starts.get(call.callee);
@@ -42,6 +35,24 @@ final class Decoder {
         placeVariables();
     }
 
+    /** Finds what is called. Registers belong to a function, not to a call: so there can be no recursion. */
+    private void collect(Function function, Set<Function> found, List<Function> above) {
+        if (above.contains(function)) {
+            throw new PtxSyntaxException(function.line, "recursive calls of " + function.name + " are not supported");
+        }
+        found.add(function);
+        above.add(function);
+        for (Statement statement : function.body) {
+            if (statement.opcode().equals("call") && statement.operands().get(1) instanceof Operand.FunctionName name) {
+                Function callee = functions.get(name.name());
+                if (callee != null && callee.defined) {
+                    collect(callee, found, above);
+                }
+            }
+        }
+        above.removeLast();
+    }
+
     int sharedBytes() {
         return Math.toIntExact(sharedBytes);
     }
@@ -49,18 +60,6 @@ final class Decoder {
     Program program(Entry entry) {
         return new Program(entry, code.toArray(Instruction[]::new), slots, offsets, sharedBytes(),
                 Math.toIntExact(PtxModule.align(localBytes, 16)));
-    }
-
-    /** Registers belong to a function, not to a call: so a function may not run twice at once in a thread. */
-    private void refuseRecursion(Function function, List<Function> above) {
-        if (above.contains(function)) {
-            throw new PtxSyntaxException(function.line, "recursive calls of " + function.name + " are not supported");
-        }
-        above.add(function);
-        for (Function callee : calls.getOrDefault(function, List.of())) {
-            refuseRecursion(callee, above);
-        }
-        above.removeLast();
     }
 
     private void placeVariables() {
@@ -134,7 +133,7 @@ final class Decoder {
 
     private Instruction instruction(Function function, Statement statement) {
         Form form = new Form(statement, slots);
-        Instruction decoded = statement.opcode().equals("call") ? call(function, form) : null;
+        Instruction decoded = statement.opcode().equals("call") ? call(form) : null;
         Type type = lastType(statement);
         boolean real = type != null && (type.isFloat() || type == Type.F16X2 || type == Type.BF16X2);
         decoded = decoded != null ? decoded : real ? FloatDecoder.decode(form) : IntegerDecoder.decode(form);
@@ -154,7 +153,7 @@ final class Decoder {
         return statement.suffixes().isEmpty() ? null : Type.of(statement.suffixes().getLast());
     }
 
-    private Instruction call(Function caller, Form form) {
+    private Instruction call(Form form) {
         form.skip("uni");
         form.endOfSuffixes();
         List<Operand> returns = ((Operand.Tuple) form.operand(0)).elements();
@@ -171,27 +170,22 @@ final class Decoder {
         if (callee.parameters.size() != arguments.size() || callee.returns.size() != returns.size()) {
             throw form.refusal("wrong number of arguments or results");
         }
-        pending.add(callee);
-        calls.computeIfAbsent(caller, c -> new ArrayList<>()).add(callee);
-        slots.enter(callee);
         List<Call.Transfer> in = new ArrayList<>();
         List<Call.Transfer> out = new ArrayList<>();
         for (int i = 0; i < arguments.size(); i++) {
-            in.add(transfer(form, caller, arguments.get(i), callee, callee.parameters.get(i),
+            in.add(transfer(form, arguments.get(i), callee, callee.parameters.get(i),
                     callee.parameterRegisters.get(i)));
         }
         for (int i = 0; i < returns.size(); i++) {
-            out.add(transfer(form, caller, returns.get(i), callee, callee.returns.get(i),
+            out.add(transfer(form, returns.get(i), callee, callee.returns.get(i),
                     callee.returnRegisters.get(i)));
         }
-        slots.enter(caller);
         return new Call(callee, in, out);
     }
 
-    private Call.Transfer transfer(Form form, Function caller, Operand actual, Function callee, Variable formal,
+    private Call.Transfer transfer(Form form, Operand actual, Function callee, Variable formal,
             Register formalRegister) {
         Variable variable = actual instanceof Operand.Symbol symbol ? symbol.variable() : null;
-        slots.enter(caller);
         int register = -1;
         if (variable == null) {
             Type type = formalRegister != null ? formalRegister.type() : formal.type;

@@ -2,7 +2,9 @@ package dev.isobit.ptx;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -26,11 +28,29 @@ public final class Device implements AutoCloseable {
     private final Object running = new Object();
     private long nextAddress = FIRST_ADDRESS;
 
+    private final boolean sanitizing;
+    private final List<Finding> findings = new ArrayList<>();
+
     /** Makes an empty device. */
-    public Device() {}
+    public Device() {
+        this(false);
+    }
+
+    private Device(boolean sanitizing) {
+        this.sanitizing = sanitizing;
+    }
 
     /**
-     * Allocates memory, zeroed.
+     * Makes an empty device that watches its launches. There, an access that memory refuses is reported and left out (a
+     * read gives 0) instead of ending the launch; races, reads of memory that nobody has written and divergent barriers
+     * are reported too: see {@link Finding.Kind}. Launches are several times slower.
+     */
+    public static Device sanitizing() {
+        return new Device(true);
+    }
+
+    /**
+     * Allocates memory. Every byte of it is 0xff, and counts as not written.
      *
      * @return its address, a multiple of 512
      * @throws OutOfMemoryError when the host has no room for it
@@ -41,7 +61,9 @@ public final class Device implements AutoCloseable {
 
     long allocate(long bytes, String name) {
         Arena arena = Arena.ofShared();
-        long address = map(arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes), name);
+        MemorySegment segment = arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
+        segment.fill((byte) -1);
+        long address = map(segment, name, sanitizing);
         synchronized (memory) {
             arenas.put(address, arena);
         }
@@ -49,21 +71,21 @@ public final class Device implements AutoCloseable {
     }
 
     /**
-     * Makes a segment of the caller's visible to kernels. The caller keeps it alive, and accessible to the thread that
+     * Makes a segment of the caller's visible to kernels; it counts as written. The caller keeps it alive, and accessible to the thread that
      * launches, until it is unmapped by {@link #free}.
      *
      * @return the address of its first byte, a multiple of 512
      */
     public long map(MemorySegment segment) {
-        return map(segment, null);
+        return map(segment, null, false);
     }
 
-    private long map(MemorySegment segment, String name) {
+    private long map(MemorySegment segment, String name, boolean tracked) {
         synchronized (memory) {
             long address = nextAddress;
             long end = address + segment.byteSize() + GAP;
             nextAddress = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-            memory.put(address, new Allocation(this, address, segment, name));
+            memory.put(address, new Allocation(this, address, segment, name, tracked));
             return address;
         }
     }
@@ -88,17 +110,47 @@ public final class Device implements AutoCloseable {
     }
 
     /**
-     * The host's view of a range of device memory, writable.
+     * A range of device memory for the host to write: it counts as written from now on. To read, use {@link #view}.
      *
      * @throws IndexOutOfBoundsException when the range is not within one live piece of memory
      */
     public MemorySegment memory(long address, long bytes) {
+        Allocation allocation = range(address, bytes);
+        allocation.setWritten(address - allocation.base, bytes);
+        return allocation.segment.asSlice(address - allocation.base, bytes);
+    }
+
+    /**
+     * A range of device memory for the host to read.
+     *
+     * @throws IndexOutOfBoundsException when the range is not within one live piece of memory
+     */
+    public MemorySegment view(long address, long bytes) {
+        Allocation allocation = range(address, bytes);
+        return allocation.segment.asSlice(address - allocation.base, bytes).asReadOnly();
+    }
+
+    private Allocation range(long address, long bytes) {
         Allocation allocation = find(address);
         if (allocation == null || allocation.freed || bytes < 0
                 || bytes > allocation.size - (address - allocation.base)) {
             throw new IndexOutOfBoundsException(String.format("no memory of %d bytes at 0x%x", bytes, address));
         }
-        return allocation.segment.asSlice(address - allocation.base, bytes);
+        return allocation;
+    }
+
+    /** Addresses of all memory that is allocated or mapped and not yet freed, without the variables of modules. */
+    public List<Long> live() {
+        synchronized (memory) {
+            return memory.values().stream().filter(a -> !a.freed && a.name == null).map(a -> a.base).toList();
+        }
+    }
+
+    /** What the sanitizer has found in all launches so far, those that ended with a fault included. */
+    public List<Finding> findings() {
+        synchronized (running) {
+            return List.copyOf(findings);
+        }
     }
 
     /** The last piece of memory that starts at or below an address, freed or not; null if there is none. */
@@ -133,11 +185,16 @@ public final class Device implements AutoCloseable {
     public LaunchReport launch(Image image, Entry entry, Launch launch, MemorySegment arguments) {
         check(image, entry, launch, arguments);
         synchronized (running) {
-            return new Grid(this, image, entry.program(), launch, arguments).run();
+            Grid grid = new Grid(this, image, entry.program(), launch, arguments, sanitizing);
+            try {
+                return grid.run();
+            } finally {
+                findings.addAll(grid.findings());
+            }
         }
     }
 
-    private static void check(Image image, Entry entry, Launch launch, MemorySegment arguments) {
+    private void check(Image image, Entry entry, Launch launch, MemorySegment arguments) {
         if (image.module() != entry.module()) {
             throw new IllegalArgumentException("entry " + entry + " is of another module");
         }
@@ -151,6 +208,10 @@ public final class Device implements AutoCloseable {
         if (launch.block().size() > entry.maxThreads()) {
             throw new IllegalArgumentException("block " + launch.block() + " has more than the " + entry.maxThreads()
                     + " threads that " + entry + " allows");
+        }
+        if (sanitizing && launch.grid().size() * launch.block().size() > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException("the sanitizer watches up to 2^31 - 1 threads; grid " + launch.grid()
+                    + " of blocks " + launch.block() + " has more");
         }
         if (entry.requiredBlock() != null && !entry.requiredBlock().equals(launch.block())) {
             throw new IllegalArgumentException("block " + launch.block() + ", " + entry + " needs "

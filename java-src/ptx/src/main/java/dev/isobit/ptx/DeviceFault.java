@@ -32,17 +32,24 @@ public final class DeviceFault extends RuntimeException {
     private final Kind kind;
     private final transient ThreadLocation thread;
     private final long address;
+    private final String what;
 
     DeviceFault(Kind kind, String what, ThreadLocation thread, long address) {
         super(what + (thread == null ? "" : " in " + thread));
         this.kind = kind;
         this.thread = thread;
         this.address = address;
+        this.what = what;
     }
 
     /** What went wrong. */
     public Kind kind() {
         return kind;
+    }
+
+    /** What happened, without the place. */
+    String what() {
+        return what;
     }
 
     /** Which thread, at which instruction; null where no single thread is to blame. */

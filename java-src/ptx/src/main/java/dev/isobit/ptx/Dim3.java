@@ -32,6 +32,11 @@ public record Dim3(int x, int y, int z) {
         return new int[] {(int) (index % x), (int) (index / x % y), (int) (index / x / y)};
     }
 
+    /** The linear index of a position. */
+    long index(int[] position) {
+        return position[0] + x * (position[1] + (long) y * position[2]);
+    }
+
     @Override
     public String toString() {
         return "(" + x + ", " + y + ", " + z + ")";

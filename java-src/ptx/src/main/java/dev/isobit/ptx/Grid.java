@@ -23,16 +23,20 @@ final class Grid {
     final List<String> output = new ArrayList<>();
     final long[] bytesRead = new long[Space.values().length];
     final long[] bytesWritten = new long[Space.values().length];
+    /** Watches the launch; or null. */
+    final Sanitizer sanitizer;
     private final Random random;
     private long threadInstructions;
     private long warpInstructions;
 
-    Grid(Device device, Image image, Program program, Launch launch, MemorySegment arguments) {
+    Grid(Device device, Image image, Program program, Launch launch, MemorySegment arguments,
+            boolean sanitizing) {
         this.device = device;
         this.image = image;
         this.program = program;
         this.launch = launch;
         this.parameters = arguments.asSlice(0, program.entry.parameterBytes()).toArray(ValueLayout.JAVA_BYTE);
+        this.sanitizer = sanitizing ? new Sanitizer(this) : null;
         this.random = launch.seed() == 0 ? null : new Random(launch.seed());
     }
 
@@ -57,7 +61,11 @@ final class Grid {
             finish(resident);
         }
         return new LaunchReport(threadInstructions, warpInstructions, perSpace(bytesRead), perSpace(bytesWritten),
-                List.copyOf(output));
+                findings(), List.copyOf(output));
+    }
+
+    List<Finding> findings() {
+        return sanitizer == null ? List.of() : sanitizer.findings();
     }
 
     /** A step that visits every cluster once. */
@@ -102,6 +110,7 @@ final class Grid {
             }
             boolean ended = running.removeIf(warp -> warp.live == 0);
             if (!progress && !ended) {
+                running.forEach(Grid::explainBarriers);
                 throw deadlock(running);
             }
         }
@@ -115,6 +124,16 @@ final class Grid {
             }
         }
         return null;
+    }
+
+    /** Threads of a warp that wait for the others at a barrier which these never reach. */
+    private static void explainBarriers(Warp warp) {
+        Sanitizer sanitizer = warp.block.grid.sanitizer;
+        for (Fragment leaf : warp.leaves()) {
+            if (sanitizer != null && leaf.wait == Fragment.Wait.GATHER) {
+                sanitizer.divergentBarrier(warp, leaf, () -> "barrier that only some threads of a warp reach,");
+            }
+        }
     }
 
     private static DeviceFault deadlock(List<Warp> running) {

@@ -23,7 +23,9 @@ public final class Image implements AutoCloseable {
         constants = module.constants.clone();
         for (Variable variable : module.variables.values()) {
             if (variable.space == Space.GLOBAL) {
-                addresses.put(variable, device.allocate(Math.max(1, variable.size), variable.name));
+                long address = device.allocate(Math.max(1, variable.size), variable.name);
+                device.memory(address, variable.size).fill((byte) 0);
+                addresses.put(variable, address);
             }
         }
         for (Variable variable : module.variables.values()) {

@@ -10,7 +10,8 @@ import java.util.Map;
  * @param warpInstructions instructions executed, counted once per warp
  * @param bytesRead bytes that threads read, per state space (atomics included)
  * @param bytesWritten bytes that threads wrote, per state space (atomics included)
+ * @param findings what the sanitizer found; empty on a device that does not watch
  * @param output what the kernel printed with {@code printf}, in order of execution
  */
 public record LaunchReport(long threadInstructions, long warpInstructions, Map<Space, Long> bytesRead,
-        Map<Space, Long> bytesWritten, List<String> output) {}
+        Map<Space, Long> bytesWritten, List<Finding> findings, List<String> output) {}

@@ -166,7 +166,25 @@ final class MemoryDecoder {
     }
 
     private static Instruction fence(Form form) {
-        return new WarpOperation((warp, mask) -> {});
+        boolean blockOnly;
+        if (form.statement.opcode().equals("membar")) {
+            blockOnly = form.one("cta", "gl", "sys").equals("cta");
+        } else if (form.skip("proxy")) {
+            form.one("alias", "async", "async::generic");
+            form.skipAny("global", "shared::cta", "shared::cluster");
+            form.end(0);
+            return new WarpOperation((warp, mask) -> {}); // all accesses go one way here
+        } else {
+            form.skipAny("sc", "acq_rel", "acquire", "release", "mbarrier_init");
+            form.skip("release");
+            blockOnly = form.one("cta", "cluster", "gpu", "sys").equals("cta");
+        }
+        form.end(0);
+        return new WarpOperation((warp, mask) -> {
+            if (warp.block.grid.sanitizer != null) {
+                warp.block.grid.sanitizer.fence(warp, mask, blockOnly);
+            }
+        });
     }
 
     private static Instruction asynchronousCopy(Form form) {

@@ -17,10 +17,18 @@ abstract class MemoryInstruction extends Instruction {
         this.operand = operand;
     }
 
-    /** The checked piece of memory that a lane's operand names. */
+    /** The checked piece of memory that a lane's operand names; null if the sanitizer took note of a bad access. */
     final Access resolve(Warp warp, int lane, int size, boolean write) {
         Access access = warp.block.grid.access;
-        access.resolve(warp, lane, operand.space, operand.of(warp, lane), size, write, hint);
+        try {
+            access.resolve(warp, lane, operand.space, operand.of(warp, lane), size, write, hint);
+        } catch (DeviceFault refused) {
+            Sanitizer sanitizer = warp.block.grid.sanitizer;
+            if (sanitizer == null || !sanitizer.refused(warp, lane, refused)) {
+                throw refused;
+            }
+            return null;
+        }
         if (access.allocation != null) {
             hint = access.allocation;
         }
@@ -44,11 +52,18 @@ abstract class MemoryInstruction extends Instruction {
         int execute(Warp warp, int mask) {
             int bytes = type.bytes;
             int size = bytes * to.length;
+            Sanitizer sanitizer = warp.block.grid.sanitizer;
             for (int m = mask; m != 0; m &= m - 1) {
                 int lane = Integer.numberOfTrailingZeros(m);
                 Access access = resolve(warp, lane, size, false);
+                if (sanitizer != null && access != null) {
+                    sanitizer.read(warp, lane, access, size, order != Order.WEAK);
+                    if (order != Order.WEAK) {
+                        sanitizer.strong(warp, lane, access, order, true, false);
+                    }
+                }
                 for (int k = 0; k < to.length; k++) {
-                    long value = access.load(k * bytes, bytes);
+                    long value = access == null ? 0 : access.load(k * bytes, bytes);
                     Slots.Place d = to[k];
                     if (type.isSigned() && d.bits() > type.bits) {
                         value = IntegerDecoder.truncate(d.bits(), IntegerDecoder.extend(type, value));
@@ -77,14 +92,35 @@ abstract class MemoryInstruction extends Instruction {
         int execute(Warp warp, int mask) {
             int bytes = type.bytes;
             int size = bytes * from.length;
+            Sanitizer sanitizer = warp.block.grid.sanitizer;
             for (int m = mask; m != 0; m &= m - 1) {
                 int lane = Integer.numberOfTrailingZeros(m);
                 Access access = resolve(warp, lane, size, true);
+                if (access == null) {
+                    continue;
+                }
+                if (sanitizer != null) {
+                    if (order != Order.WEAK) {
+                        sanitizer.strong(warp, lane, access, order, false, true);
+                    }
+                    sanitizer.write(warp, lane, access, size, order != Order.WEAK, isThere(warp, lane, access));
+                }
                 for (int k = 0; k < from.length; k++) {
                     access.store(k * bytes, bytes, warp.get(from[k].wide(), from[k].offset() + lane));
                 }
             }
             return next;
+        }
+
+        /** Whether memory holds already what is to be stored. */
+        private boolean isThere(Warp warp, int lane, Access access) {
+            for (int k = 0; k < from.length; k++) {
+                long value = warp.get(from[k].wide(), from[k].offset() + lane);
+                if (access.load(k * type.bytes, type.bytes) != IntegerDecoder.truncate(type.bits, value)) {
+                    return false;
+                }
+            }
+            return true;
         }
     }
 
@@ -117,9 +153,18 @@ abstract class MemoryInstruction extends Instruction {
         @Override
         int execute(Warp warp, int mask) {
             boolean wide = type.isWide();
+            Sanitizer sanitizer = warp.block.grid.sanitizer;
             for (int m = mask; m != 0; m &= m - 1) {
                 int lane = Integer.numberOfTrailingZeros(m);
                 Access access = resolve(warp, lane, type.bytes, true);
+                if (access == null) {
+                    continue;
+                }
+                if (sanitizer != null) {
+                    sanitizer.strong(warp, lane, access, order, true, true);
+                    sanitizer.read(warp, lane, access, type.bytes, true);
+                    sanitizer.write(warp, lane, access, type.bytes, true, false);
+                }
                 warp.block.grid.bytesRead[access.space.ordinal()] += type.bytes;
                 long old = access.load(0, type.bytes);
                 access.store(0, type.bytes, update.apply(old, warp.get(wide, b + lane), warp.get(wide, c + lane)));

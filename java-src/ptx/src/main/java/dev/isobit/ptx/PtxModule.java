@@ -43,13 +43,12 @@ public final class PtxModule {
                     parameters.add(new Entry.Parameter(parameter.name, offsets.get(parameter).intValue(),
                             (int) parameter.size, parameter.align));
                 }
-                Decoder decoder = new Decoder(parser.functions, offsets);
-                decoder.decode(function);
+                Decoder decoder = new Decoder(function, parser.functions, offsets);
                 Entry entry = new Entry(this, function, parameters, decoder.sharedBytes());
                 entries.put(function.name, entry);
                 programs.put(function.name, decoder.program(entry));
             } else {
-                new Decoder(parser.functions, offsets).decode(function); // not run by itself, but nothing unknown may hide in it
+                new Decoder(function, parser.functions, offsets); // not run by itself, but nothing unknown may hide in it
             }
         }
     }

@@ -1,5 +1,6 @@
 package dev.isobit.ptx;
 
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,19 +26,25 @@ final class Slots {
     private final Map<Placed<Address>, Integer> addresses = new LinkedHashMap<>();
     private final Map<Function, int[]> bases = new HashMap<>();
 
-    /** Makes room for a function's registers, and reads its registers from then on. */
-    void enter(Function function) {
-        current = function;
-        if (!bases.containsKey(function)) {
+    /** Makes room for the registers of all functions of a program. */
+    Slots(Collection<Function> functions) {
+        for (Function function : functions) {
             bases.put(function, new int[] {words, longs, predicates});
             RegisterAllocation allocation = function.allocation();
             words += allocation.words;
             longs += allocation.longs;
             predicates += allocation.predicates;
         }
+        registerWords = words;
+        registerLongs = longs;
     }
 
-    /** Offset of a register of any function that has been entered, in the file of its own width. */
+    /** Reads a function's registers from now on. */
+    void enter(Function function) {
+        current = function;
+    }
+
+    /** Offset of a register of any of the functions, in the file of its own width. */
     int of(Function function, Register register) {
         int[] base = bases.get(function);
         int place = function.allocation().places[register.number()];
@@ -135,12 +142,18 @@ final class Slots {
     /** Something that fills a slot when a warp starts. */
     record Filling<T>(T what, boolean wide, int offset) {}
 
+    /** How many slots hold registers; they come first. */
+    final int registerWords;
+    final int registerLongs;
     List<Filling<String>> specialFillings = List.of();
+    /** Those that differ from block to block, the same for all its threads. */
+    List<Filling<String>> blockFillings = List.of();
     List<Filling<Address>> addressFillings = List.of();
 
     /** Ends the allocation. */
     void close() {
         specialFillings = fillings(specials);
+        blockFillings = specialFillings.stream().filter(f -> SpecialRegisters.isOfBlock(f.what())).toList();
         addressFillings = fillings(addresses);
     }
 

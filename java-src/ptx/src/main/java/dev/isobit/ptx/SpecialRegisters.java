@@ -17,6 +17,11 @@ final class SpecialRegisters {
         return KNOWN.contains(name);
     }
 
+    /** Whether a register's value depends on the block. */
+    static boolean isOfBlock(String name) {
+        return name.startsWith("ctaid") || name.startsWith("cluster");
+    }
+
     static long value(String name, Warp warp, int lane) {
         Block block = warp.block;
         Launch launch = block.grid.launch;

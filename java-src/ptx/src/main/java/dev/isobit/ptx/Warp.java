@@ -19,10 +19,14 @@ final class Warp {
     final int[] predicates;
     /** Local memory, lane after lane. */
     final byte[] local;
+    /** All threads: fewer than 32 at the end of a block. */
+    int threads;
     /** Threads that have not ended. */
     int live;
     /** Per lane the cluster barrier phase that it arrived in, or -1. */
     final long[] clusterPhase = new long[Lanes.COUNT];
+    /** What the sanitizer remembers; or null. */
+    WarpHistory history;
     private final AsyncCopies copies = new AsyncCopies();
     private final List<Fragment> leaves = new ArrayList<>();
     private int turn;
@@ -40,13 +44,8 @@ final class Warp {
         local = new byte[program.localBytes * Lanes.COUNT];
     }
 
-    /** Puts all threads at the start of the kernel. */
-    void start() {
-        Arrays.fill(words, 0);
-        Arrays.fill(longs, 0);
-        Arrays.fill(predicates, 0);
-        Arrays.fill(local, (byte) 0);
-        Arrays.fill(clusterPhase, -1);
+    /** Fills the slots that hold the same in every block. */
+    private void prepare() {
         Slots slots = program.slots;
         slots.wordLiterals.forEach((value, slot) -> fill(false, slot * Lanes.COUNT, value));
         slots.longLiterals.forEach((value, slot) -> fill(true, slot * Lanes.COUNT, value));
@@ -58,8 +57,26 @@ final class Warp {
                 put(f.wide(), f.offset() + lane, SpecialRegisters.value(f.what(), this, lane));
             }
         }
-        long threads = block.grid.launch.block().size() - (long) index * Lanes.COUNT;
-        live = threads >= Lanes.COUNT ? -1 : (1 << threads) - 1;
+        long rest = block.grid.launch.block().size() - (long) index * Lanes.COUNT;
+        threads = rest >= Lanes.COUNT ? -1 : (1 << rest) - 1;
+    }
+
+    /** Puts all threads at the start of the kernel. */
+    void start() {
+        if (threads == 0) {
+            prepare();
+        }
+        Slots slots = program.slots;
+        Arrays.fill(words, 0, slots.registerWords * Lanes.COUNT, 0);
+        Arrays.fill(longs, 0, slots.registerLongs * Lanes.COUNT, 0);
+        Arrays.fill(predicates, 0);
+        Arrays.fill(local, (byte) -1);
+        Arrays.fill(clusterPhase, -1);
+        for (Slots.Filling<String> f : slots.blockFillings) {
+            fill(f.wide(), f.offset(), SpecialRegisters.value(f.what(), this, 0));
+        }
+        history = block.history == null ? null : new WarpHistory(block.history, index);
+        live = threads;
         leaves.clear();
         leaves.add(new Fragment(null, Fragment.NOWHERE, false, 0, live));
         turn = 0;
@@ -319,9 +336,19 @@ final class Warp {
     }
 
     ThreadLocation locate(Fragment fragment, int lane) {
-        Instruction instruction = program.code[fragment.pc];
-        int[] p = block.position;
-        int[] t = block.grid.launch.block().position(index * (long) Lanes.COUNT + lane);
+        return locate(block.position, index * Lanes.COUNT + lane, fragment.pc);
+    }
+
+    /** A thread of the grid by its number. */
+    ThreadLocation locate(int thread, int instruction) {
+        Launch launch = block.grid.launch;
+        int size = (int) launch.block().size();
+        return locate(launch.grid().position(thread / size), thread % size, instruction);
+    }
+
+    private ThreadLocation locate(int[] p, int thread, int pc) {
+        Instruction instruction = program.code[pc];
+        int[] t = block.grid.launch.block().position(thread);
         return new ThreadLocation(program.entry.name(), instruction.location, instruction.text,
                 new ThreadLocation.Index(p[0], p[1], p[2]), new ThreadLocation.Index(t[0], t[1], t[2]));
     }

@@ -24,7 +24,11 @@ final class WarpDecoder {
             throw form.refusal("not supported");
         }
         form.end(1);
-        return new WarpSync(form.at(0, Type.B32), (warp, mask, members) -> {});
+        return new WarpSync(form.at(0, Type.B32), (warp, mask, members) -> {
+            if (warp.block.grid.sanitizer != null) {
+                warp.block.grid.sanitizer.warpBarrier(warp, mask);
+            }
+        });
     }
 
     private static void sync(Form form) {
@@ -65,6 +69,9 @@ final class WarpDecoder {
                     default -> min | by & ~segment;
                 };
                 boolean good = mode.equals("up") ? from >= max : from <= max;
+                if (good && (mask >>> from & 1) == 0 && warp.block.grid.sanitizer != null) {
+                    warp.block.grid.sanitizer.undefinedShuffle(warp, lane, from);
+                }
                 result[lane] = w[a + (good ? from : lane)];
                 inRange |= good ? 1 << lane : 0;
             }

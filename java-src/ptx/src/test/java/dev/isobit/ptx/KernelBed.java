@@ -6,16 +6,23 @@ import java.lang.foreign.ValueLayout;
 
 /** A device with a loaded test program, and memory of whole numbers. */
 final class KernelBed implements AutoCloseable {
-    final Device device = new Device();
+    final Device device;
     final PtxModule module;
     private final Arena arena = Arena.ofConfined();
 
     /** Loads a text without its header lines. */
     KernelBed(String target, String body) {
+        this(new Device(), target, body);
+    }
+
+    /** The same on a device of the test's choice. */
+    KernelBed(Device device, String target, String body) {
+        this.device = device;
         module = Assembler.load(".version 8.3\n.target " + target + "\n.address_size 64\n" + body);
     }
 
     KernelBed(PtxModule module) {
+        device = new Device();
         this.module = module;
     }
 
@@ -27,11 +34,11 @@ final class KernelBed implements AutoCloseable {
     }
 
     int[] read(long address, int count) {
-        return device.memory(address, 4L * count).toArray(ValueLayout.JAVA_INT);
+        return device.view(address, 4L * count).toArray(ValueLayout.JAVA_INT);
     }
 
     float[] readFloats(long address, int count) {
-        return device.memory(address, 4L * count).toArray(ValueLayout.JAVA_FLOAT);
+        return device.view(address, 4L * count).toArray(ValueLayout.JAVA_FLOAT);
     }
 
     /** Launches with arguments of 4 or 8 bytes, as the entry declares them. */
