@@ -16,17 +16,20 @@
  *
  * An op is at most three launches on one stream, in this order, all with the same argument block:
  *
- *   1. cross_entropy_count_<targets>                 only for MEAN with rows > 0
- *   2. cross_entropy_<phase>_f32_<targets>_<variant> only with rows > 0
- *   3. cross_entropy_reduce_loss_f32                 only for SUM and MEAN where a loss is asked for; with rows = 0 too
+ *   1. cross_entropy_count                          only for MEAN with rows > 0
+ *   2. cross_entropy_loss_f32_<variant>             only with rows > 0; the loss alone
+ *      cross_entropy_loss_grad_f32_<variant>        only with rows > 0; loss and gradient, or with row_loss = null the
+ *                                                   gradient alone
+ *   3. cross_entropy_reduce_loss_f32                only for SUM and MEAN where a loss is asked for; with rows = 0 too
  *
- *   <targets>  i64 | i32           <phase>  loss | grad | loss_grad           <variant>  thread | warp | block
+ *   <variant>  thread | warp | block: how much of a block works on one row
  *
  * No kernel keeps state from one op to the next: nothing is to be set to zero, at allocation or between ops, and an op
  * that broke off between launches leaves nothing behind. The one exception is `status`, which is the host's to reset.
  *
- * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more, and a grid beyond
- * what the device holds at once gains nothing):
+ * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more). Blocks of `thread`
+ * and `warp` are small work: no more of them than the device holds at once. A row of `block` is much work, and less
+ * where it is ignored: there as many blocks as rows spread it best.
  *
  *   entry    classes      block  dynamic shared bytes            blocks that have work
  *   count    any          256    0                               exactly count_blocks
@@ -39,17 +42,17 @@
  *
  * Who reads (r) and writes (w) what:
  *
- *   field              count  loss  grad  loss_grad  reduce
- *   logits                    r     r     r                  may be grad_logits itself, no other overlap is allowed
- *   targets            r      r     r     r
- *   grad_loss                       r     r                  null: 1
- *   row_loss                  w           w          r       NONE: the caller's loss; else scratch
- *   loss                                             w
- *   grad_logits                     w     w                  every element, ignored and invalid rows too
- *   denominator_parts  w            r     r          r       only with CROSS_ENTROPY_MEAN
- *   loss_parts                                       rw
- *   arrivals                  w           w          rw      null where no reduce launch follows
- *   status                    rw    rw    rw                 null: not counted
+ *   field              count  loss  loss_grad  reduce
+ *   logits                    r     r                  may be grad_logits itself, no other overlap is allowed
+ *   targets            r      r     r
+ *   grad_loss                       r                  null: 1
+ *   row_loss                  w     w          r       NONE: the caller's loss; else scratch. Null: not wanted
+ *   loss                                       w
+ *   grad_logits                     w                  every element, ignored and invalid rows too
+ *   denominator_parts  w            r          r       only with CROSS_ENTROPY_MEAN
+ *   loss_parts                                 rw
+ *   arrivals                  w     w          rw      null where no reduce launch follows
+ *   status                    rw    rw                 null: not counted
  */
 
 /* Targets outside [0, classes) that are not ignore_index. Row launches add to it; the host resets it to {0, ~0}. */
@@ -61,6 +64,7 @@ typedef struct {
 enum {
     CROSS_ENTROPY_MEAN = 1,              /* the gradient and the reduced loss are divided by the denominator */
     CROSS_ENTROPY_GRAD_LOSS_PER_ROW = 2, /* grad_loss is [rows], else one value */
+    CROSS_ENTROPY_TARGETS_I32 = 4,       /* targets are int32, else int64 */
 
     CROSS_ENTROPY_THREAD_CLASSES = 32,
     CROSS_ENTROPY_WARP_CLASSES = 1024,
@@ -70,7 +74,7 @@ enum {
 
 typedef struct {
     const float* logits;          /* [rows, classes], row stride classes */
-    const void* targets;          /* [rows] int64 or int32, as the entry's name says */
+    const void* targets;          /* [rows] int64, or int32 with CROSS_ENTROPY_TARGETS_I32 */
     const float* grad_loss;       /* null, one value, or [rows] */
     float* row_loss;              /* [rows] */
     float* loss;                  /* one value */
@@ -82,7 +86,7 @@ typedef struct {
     int64_t rows;                 /* N */
     int64_t classes;              /* C, at least 1 */
     int64_t ignore_index;         /* may lie inside [0, classes) */
-    uint32_t flags;               /* CROSS_ENTROPY_MEAN | CROSS_ENTROPY_GRAD_LOSS_PER_ROW */
+    uint32_t flags;               /* of the enum above, by or */
     int32_t count_blocks;   /* the grid of the count launch: 1 .. 128, ceil(rows / 16384) is good; 0 if rows = 0 */
     int32_t stash_segments; /* variant block: segments of a row kept in dynamic shared memory; 0 is always right, more
                                than ceil(classes / 8192) - 1 is of no use, each saves a second read of 32 KiB a row */
@@ -124,7 +128,7 @@ typedef struct {
     float eps;
     float param_decay; /* AdamW's factor of the parameter; 1 where there is none */
     float grad_decay;  /* see ADAM_GRAD_DECAY */
-    uint32_t flags;    /* ADAM_MAXIMIZE | ADAM_GRAD_DECAY */
+    uint32_t flags;    /* of the enum above, by or */
 } adam_params;
 
 #endif

@@ -93,8 +93,7 @@ class ModuleArrowsTest {
         var exported =
                 ModuleFinder.of(locationOf(Backend.class)).find("dev.isobit").orElseThrow().descriptor().exports();
         Set<String> packages = exported.stream().map(ModuleDescriptor.Exports::source).collect(Collectors.toSet());
-        assertTrue(Set.of("dev.isobit", "dev.isobit.math", "dev.isobit.spi").containsAll(packages),
-                packages.toString());
+        assertEquals(Set.of("dev.isobit", "dev.isobit.math", "dev.isobit.spi"), packages);
         var leaks = new TreeSet<String>();
         for (JavaClass type : isobit.that(JavaClass.Predicates.resideInAnyPackage(packages.toArray(String[]::new)))) {
             if (!type.getModifiers().contains(JavaModifier.PUBLIC)) {

@@ -33,6 +33,8 @@ public final class CrossEntropy implements AutoCloseable {
     private final Backend backend;
     private final CrossEntropyOptions options;
     private final CrossEntropyKernel kernel;
+    /** Texts for messages are made once: a call allocates nothing. */
+    private final String dtypes;
     private final CrossEntropyCall call = new CrossEntropyCall();
     private final Operands lossChecks;
     private final Operands gradientChecks;
@@ -43,6 +45,7 @@ public final class CrossEntropy implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.crossEntropyKernel(options, stream);
+        this.dtypes = backend.dtypes().toString();
         this.lossChecks = new Operands("CrossEntropy.loss", backend);
         this.gradientChecks = new Operands("CrossEntropy.gradient", backend);
         this.lossAndGradientChecks = new Operands("CrossEntropy.lossAndGradient", backend);
@@ -181,7 +184,7 @@ public final class CrossEntropy implements AutoCloseable {
     private void check(Operands checks, Tensor logits, Tensor targets, @Nullable Tensor gradLoss,
             @Nullable Tensor loss, @Nullable Tensor gradLogits) {
         checks.require(logits.rank() == 2 && logits.size(1) >= 1, "logits", logits, "[N, C] with C at least 1");
-        checks.dtype("logits", logits, backend.dtypes().contains(logits.dtype()), dtypes());
+        checks.dtype("logits", logits, backend.dtypes().contains(logits.dtype()), dtypes);
         checks.memory("logits", logits, gradLogits != null && gradLogits.startsWith(logits));
         long rows = logits.size(0);
         checks.require(targets.rank() == 1 && targets.size(0) == rows, "targets", targets, "[N], N as in logits,");
@@ -208,7 +211,7 @@ public final class CrossEntropy implements AutoCloseable {
             checks.require(gradLogits.rank() == 2 && gradLogits.size(0) == rows
                     && gradLogits.size(1) == logits.size(1), "gradLogits", gradLogits, "the shape of logits");
             checks.dtype("gradLogits", gradLogits, gradLogits.dtype() == logits.dtype() || isReference(gradLogits),
-                    "the type of logits, " + logits.dtype());
+                    "the type of logits");
             checks.memory("gradLogits", gradLogits, true);
             if (!gradLogits.startsWith(logits) || gradLogits.dtype() != logits.dtype()) {
                 checks.disjoint("gradLogits", gradLogits, "logits", logits);
@@ -238,10 +241,6 @@ public final class CrossEntropy implements AutoCloseable {
 
     private static boolean isScalar(Tensor tensor) {
         return tensor.rank() == 0 || tensor.rank() == 1 && tensor.size(0) == 1;
-    }
-
-    private String dtypes() {
-        return backend.dtypes().toString();
     }
 
     /** Releases scratch memory. Idempotent. */

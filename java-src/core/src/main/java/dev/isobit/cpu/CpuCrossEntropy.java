@@ -1,13 +1,11 @@
 package dev.isobit.cpu;
 
 import dev.isobit.CrossEntropyOptions;
-import dev.isobit.DType;
 import dev.isobit.HostMemory;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
-import dev.isobit.spi.HostTargets;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -20,15 +18,14 @@ import java.util.Objects;
  */
 final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
-    private static final int CHUNK = 128 * CrossEntropyRow.SEGMENT;
+    private static final int CHUNK = 128 * SegmentWork.SEGMENT;
 
     private final CrossEntropyOptions options;
     private final CpuBackend backend;
     private final Workers workers;
     private final CrossEntropyBatch batch = new CrossEntropyBatch();
-    private final CrossEntropyRow[] rows;
-    private final float[] lanes = new float[CrossEntropyRow.LANES];
-    private CrossEntropyRows kernel;
+    private final CrossEntropyRows[] rows;
+    private SegmentStages stages;
     private long from;
     private long to;
 
@@ -36,9 +33,9 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         this.backend = backend;
         this.options = options;
         this.workers = backend.workers();
-        this.kernel = backend.kernels().rows(batch.logits, batch.gradLogits);
-        rows = new CrossEntropyRow[workers.count()];
-        Arrays.setAll(rows, i -> new CrossEntropyRow());
+        this.stages = ScalarKernels.STAGES;
+        rows = new CrossEntropyRows[workers.count()];
+        Arrays.setAll(rows, i -> new CrossEntropyRows());
     }
 
     @Override
@@ -49,7 +46,8 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         Tensor loss = call.loss;
         Tensor gradLogits = call.gradLogits;
         Tensor gradLoss = call.gradLoss;
-        long kept = HostTargets.countNotIgnored("CrossEntropy", targets, call.classes, options.ignoreIndex());
+        batch.targets.view(targets);
+        long kept = batch.targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
         batch.classes = call.classes;
         batch.ignoreIndex = options.ignoreIndex();
         batch.wantsGradient = gradLogits != null;
@@ -57,13 +55,12 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         if (gradLogits != null) {
             batch.gradLogits.set(gradLogits);
         }
-        batch.targets(targets, targets.dtype() == DType.I64);
         boolean perRow = gradLoss != null && gradLoss.rank() == 1 && options.reduction() == Reduction.NONE
                 && gradLoss.elementCount() == call.rows;
         batch.gradLossPerRow(perRow ? gradLoss : null);
         double upstream = gradLoss == null || perRow ? 1 : scalar(gradLoss);
         batch.upstream = options.reduction() == Reduction.MEAN ? upstream / kept : upstream;
-        kernel = backend.kernels().rows(batch.logits, batch.gradLogits);
+        stages = backend.kernels().stages(batch.logits, batch.gradLogits, batch.wantsGradient);
         int chunk = (int) Math.min(CHUNK, call.rows);
         if (batch.rowLoss.length < chunk) {
             batch.rowLoss = new float[chunk];
@@ -98,19 +95,15 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     @Override
     public void run(int part, int parts) {
         long count = to - from;
-        kernel.run(batch, from + count * part / parts, from + count * (part + 1) / parts, rows[part]);
+        rows[part].run(batch, stages, from + count * part / parts, from + count * (part + 1) / parts);
     }
 
     /** Adds row losses to a sum: lanes and segments in float32, segments in float64. */
     private double add(double sum, float[] values, int count) {
         double total = sum;
-        for (int segment = 0; segment < count; segment += CrossEntropyRow.SEGMENT) {
-            int end = Math.min(segment + CrossEntropyRow.SEGMENT, count);
-            Arrays.fill(lanes, 0);
-            for (int i = segment; i < end; i++) {
-                lanes[i % CrossEntropyRow.LANES] += values[i];
-            }
-            total += ScalarRows.fold(lanes);
+        for (int segment = 0; segment < count; segment += SegmentWork.SEGMENT) {
+            int end = Math.min(segment + SegmentWork.SEGMENT, count);
+            total += rows[0].work.laneSum(values, segment, end);
         }
         return total;
     }

@@ -2,8 +2,8 @@ package dev.isobit.cpu;
 
 /** Chooses the kernel for operands: one place knows which path runs. */
 interface CpuKernels {
-    /** The rows kernel for these operands. */
-    CrossEntropyRows rows(FloatOperand logits, FloatOperand gradLogits);
+    /** The stages for these operands; without a gradient, {@code gradLogits} is empty. */
+    SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient);
 
     /** The update kernel for these operands. */
     AdamUpdate adam(FloatOperand param, FloatOperand grad, FloatOperand expAvg, FloatOperand expAvgSq);

@@ -1,5 +1,6 @@
 package dev.isobit.cpu;
 
+import dev.isobit.jvm.VmOption;
 import dev.isobit.math.Fma;
 import org.jspecify.annotations.Nullable;
 
@@ -66,7 +67,7 @@ final class CpuPath {
     }
 
     private static @Nullable String noC2() {
-        String tier = Fma.vmOption("TieredStopAtLevel");
+        String tier = VmOption.get("TieredStopAtLevel");
         if (System.getProperty("java.vm.info", "").startsWith("interpreted mode")) {
             return "the JVM only interprets (-Xint)";
         }

@@ -2,6 +2,7 @@ package dev.isobit.cpu;
 
 import dev.isobit.HostMemory;
 import dev.isobit.Tensor;
+import dev.isobit.spi.HostTargets;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
@@ -18,9 +19,7 @@ final class CrossEntropyBatch {
     final FloatOperand logits = new FloatOperand();
     final FloatOperand gradLogits = new FloatOperand();
 
-    private MemorySegment targets = MemorySegment.NULL;
-    private long targetsOffset;
-    private boolean wideTargets;
+    final HostTargets targets = new HostTargets();
 
     /** The factor of every row's gradient in float64, used where there is none per row. */
     double upstream;
@@ -30,18 +29,6 @@ final class CrossEntropyBatch {
     /** Row losses of the chunk in work; row {@code firstRow} stands at 0. */
     float[] rowLoss = new float[0];
     long firstRow;
-
-    void targets(Tensor tensor, boolean wide) {
-        targets = ((HostMemory) tensor.memory()).segment();
-        targetsOffset = tensor.byteOffset();
-        wideTargets = wide;
-    }
-
-    long target(long row) {
-        return wideTargets
-                ? targets.get(ValueLayout.JAVA_LONG_UNALIGNED, targetsOffset + row * 8)
-                : targets.get(ValueLayout.JAVA_INT_UNALIGNED, targetsOffset + row * 4);
-    }
 
     /** One upstream gradient per row, or null for {@link #upstream} alone. */
     void gradLossPerRow(@Nullable Tensor tensor) {
@@ -58,7 +45,7 @@ final class CrossEntropyBatch {
     void clear() {
         logits.clear();
         gradLogits.clear();
-        targets = MemorySegment.NULL;
+        targets.clear();
         gradLoss = null;
     }
 }

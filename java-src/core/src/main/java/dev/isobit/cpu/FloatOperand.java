@@ -3,6 +3,8 @@ package dev.isobit.cpu;
 import dev.isobit.HostMemory;
 import dev.isobit.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * A float32 operand as the kernels access it. One call site that meets both heap and native memory is slow, so the
@@ -13,11 +15,19 @@ final class FloatOperand {
     enum Kind {
         /** A {@code float[]}, by index. */
         ARRAY,
-        /** Native memory, by byte offset. */
+        /** Native memory, by byte offset in a segment of the class {@link #NATIVE_SEGMENT}. */
         NATIVE,
+        /** Native memory behind another class of segment, a mapped file: the same access, not as well compiled. */
+        MAPPED,
         /** Heap memory over an array of another type: only scalar code reaches it. */
         OTHER
     }
+
+    /**
+     * What arenas allocate. A kernel that has compared a segment's class with this lets the JIT know that there is no
+     * array behind it; without, every store is compiled for both cases and takes one and a half times as long.
+     */
+    static final Class<?> NATIVE_SEGMENT = MemorySegment.NULL.getClass();
 
     private static final float[] NO_ARRAY = new float[0];
 
@@ -36,15 +46,51 @@ final class FloatOperand {
             array = floats;
             base = tensor.address() / Float.BYTES;
         } else {
-            kind = segment.isNative() ? Kind.NATIVE : Kind.OTHER;
+            kind = segment.getClass() == NATIVE_SEGMENT ? Kind.NATIVE : segment.isNative() ? Kind.MAPPED : Kind.OTHER;
             array = NO_ARRAY;
             base = tensor.byteOffset();
         }
     }
 
-    /** The byte offset of element 0 in {@link #segment}, whatever the kind. */
-    long byteBase() {
-        return kind == Kind.ARRAY ? base * Float.BYTES - segment.address() : base;
+    /** Where an element stands: an index for {@link Kind#ARRAY}, else a byte offset. */
+    long position(long element) {
+        return base + (kind == Kind.ARRAY ? element : element * Float.BYTES);
+    }
+
+    float get(long element) {
+        return kind == Kind.ARRAY
+                ? array[(int) position(element)]
+                : segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element));
+    }
+
+    void set(long element, float value) {
+        if (kind == Kind.ARRAY) {
+            array[(int) position(element)] = value;
+        } else if (segment.getClass() == NATIVE_SEGMENT) {
+            segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
+        } else {
+            segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
+        }
+    }
+
+    void fill(long element, long length, float value) {
+        if (kind == Kind.ARRAY) {
+            Arrays.fill(array, (int) position(element), (int) position(element + length), value);
+        } else {
+            for (long i = element; i < element + length; i++) {
+                set(i, value);
+            }
+        }
+    }
+
+    boolean hasNaN(long element, long length) {
+        for (long i = element; i < element + length; i++) {
+            float value = get(i);
+            if (value != value) {
+                return true;
+            }
+        }
+        return false;
     }
 
     void clear() {

@@ -2,12 +2,15 @@ package dev.isobit.cpu;
 
 /** Scalar code for everything. */
 final class ScalarKernels implements CpuKernels {
-    static final CrossEntropyRows ROWS = new ScalarRows();
+    static final SegmentStages STAGES =
+            new SegmentStages(1, new ScalarMax(), new ScalarExponentials(true), new ScalarExponentials(false),
+                    new ScalarSum(), new ScalarSum(),
+                    new ScalarScale());
     static final AdamUpdate ADAM = new ScalarAdam();
 
     @Override
-    public CrossEntropyRows rows(FloatOperand logits, FloatOperand gradLogits) {
-        return ROWS;
+    public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+        return STAGES;
     }
 
     @Override

@@ -3,7 +3,6 @@ package dev.isobit.cpu;
 import dev.isobit.spi.AdamScalars;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -12,14 +11,19 @@ import jdk.incubator.vector.VectorSpecies;
 /** Adam by the Vector API. Copied per kind of memory by {@link Specialized}. */
 final class VectorAdam implements AdamUpdate {
     private static final boolean PARAM_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
-    private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 1);
-    private static final boolean EXP_AVG_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
-    private static final boolean EXP_AVG_SQ_ARRAY = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final boolean PARAM_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
+    private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean GRAD_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final boolean EXP_AVG_ARRAY = Specialized.flag(MethodHandles.lookup(), 4);
+    private static final boolean EXP_AVG_NATIVE = Specialized.flag(MethodHandles.lookup(), 5);
+    private static final boolean EXP_AVG_SQ_ARRAY = Specialized.flag(MethodHandles.lookup(), 6);
+    private static final boolean EXP_AVG_SQ_NATIVE = Specialized.flag(MethodHandles.lookup(), 7);
 
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = SPECIES.length();
     /** Elements of an inner loop, which counts in int. */
     private static final int RUN = 1 << 20;
+    private static final ScalarAdam TAIL = new ScalarAdam();
 
     /** Called through {@link Specialized}. */
     VectorAdam() {}
@@ -44,6 +48,10 @@ final class VectorAdam implements AdamUpdate {
         long gradAt = tensors.grad.base + from * (GRAD_ARRAY ? 1 : Float.BYTES);
         long expAvgAt = tensors.expAvg.base + from * (EXP_AVG_ARRAY ? 1 : Float.BYTES);
         long expAvgSqAt = tensors.expAvgSq.base + from * (EXP_AVG_SQ_ARRAY ? 1 : Float.BYTES);
+        VectorAccess.require(PARAM_NATIVE, paramSegment);
+        VectorAccess.require(GRAD_NATIVE, gradSegment);
+        VectorAccess.require(EXP_AVG_NATIVE, expAvgSegment);
+        VectorAccess.require(EXP_AVG_SQ_NATIVE, expAvgSqSegment);
         FloatVector w1 = VectorMath.constant(s.w1);
         FloatVector w2 = VectorMath.constant(s.w2);
         FloatVector negStepSize = VectorMath.constant(s.negStepSize);
@@ -55,10 +63,10 @@ final class VectorAdam implements AdamUpdate {
         boolean decaysParam = s.paramDecay != 1;
         int whole = SPECIES.loopBound(count);
         for (int i = 0; i < whole; i += WIDTH) {
-            FloatVector p = load(PARAM_ARRAY, params, paramSegment, paramAt, i);
-            FloatVector g = load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
-            FloatVector m = load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
-            FloatVector v = load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
+            FloatVector p = VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i);
+            FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
+            FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
+            FloatVector v = VectorAccess.load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
             if (maximize) {
                 g = g.neg();
             }
@@ -78,29 +86,13 @@ final class VectorAdam implements AdamUpdate {
                 m = m.blend(Float.NaN, m.compare(VectorOperators.NE, m));
                 v = v.blend(Float.NaN, v.compare(VectorOperators.NE, v));
             }
-            store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
-            store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, m);
-            store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i, v);
+            VectorAccess.store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
+            VectorAccess.store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, m);
+            VectorAccess.store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i, v);
         }
         if (whole < count) {
             TAIL.run(tensors, from + whole, from + count, s, maximize);
         }
     }
 
-    private static final ScalarAdam TAIL = new ScalarAdam();
-
-    private static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
-        return isArray
-                ? FloatVector.fromArray(SPECIES, array, (int) at + i)
-                : FloatVector.fromMemorySegment(SPECIES, segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
-    }
-
-    private static void store(boolean isArray, float[] array, MemorySegment segment, long at, int i,
-            FloatVector value) {
-        if (isArray) {
-            value.intoArray(array, (int) at + i);
-        } else {
-            value.intoMemorySegment(segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
-        }
-    }
 }

@@ -1,31 +1,37 @@
 package dev.isobit.cpu;
 
-import dev.isobit.cpu.FloatOperand.Kind;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
 /** The Vector API where memory allows, in copies specialised by kind of memory, made when first asked for. */
 final class VectorKernels implements CpuKernels {
-    private static final AtomicReferenceArray<@Nullable CrossEntropyRows> ROWS = new AtomicReferenceArray<>(4);
-    private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(16);
+    private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
+    private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 8);
 
     @Override
-    public CrossEntropyRows rows(FloatOperand logits, FloatOperand gradLogits) {
-        int flags = flag(logits, 0) | flag(gradLogits, 1);
+    public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+        int flags = flags(logits, 0) | (wantsGradient ? flags(gradLogits, 2) | 1 << 4 : 0);
         if (flags < 0) {
-            return ScalarKernels.ROWS;
+            return ScalarKernels.STAGES;
         }
-        CrossEntropyRows rows = ROWS.get(flags);
-        if (rows == null) {
-            ROWS.compareAndSet(flags, null, (CrossEntropyRows) Specialized.instance(VectorRows.class, flags));
-            rows = ROWS.get(flags);
+        SegmentStages stages = STAGES.get(flags);
+        if (stages == null) {
+            STAGES.compareAndSet(flags, null, new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags),
+                    stage(VectorExponentials.class, flags | 1 << 5), stage(VectorExponentials.class, flags),
+                    stage(VectorTail.class, flags), new VectorSum(),
+                    stage(VectorScale.class, flags)));
+            stages = STAGES.get(flags);
         }
-        return rows;
+        return stages;
+    }
+
+    private static SegmentStage stage(Class<?> kernel, int flags) {
+        return (SegmentStage) Specialized.instance(kernel, flags);
     }
 
     @Override
     public AdamUpdate adam(FloatOperand param, FloatOperand grad, FloatOperand expAvg, FloatOperand expAvgSq) {
-        int flags = flag(param, 0) | flag(grad, 1) | flag(expAvg, 2) | flag(expAvgSq, 3);
+        int flags = flags(param, 0) | flags(grad, 2) | flags(expAvg, 4) | flags(expAvgSq, 6);
         if (flags < 0) {
             return ScalarKernels.ADAM;
         }
@@ -37,8 +43,13 @@ final class VectorKernels implements CpuKernels {
         return update;
     }
 
-    /** The operand's bit, or a negative number where vectors cannot reach it. */
-    private static int flag(FloatOperand operand, int bit) {
-        return operand.kind == Kind.OTHER ? Integer.MIN_VALUE : (operand.kind == Kind.ARRAY ? 1 : 0) << bit;
+    /** The operand's two bits, array and native, or a negative number where vectors cannot reach it. */
+    private static int flags(FloatOperand operand, int bit) {
+        return switch (operand.kind) {
+            case ARRAY -> 1 << bit;
+            case NATIVE -> 2 << bit;
+            case MAPPED -> 0;
+            case OTHER -> Integer.MIN_VALUE;
+        };
     }
 }

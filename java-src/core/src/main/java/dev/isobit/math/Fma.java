@@ -1,10 +1,6 @@
 package dev.isobit.math;
 
-import java.lang.management.ManagementFactory;
-import javax.management.JMException;
-import javax.management.ObjectName;
-import javax.management.openmbean.CompositeData;
-import org.jspecify.annotations.Nullable;
+import dev.isobit.jvm.VmOption;
 
 /**
  * The fused multiply-add of float32, correctly rounded on every CPU and fast on every CPU.
@@ -59,25 +55,8 @@ public final class Fma {
 
     /** Asks HotSpot; where it does not answer, times it. */
     private static boolean hardware() {
-        String answer = vmOption("UseFMA");
+        String answer = VmOption.get("UseFMA");
         return answer != null ? Boolean.parseBoolean(answer) : isFast();
-    }
-
-    /**
-     * The value of a HotSpot option, through JMX.
-     *
-     * @param name the option, such as {@code UseFMA}
-     * @return its value, or null where the JVM does not tell
-     */
-    public static @Nullable String vmOption(String name) {
-        try {
-            var server = ManagementFactory.getPlatformMBeanServer();
-            var option = (CompositeData) server.invoke(new ObjectName("com.sun.management:type=HotSpotDiagnostic"),
-                    "getVMOption", new Object[] {name}, new String[] {String.class.getName()});
-            return (String) option.get("value");
-        } catch (JMException | RuntimeException e) {
-            return null;
-        }
     }
 
     private static boolean isFast() {

@@ -36,14 +36,16 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         var loss = call.loss == null ? null : Elements.of(call.loss);
         var gradLogits = call.gradLogits == null ? null : Elements.of(call.gradLogits);
 
-        long denominator = HostTargets.countNotIgnored("CrossEntropy", targets, call.classes, options.ignoreIndex());
+        HostTargets classIndices = new HostTargets();
+        classIndices.view(targets);
+        long denominator = classIndices.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
         double total = 0;
         for (long row = 0; row < call.rows; row++) {
             double upstream = gradLoss == null ? 1 : gradLoss.get(upstreamPerRow ? row : 0);
             if (options.reduction() == Reduction.MEAN) {
                 upstream /= denominator;
             }
-            long target = HostTargets.get(targets, row);
+            long target = classIndices.get(row);
             double rowLoss = target == options.ignoreIndex()
                     ? ignore(gradLogits, row * call.classes, call.classes)
                     : row(logits, row * call.classes, call.classes, target, upstream, gradLogits);

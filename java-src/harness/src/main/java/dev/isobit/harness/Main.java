@@ -1,16 +1,30 @@
 package dev.isobit.harness;
 
+import dev.isobit.IsobitException;
+import dev.isobit.harness.ChildJvm.IsobitChildException;
 import dev.isobit.harness.bundle.BundleCommand;
+import dev.isobit.harness.demo.DemoCommand;
+import dev.isobit.harness.verify.VerifyCommand;
+import java.io.UncheckedIOException;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
-        subcommands = BundleCommand.class,
+        subcommands = {DemoCommand.class, VerifyCommand.class, BundleCommand.class},
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
+    /** The exit code of a command that could not do its work. */
+    public static final int EXIT_FAILED = 3;
+
+    /** Held, or its level would be collected: what a backend logs when it is opened is said by the commands. */
+    private static final Logger LOG = Logger.getLogger("isobit");
+
     @Spec
     private CommandSpec spec;
 
@@ -23,7 +37,27 @@ public final class Main implements Runnable {
      * @param args the arguments of the command line
      */
     public static void main(String[] args) {
-        System.exit(new CommandLine(new Main()).execute(args));
+        LOG.setLevel(Level.WARNING);
+        System.exit(commandLine().execute(args));
+    }
+
+    static CommandLine commandLine() {
+        return new CommandLine(new Main()).setExecutionExceptionHandler(Main::failed);
+    }
+
+    /** What a user can mend is told in one line; the rest with its stack. */
+    private static int failed(Exception e, CommandLine command, ParseResult parsed) {
+        if (Workspace.isEnding()) {
+            return EXIT_FAILED;
+        }
+        var err = command.getErr();
+        if (e instanceof IsobitException || e instanceof IllegalArgumentException
+                || e instanceof UncheckedIOException || e instanceof IsobitChildException) {
+            err.println(command.getCommandSpec().qualifiedName() + ": " + e.getMessage());
+        } else {
+            e.printStackTrace(err);
+        }
+        return EXIT_FAILED;
     }
 
     @Override

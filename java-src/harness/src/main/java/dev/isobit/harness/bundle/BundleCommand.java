@@ -76,6 +76,7 @@ public final class BundleCommand implements Callable<Integer> {
         out.flush();
         link(image.resolve("runtime"));
         copyLauncher(image.resolve("bin/isobit"));
+        copyResource("THIRD-PARTY.txt", image.resolve("THIRD-PARTY.txt"));
         Files.copy(root.resolve("LICENSE"), image.resolve("LICENSE"));
         Files.copy(root.resolve("README.md"), image.resolve("README.md"));
         out.println("bundle: trying it");
@@ -154,14 +155,18 @@ public final class BundleCommand implements Callable<Integer> {
     }
 
     static void copyLauncher(Path launcher) throws IOException {
-        try (var in = BundleCommand.class.getResourceAsStream("launcher.sh")) {
-            if (in == null) {
-                throw new IllegalStateException("launcher.sh is missing beside " + BundleCommand.class.getName());
-            }
-            Files.copy(in, launcher);
-        }
+        copyResource("launcher.sh", launcher);
         if (!launcher.toFile().setExecutable(true, false)) {
             throw new IOException(launcher + " cannot be made executable");
+        }
+    }
+
+    private static void copyResource(String name, Path to) throws IOException {
+        try (var in = BundleCommand.class.getResourceAsStream(name)) {
+            if (in == null) {
+                throw new IllegalStateException(name + " is missing beside " + BundleCommand.class.getName());
+            }
+            Files.copy(in, to);
         }
     }
 

@@ -6,13 +6,7 @@ import dev.isobit.math.ExactMath;
  * One row's state, and the float64 part of its definition: joining the segments, the loss, the factors of the gradient.
  * One per worker, reused.
  */
-final class CrossEntropyRow {
-    /** Elements of a segment. */
-    static final int SEGMENT = 8192;
-    /** Lanes of a reduction. */
-    static final int LANES = 1024;
-
-    final float[] lanes = new float[LANES];
+final class RowState {
     private float[] segmentMax = new float[1];
     private int[] segmentCount = new int[1];
     private float[] segmentSum = new float[1];
@@ -24,7 +18,7 @@ final class CrossEntropyRow {
     private double total;
 
     void begin(long classes) {
-        int needed = Math.toIntExact((classes + SEGMENT - 1) / SEGMENT);
+        int needed = Math.toIntExact((classes + SegmentWork.SEGMENT - 1) / SegmentWork.SEGMENT);
         if (needed > segmentMax.length) {
             segmentMax = new float[needed];
             segmentCount = new int[needed];
@@ -37,16 +31,16 @@ final class CrossEntropyRow {
     /**
      * Adds a segment.
      *
-     * @param segmentMax its maximum
-     * @param count how many elements equal it, 0 for -inf
-     * @param sum the lane sum of the others
+     * @param ofSegment its maximum
+     * @param equal how many elements equal it, 0 for -inf
+     * @param others the lane sum of the others
      */
-    void add(float segmentMax, int count, float sum) {
-        this.segmentMax[segments] = segmentMax;
-        segmentCount[segments] = count;
-        segmentSum[segments] = sum;
+    void add(float ofSegment, int equal, float others) {
+        segmentMax[segments] = ofSegment;
+        segmentCount[segments] = equal;
+        segmentSum[segments] = others;
         segments++;
-        max = Math.max(max, segmentMax);
+        max = Math.max(max, ofSegment);
     }
 
     /** Joins the segments. */
@@ -73,10 +67,6 @@ final class CrossEntropyRow {
         return !Float.isFinite(max);
     }
 
-    float max() {
-        return max;
-    }
-
     float loss(float targetLogit) {
         float logSum = count == 1 ? ExactMath.log1p((float) sum) : ExactMath.log((float) total);
         return (float) (((double) max - targetLogit) + logSum);
@@ -93,14 +83,10 @@ final class CrossEntropyRow {
      * @param targetLogit the target's logit
      * @param targetExp its exponential around its segment's maximum
      * @param j its segment
+     * @param upstream the row's upstream factor
      */
     float targetGradient(float targetLogit, float targetExp, int j, double upstream) {
         double others = targetLogit == max ? (count - 1) + sum : total - targetExp * weight(j);
-        return canonical((float) (0.0 - others * upstream / total));
-    }
-
-    /** Devices differ in the NaN that they make; only one is stored. */
-    static float canonical(float value) {
-        return value == value ? value : Float.NaN;
+        return SegmentWork.canonical((float) (0.0 - others * upstream / total));
     }
 }

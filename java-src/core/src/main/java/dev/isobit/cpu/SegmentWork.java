@@ -1,0 +1,79 @@
+package dev.isobit.cpu;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
+final class SegmentWork {
+    /** Elements of a segment at most. */
+    static final int SEGMENT = 8192;
+    /** Lanes of a reduction. */
+    static final int LANES = 1024;
+    /** Float lanes of a vector at most. */
+    private static final int WIDEST = 64;
+
+    /** Native and aligned: a vector in an array straddles two cache lines. */
+    final MemorySegment lanes = Arena.ofAuto().allocate(LANES * (long) Float.BYTES, 64);
+    /** What is left of a segment behind the whole vectors. */
+    final float[] tail = new float[WIDEST];
+
+    /** The logits and the gradient; {@link #at} and {@link #outAt} are of the segment's element 0, as in FloatOperand. */
+    float[] in = tail;
+    MemorySegment inSegment = MemorySegment.NULL;
+    long at;
+    float[] out = tail;
+    MemorySegment outSegment = MemorySegment.NULL;
+    long outAt;
+    int length;
+    boolean gradient;
+
+    float max;
+    int count;
+    float sum;
+    float factor;
+
+    void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+        gradient = wantsGradient;
+        in = logits.array;
+        inSegment = logits.segment;
+        out = gradLogits.array;
+        outSegment = gradLogits.segment;
+    }
+
+    void clear() {
+        in = tail;
+        inSegment = MemorySegment.NULL;
+        out = tail;
+        outSegment = MemorySegment.NULL;
+    }
+
+    /** Sums one segment of values by lanes. */
+    float laneSum(float[] values, int from, int to) {
+        lanes.fill((byte) 0);
+        for (int i = from; i < to; i++) {
+            add((i - from) % LANES, values[i]);
+        }
+        return fold();
+    }
+
+    void add(int lane, float value) {
+        long at = lane * (long) Float.BYTES;
+        lanes.set(ValueLayout.JAVA_FLOAT, at, lanes.get(ValueLayout.JAVA_FLOAT, at) + value);
+    }
+
+    /** Folds all lanes from the highest bit of the lane number to the lowest. */
+    float fold() {
+        for (int half = LANES / 2; half >= 1; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                add(i, lanes.get(ValueLayout.JAVA_FLOAT, (i + half) * (long) Float.BYTES));
+            }
+        }
+        return lanes.get(ValueLayout.JAVA_FLOAT, 0);
+    }
+
+    /** Devices differ in the NaN that they make; only one is stored. */
+    static float canonical(float value) {
+        return value == value ? value : Float.NaN;
+    }
+}

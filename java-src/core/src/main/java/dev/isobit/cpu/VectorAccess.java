@@ -1,0 +1,64 @@
+package dev.isobit.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Access to an operand by vectors. Each method is told which kind of memory it has by a constant of the specialised
+ * kernel that calls it, and is inlined there.
+ */
+final class VectorAccess {
+    static final int WIDTH = VectorMath.SPECIES.length();
+
+    private VectorAccess() {}
+
+    /**
+     * Tells the JIT a segment's class, see {@link FloatOperand#NATIVE_SEGMENT}: what follows in the caller knows it.
+     *
+     * @param isNative whether the class is to be told
+     * @param segment the segment
+     */
+    static void require(boolean isNative, MemorySegment segment) {
+        if (isNative && segment.getClass() != FloatOperand.NATIVE_SEGMENT) {
+            throw new IllegalStateException("a kernel for native memory got " + segment);
+        }
+    }
+
+    static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
+        return isArray
+                ? FloatVector.fromArray(VectorMath.SPECIES, array, (int) at + i)
+                : FloatVector.fromMemorySegment(VectorMath.SPECIES, segment, at + (long) i * Float.BYTES,
+                        ByteOrder.nativeOrder());
+    }
+
+    static void store(boolean isArray, float[] array, MemorySegment segment, long at, int i, FloatVector value) {
+        if (isArray) {
+            value.intoArray(array, (int) at + i);
+        } else {
+            value.intoMemorySegment(segment, at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
+        }
+    }
+
+    static float get(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
+        return isArray
+                ? array[(int) at + i]
+                : segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at + (long) i * Float.BYTES);
+    }
+
+    static void set(boolean isArray, float[] array, MemorySegment segment, long at, int i, float value) {
+        if (isArray) {
+            array[(int) at + i] = value;
+        } else {
+            segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at + (long) i * Float.BYTES, value);
+        }
+    }
+
+    /** Adds a vector to the lanes of elements i, i + 1, ... */
+    static void addToLanes(MemorySegment lanes, int i, FloatVector value) {
+        long at = (i & SegmentWork.LANES - 1) * (long) Float.BYTES;
+        FloatVector.fromMemorySegment(VectorMath.SPECIES, lanes, at, ByteOrder.nativeOrder()).add(value)
+                .intoMemorySegment(lanes, at, ByteOrder.nativeOrder());
+    }
+}

@@ -1,0 +1,60 @@
+package dev.isobit.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+
+/** The maximum of a segment, NaN left out: it will show in the sum. Copied by {@link Specialized}. */
+final class VectorMax implements SegmentStage {
+    private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
+    private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
+    private static final int WIDTH = VectorAccess.WIDTH;
+
+    VectorMax() {}
+
+    @Override
+    public void run(SegmentWork work) {
+        float[] in = work.in;
+        MemorySegment segment = work.inSegment;
+        VectorAccess.require(IN_NATIVE, segment);
+        long at = work.at;
+        int length = work.length;
+        int whole = VectorMath.SPECIES.loopBound(length);
+        // A loop must not start from a static final vector: merged with a computed one, it is boxed on every turn.
+        FloatVector a = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        FloatVector b = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        FloatVector c = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        FloatVector d = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        int i = 0;
+        // Comparing and blending are two instructions; MAX, which must keep NaN, is six.
+        for (; i < whole - 3 * WIDTH; i += 4 * WIDTH) {
+            FloatVector x = VectorAccess.load(IN_ARRAY, in, segment, at, i);
+            FloatVector y = VectorAccess.load(IN_ARRAY, in, segment, at, i + WIDTH);
+            FloatVector z = VectorAccess.load(IN_ARRAY, in, segment, at, i + 2 * WIDTH);
+            FloatVector w = VectorAccess.load(IN_ARRAY, in, segment, at, i + 3 * WIDTH);
+            a = a.blend(x, x.compare(VectorOperators.GT, a));
+            b = b.blend(y, y.compare(VectorOperators.GT, b));
+            c = c.blend(z, z.compare(VectorOperators.GT, c));
+            d = d.blend(w, w.compare(VectorOperators.GT, d));
+        }
+        for (; i < whole; i += WIDTH) {
+            FloatVector x = VectorAccess.load(IN_ARRAY, in, segment, at, i);
+            a = a.blend(x, x.compare(VectorOperators.GT, a));
+        }
+        b = b.blend(c, c.compare(VectorOperators.GT, b));
+        a = a.blend(d, d.compare(VectorOperators.GT, a));
+        if (whole < length) {
+            float[] tail = work.tail;
+            Arrays.fill(tail, Float.NEGATIVE_INFINITY);
+            for (i = whole; i < length; i++) {
+                tail[i - whole] = VectorAccess.get(IN_ARRAY, in, segment, at, i);
+            }
+            FloatVector z = FloatVector.fromArray(VectorMath.SPECIES, tail, 0);
+            b = b.blend(z, z.compare(VectorOperators.GT, b));
+        }
+        a = a.blend(b, b.compare(VectorOperators.GT, a));
+        work.max = a.reduceLanes(VectorOperators.MAX);
+    }
+}

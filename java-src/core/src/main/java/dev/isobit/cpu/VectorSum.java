@@ -1,0 +1,79 @@
+package dev.isobit.cpu;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/** The sum of a segment: the lanes, folded. */
+final class VectorSum implements SegmentStage {
+    private static final int WIDTH = VectorAccess.WIDTH;
+    private static final float[] NO_ARRAY = new float[0];
+
+    VectorSum() {}
+
+    /** The smallest power of two of lanes that covers a segment, at least one vector. */
+    static int width(int length) {
+        int covering = length <= 1 ? 1 : Integer.highestOneBit(length - 1) << 1;
+        return Math.clamp(covering, WIDTH, SegmentWork.LANES);
+    }
+
+    @Override
+    public void run(SegmentWork work) {
+        MemorySegment lanes = work.lanes;
+        VectorAccess.require(true, lanes);
+        float[] tail = work.tail;
+        int width = width(work.length);
+        FloatVector last = VectorMath.constant(0);
+        if (width == 64 * WIDTH) {
+            // A loop of few turns costs more than its work, so half the tree is written out; +0 changes nothing.
+            for (int i = 0; i < 2 * WIDTH; i += WIDTH) {
+                FloatVector low = eight(lanes, i, 8 * WIDTH).add(eight(lanes, i + 4 * WIDTH, 8 * WIDTH));
+                FloatVector high = eight(lanes, i + 2 * WIDTH, 8 * WIDTH).add(eight(lanes, i + 6 * WIDTH, 8 * WIDTH));
+                last = last.add(low.add(high));
+            }
+            width = 0;
+        }
+        for (; width > WIDTH; width >>= 1) {
+            int half = width >> 1;
+            for (int i = 0; i < half; i += WIDTH) {
+                VectorAccess.store(false, tail, lanes, 0, i, lane(lanes, i).add(lane(lanes, i + half)));
+            }
+        }
+        if (width > 0) {
+            last = lane(lanes, 0);
+        }
+        last.intoArray(tail, 0);
+        work.sum = WIDTH == 16 ? sixteen(tail) : within(tail);
+    }
+
+    /** The lowest bits of the lane number, which are within a vector. */
+    private static float within(float[] t) {
+        for (int half = WIDTH >> 1; half >= 1; half >>= 1) {
+            for (int i = 0; i < half; i++) {
+                t[i] += t[i + half];
+            }
+        }
+        return t[0];
+    }
+
+    /** The same written out. */
+    private static float sixteen(float[] t) {
+        float a = (t[0] + t[8]) + (t[4] + t[12]);
+        float b = (t[1] + t[9]) + (t[5] + t[13]);
+        float c = (t[2] + t[10]) + (t[6] + t[14]);
+        float d = (t[3] + t[11]) + (t[7] + t[15]);
+        return (a + c) + (b + d);
+    }
+
+    /** The lanes at i, i + step, ... i + 7·step, folded. */
+    private static FloatVector eight(MemorySegment lanes, int i, int step) {
+        FloatVector a = lane(lanes, i).add(lane(lanes, i + 4 * step));
+        FloatVector b = lane(lanes, i + step).add(lane(lanes, i + 5 * step));
+        FloatVector c = lane(lanes, i + 2 * step).add(lane(lanes, i + 6 * step));
+        FloatVector d = lane(lanes, i + 3 * step).add(lane(lanes, i + 7 * step));
+        return a.add(c).add(b.add(d));
+    }
+
+    private static FloatVector lane(MemorySegment lanes, int i) {
+        return VectorAccess.load(false, NO_ARRAY, lanes, 0, i);
+    }
+}

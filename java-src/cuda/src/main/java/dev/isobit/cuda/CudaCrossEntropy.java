@@ -1,0 +1,197 @@
+package dev.isobit.cuda;
+
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.cuda.HandleRegistry.OwnedHandle;
+import dev.isobit.cuda.KernelParams.CrossEntropy;
+import dev.isobit.cuda.LaunchTable.Variant;
+import dev.isobit.spi.CrossEntropyCall;
+import dev.isobit.spi.CrossEntropyKernel;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Cross-entropy as launches: count (for {@code MEAN}), rows, reduce (for {@code SUM} and {@code MEAN} where a loss is
+ * asked for), as kernels/params.h says. All of one call get the same argument block.
+ */
+final class CudaCrossEntropy implements CrossEntropyKernel {
+    private static final String MAKING = "CrossEntropy.on";
+
+    private static final long PARTS_BYTES = CrossEntropy.COUNT_BLOCKS * (long) Long.BYTES;
+    private static final long ALIGNMENT = 256;
+
+    private final CudaDriver driver;
+    private final HandleRegistry handles;
+    private final LaunchTable table;
+    private final CudaStream stream;
+    private final boolean mean;
+    private final boolean reduces;
+    private final CudaFunction count;
+    /** By variant. */
+    private final CudaFunction[] lossRows;
+    private final CudaFunction[] gradientRows;
+    private final CudaFunction reduce;
+    private final MemorySegment block;
+    private final Launcher launcher;
+    private final StatusBoard.Slot status;
+    private final List<OwnedHandle> scratch = new ArrayList<>();
+    private final long denominatorParts;
+    private final long arrivals;
+    private long rowLoss;
+    private long lossParts;
+    private long rowCapacity;
+    private boolean closed;
+
+    CudaCrossEntropy(CudaBackend backend, CrossEntropyOptions options, CudaStream stream) {
+        this.driver = backend.driver();
+        this.handles = backend.handles();
+        this.table = backend.launchTable();
+        this.stream = stream;
+        this.mean = options.reduction() == Reduction.MEAN;
+        this.reduces = options.reduction() != Reduction.NONE;
+        CudaModule module = backend.module(MAKING, "cross_entropy");
+        count = module.function(MAKING, "cross_entropy_count");
+        lossRows = rowKernels(module, "loss");
+        gradientRows = rowKernels(module, "loss_grad");
+        reduce = module.function(MAKING, "cross_entropy_reduce_loss_f32");
+        ArgumentBlock arguments = new ArgumentBlock(CrossEntropy.LAYOUT);
+        block = arguments.struct();
+        launcher = backend.launcher(stream, arguments);
+        denominatorParts = allocate(MAKING, PARTS_BYTES + ALIGNMENT);
+        arrivals = denominatorParts + PARTS_BYTES;
+        try {
+            status = stream.statuses().acquire(MAKING);
+        } catch (RuntimeException e) {
+            scratch.forEach(OwnedHandle::release);
+            throw e;
+        }
+        block.set(ValueLayout.JAVA_LONG, CrossEntropy.STATUS, status.address());
+        block.set(ValueLayout.JAVA_LONG, CrossEntropy.IGNORE_INDEX, options.ignoreIndex());
+        block.set(ValueLayout.JAVA_LONG, CrossEntropy.DENOMINATOR_PARTS, mean ? denominatorParts : 0);
+    }
+
+    private CudaFunction[] rowKernels(CudaModule module, String phase) {
+        CudaFunction[] functions = new CudaFunction[Variant.values().length];
+        for (Variant variant : Variant.values()) {
+            CudaFunction function =
+                    module.function(MAKING, "cross_entropy_" + phase + "_f32_" + variant.suffix);
+            if (variant == Variant.BLOCK && table.blockSharedBytes() > 0) {
+                driver.allowSharedBytes(MAKING, function.handle(), table.blockSharedBytes());
+            }
+            functions[variant.ordinal()] = function;
+        }
+        return functions;
+    }
+
+    private long allocate(String operation, long bytes) {
+        long pointer = driver.allocate(operation, bytes);
+        CudaDriver releasing = driver;
+        scratch.add(handles.own(this, "scratch memory of a CrossEntropy",
+                () -> releasing.free("CrossEntropy.close", pointer)));
+        return pointer;
+    }
+
+    /**
+     * Room for the row losses. What there was stays until close: launches that use it may be queued, and to wait for
+     * them is not for an operation. Doubling keeps that to as much again.
+     */
+    private void reserve(String operation, long rows) {
+        if (rows > rowCapacity) {
+            long capacity = Math.max(rows, Math.min(2 * rowCapacity, Long.MAX_VALUE / 8));
+            long lossBytes = (capacity * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+            rowLoss = allocate(operation,
+                    lossBytes + LaunchTable.ceil(capacity, CrossEntropy.SEGMENT) * Float.BYTES);
+            lossParts = rowLoss + lossBytes;
+            rowCapacity = capacity;
+        }
+    }
+
+    @Override
+    public void run(CrossEntropyCall call) {
+        String operation = call.gradLogits == null
+                ? "CrossEntropy.loss"
+                : call.loss == null ? "CrossEntropy.gradient" : "CrossEntropy.lossAndGradient";
+        stream.checkOpen(operation);
+        if (closed) {
+            throw new IllegalStateException(operation + ": closed");
+        }
+        Tensor targets = call.targets;
+        if (targets == null) {
+            throw new IllegalArgumentException(operation + ": no targets");
+        }
+        long rows = call.rows;
+        long classes = call.classes;
+        boolean reduced = reduces && call.loss != null;
+        if (reduced) {
+            // With no rows too: the reduce kernel runs, and scratch is never a null pointer.
+            reserve(operation, Math.max(rows, 1));
+        }
+        Variant variant = table.variant(classes);
+        int countBlocks = mean ? table.countBlocks(rows) : 0;
+        Tensor gradLoss = call.gradLoss;
+        boolean perRow = gradLoss != null && !reduces && gradLoss.rank() == 1 && gradLoss.size(0) == rows;
+        MemorySegment to = block;
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.LOGITS, address(call.logits));
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.TARGETS, targets.address());
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.GRAD_LOSS, address(gradLoss));
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.ROW_LOSS, reduced ? rowLoss : address(call.loss));
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.LOSS, reduced ? address(call.loss) : 0);
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.GRAD_LOGITS, address(call.gradLogits));
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.LOSS_PARTS, reduced ? lossParts : 0);
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.ARRIVALS, reduced ? arrivals : 0);
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.ROWS, rows);
+        to.set(ValueLayout.JAVA_LONG, CrossEntropy.CLASSES, classes);
+        to.set(ValueLayout.JAVA_INT, CrossEntropy.FLAGS,
+                (mean ? CrossEntropy.MEAN : 0) | (perRow ? CrossEntropy.GRAD_LOSS_PER_ROW : 0)
+                        | (targets.dtype() == DType.I32 ? CrossEntropy.TARGETS_I32 : 0));
+        to.set(ValueLayout.JAVA_INT, CrossEntropy.COUNT_BLOCKS_FIELD, countBlocks);
+        to.set(ValueLayout.JAVA_INT, CrossEntropy.STASH_SEGMENTS, table.stashSegments(variant, classes));
+        if (rows > 0) {
+            status.use(operation);
+            if (mean) {
+                launch(operation, count, countBlocks, LaunchTable.COUNT_THREADS, 0);
+            }
+            boolean gradient = call.gradLogits != null;
+            launch(operation, (gradient ? gradientRows : lossRows)[variant.ordinal()],
+                    table.rowGrid(variant, gradient, rows, classes), variant.threads,
+                    table.rowSharedBytes(variant, classes));
+        }
+        if (reduced) {
+            launch(operation, reduce, table.reduceGrid(rows), LaunchTable.REDUCE_THREADS, 0);
+        }
+    }
+
+    private static long address(@Nullable Tensor tensor) {
+        return tensor == null ? 0 : tensor.address();
+    }
+
+    private void launch(String operation, CudaFunction function, int grid, int threads, int sharedBytes) {
+        int result = launcher.launch(function, grid, threads, sharedBytes);
+        if (result != 0) {
+            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + threads
+                    + ", shared " + sharedBytes + ")", result);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        List<RuntimeException> failures = new ArrayList<>();
+        if (stream.isOpen() && !driver.isLost()) {
+            HandleRegistry.attempt(failures, () -> stream.synchronize("CrossEntropy.close"));
+        }
+        stream.statuses().giveBack(status);
+        for (OwnedHandle handle : scratch) {
+            HandleRegistry.attempt(failures, handle::release);
+        }
+        HandleRegistry.raise(failures);
+    }
+}

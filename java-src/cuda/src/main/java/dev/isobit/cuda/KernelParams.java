@@ -1,0 +1,112 @@
+package dev.isobit.cuda;
+
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.StructLayout;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The structs and constants of kernels/params.h. Tests compare them with what a C compiler makes of that file and with
+ * the size of each entry's parameter in the PTX.
+ */
+final class KernelParams {
+    private static final ValueLayout.OfLong POINTER = ValueLayout.JAVA_LONG;
+    private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG;
+    private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT;
+
+    private KernelParams() {}
+
+    private static long offset(StructLayout layout, String field) {
+        return layout.byteOffset(PathElement.groupElement(field));
+    }
+
+    /** {@code cross_entropy_params} */
+    static final class CrossEntropy {
+        static final int MEAN = 1;
+        static final int GRAD_LOSS_PER_ROW = 2;
+        static final int TARGETS_I32 = 4;
+        static final int THREAD_CLASSES = 32;
+        static final int WARP_CLASSES = 1024;
+        static final int SEGMENT = 8192;
+        static final int COUNT_BLOCKS = 128;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),
+                POINTER.withName("targets"), POINTER.withName("grad_loss"), POINTER.withName("row_loss"),
+                POINTER.withName("loss"), POINTER.withName("grad_logits"), POINTER.withName("denominator_parts"),
+                POINTER.withName("loss_parts"), POINTER.withName("arrivals"), POINTER.withName("status"),
+                I64.withName("rows"), I64.withName("classes"), I64.withName("ignore_index"), I32.withName("flags"),
+                I32.withName("count_blocks"), I32.withName("stash_segments"), I32.withName("reserved"))
+                .withName("cross_entropy_params");
+
+        static final long LOGITS = offset(LAYOUT, "logits");
+        static final long TARGETS = offset(LAYOUT, "targets");
+        static final long GRAD_LOSS = offset(LAYOUT, "grad_loss");
+        static final long ROW_LOSS = offset(LAYOUT, "row_loss");
+        static final long LOSS = offset(LAYOUT, "loss");
+        static final long GRAD_LOGITS = offset(LAYOUT, "grad_logits");
+        static final long DENOMINATOR_PARTS = offset(LAYOUT, "denominator_parts");
+        static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");
+        static final long ARRIVALS = offset(LAYOUT, "arrivals");
+        static final long STATUS = offset(LAYOUT, "status");
+        static final long ROWS = offset(LAYOUT, "rows");
+        static final long CLASSES = offset(LAYOUT, "classes");
+        static final long IGNORE_INDEX = offset(LAYOUT, "ignore_index");
+        static final long FLAGS = offset(LAYOUT, "flags");
+        static final long COUNT_BLOCKS_FIELD = offset(LAYOUT, "count_blocks");
+        static final long STASH_SEGMENTS = offset(LAYOUT, "stash_segments");
+
+        private CrossEntropy() {}
+    }
+
+    /** {@code cross_entropy_status} */
+    static final class Status {
+        static final StructLayout LAYOUT =
+                MemoryLayout.structLayout(I64.withName("bad_targets"), I64.withName("first_bad_row"))
+                        .withName("cross_entropy_status");
+        static final long BAD_TARGETS = offset(LAYOUT, "bad_targets");
+        static final long FIRST_BAD_ROW = offset(LAYOUT, "first_bad_row");
+
+        private Status() {}
+    }
+
+    /** {@code adam_params} */
+    static final class Adam {
+        static final int MAXIMIZE = 1;
+        static final int GRAD_DECAY_FLAG = 2;
+        static final int CHUNK = 2048;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
+                I64.withName("chunk_count"), F32.withName("w1"), F32.withName("w2"), F32.withName("neg_step_size"),
+                F32.withName("rsqrt_bc2"), F32.withName("eps"), F32.withName("param_decay"),
+                F32.withName("grad_decay"), I32.withName("flags")).withName("adam_params");
+
+        static final long CHUNKS = offset(LAYOUT, "chunks");
+        static final long CHUNK_COUNT = offset(LAYOUT, "chunk_count");
+        static final long W1 = offset(LAYOUT, "w1");
+        static final long W2 = offset(LAYOUT, "w2");
+        static final long NEG_STEP_SIZE = offset(LAYOUT, "neg_step_size");
+        static final long RSQRT_BC2 = offset(LAYOUT, "rsqrt_bc2");
+        static final long EPS = offset(LAYOUT, "eps");
+        static final long PARAM_DECAY = offset(LAYOUT, "param_decay");
+        static final long GRAD_DECAY = offset(LAYOUT, "grad_decay");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private Adam() {}
+    }
+
+    /** {@code adam_chunk} */
+    static final class AdamChunk {
+        static final StructLayout LAYOUT =
+                MemoryLayout.structLayout(POINTER.withName("param"), POINTER.withName("grad"),
+                        POINTER.withName("exp_avg"), POINTER.withName("exp_avg_sq"), I64.withName("count"))
+                        .withName("adam_chunk");
+        static final long PARAM = offset(LAYOUT, "param");
+        static final long GRAD = offset(LAYOUT, "grad");
+        static final long EXP_AVG = offset(LAYOUT, "exp_avg");
+        static final long EXP_AVG_SQ = offset(LAYOUT, "exp_avg_sq");
+        static final long COUNT = offset(LAYOUT, "count");
+
+        private AdamChunk() {}
+    }
+}

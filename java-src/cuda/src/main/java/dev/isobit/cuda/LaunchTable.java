@@ -1,0 +1,147 @@
+package dev.isobit.cuda;
+
+import dev.isobit.cuda.KernelParams.CrossEntropy;
+
+/**
+ * Launch shapes as data: the one place to tune. Which kernel a shape takes is fixed by kernels/params.h; here stands
+ * how many blocks of it a multiprocessor is given, and how many segments of a long row stay in shared memory. No choice
+ * changes a bit of any result.
+ */
+final class LaunchTable {
+    /**
+     * The shapes of one family of devices: blocks per multiprocessor, and how much of a long row is kept.
+     *
+     * @param capability the lowest compute capability that it is for
+     * @param lossThread the loss, a thread per row, 128 threads a block
+     * @param lossWarp the loss, a warp per row, 128 threads a block
+     * @param gradientThread with the gradient, a thread per row, 128 threads a block
+     * @param gradientWarp with the gradient, a warp per row, 128 threads a block
+     * @param block a block per row, 256 threads
+     * @param stash the most segments of 32 KiB kept in shared memory per block: as many as leave room for two blocks
+     * @param adam 256 threads a block
+     * @param measured what was measured, where
+     */
+    record Row(int capability, int lossThread, int lossWarp, int gradientThread, int gradientWarp, int block, int stash,
+            int adam, String measured) {
+        int rowBlocks(Variant variant, boolean gradient) {
+            return switch (variant) {
+                case THREAD -> gradient ? gradientThread : lossThread;
+                case WARP -> gradient ? gradientWarp : lossWarp;
+                case BLOCK -> block;
+            };
+        }
+    }
+
+    /** Blocks are as many as the registers of a multiprocessor allow (ptx/manifest.json tells them), on all chips. */
+    private static final Row[] ROWS = {
+        // capability, loss: thread, warp; gradient: thread, warp; block, stash; adam; measured
+        new Row(75, 8, 8, 4, 5, 3, 0, 4, "not yet measured on a device"),
+        new Row(80, 8, 8, 4, 5, 3, 2, 4, "not yet measured on a device"),
+        new Row(86, 8, 8, 4, 5, 3, 1, 4, "not yet measured on a device"),
+        new Row(90, 8, 8, 4, 5, 3, 3, 4, "not yet measured on a device"),
+        new Row(100, 8, 8, 4, 5, 3, 3, 4, "not yet measured on a device"),
+        new Row(120, 8, 8, 4, 5, 3, 1, 4, "not yet measured on a device"),};
+
+    static final int COUNT_THREADS = 256;
+    static final int THREAD_THREADS = 128;
+    static final int WARP_THREADS = 128;
+    static final int BLOCK_THREADS = 256;
+    static final int REDUCE_THREADS = 256;
+    static final int ADAM_THREADS = 256;
+
+    /** Rows that one block of the count kernel is worth starting for. */
+    private static final long COUNT_ROWS_PER_BLOCK = 16384;
+    /** Up to here a warp takes four rows at once, beyond it one. */
+    private static final long WARP_PACKED_CLASSES = 256;
+    private static final long WARPS_PER_ADAM_BLOCK = 8;
+    private static final int SEGMENT_BYTES = CrossEntropy.SEGMENT * Float.BYTES;
+    /** Shared memory that the block kernel uses beside the stash, with some room to spare. */
+    static final int BLOCK_STATIC_SHARED_BYTES = 16384;
+
+    /** How a row of logits is shared out. */
+    enum Variant {
+        THREAD("thread", THREAD_THREADS), WARP("warp", WARP_THREADS), BLOCK("block", BLOCK_THREADS);
+
+        final String suffix;
+        final int threads;
+
+        Variant(String suffix, int threads) {
+            this.suffix = suffix;
+            this.threads = threads;
+        }
+    }
+
+    private final Row row;
+    private final int multiprocessors;
+    private final int stash;
+
+    LaunchTable(CudaDevice device) {
+        this.row = rowFor(device.capability());
+        this.multiprocessors = device.multiprocessors();
+        this.stash = Math.max(0, Math.min(row.stash,
+                (device.sharedBytesPerBlock() - BLOCK_STATIC_SHARED_BYTES) / SEGMENT_BYTES));
+    }
+
+    static Row rowFor(int capability) {
+        Row found = ROWS[0];
+        for (Row row : ROWS) {
+            if (row.capability <= capability) {
+                found = row;
+            }
+        }
+        return found;
+    }
+
+    Variant variant(long classes) {
+        return classes <= CrossEntropy.THREAD_CLASSES
+                ? Variant.THREAD
+                : classes <= CrossEntropy.WARP_CLASSES ? Variant.WARP : Variant.BLOCK;
+    }
+
+    int rowGrid(Variant variant, boolean gradient, long rows, long classes) {
+        long rowsPerBlock = switch (variant) {
+            case THREAD -> THREAD_THREADS;
+            case WARP -> classes <= WARP_PACKED_CLASSES ? 16 : 4;
+            case BLOCK -> 1;
+        };
+        return grid(ceil(rows, rowsPerBlock), row.rowBlocks(variant, gradient));
+    }
+
+    int rowSharedBytes(Variant variant, long classes) {
+        return switch (variant) {
+            case THREAD -> (int) (512 * classes + 16);
+            case WARP -> 0;
+            case BLOCK -> SEGMENT_BYTES * stashSegments(variant, classes);
+        };
+    }
+
+    /** Segments kept in shared memory: all but the one in registers, as far as the device has room. */
+    int stashSegments(Variant variant, long classes) {
+        return variant == Variant.BLOCK ? (int) Math.min(stash, ceil(classes, CrossEntropy.SEGMENT) - 1) : 0;
+    }
+
+    /** The most dynamic shared memory that the block kernel may be launched with here. */
+    int blockSharedBytes() {
+        return SEGMENT_BYTES * stash;
+    }
+
+    int countBlocks(long rows) {
+        return (int) Math.min(CrossEntropy.COUNT_BLOCKS, ceil(rows, COUNT_ROWS_PER_BLOCK));
+    }
+
+    int reduceGrid(long rows) {
+        return Math.clamp(ceil(rows, CrossEntropy.SEGMENT), 1, Integer.MAX_VALUE);
+    }
+
+    int adamGrid(long chunks) {
+        return grid(ceil(chunks, WARPS_PER_ADAM_BLOCK), row.adam);
+    }
+
+    private int grid(long blocksWithWork, int perMultiprocessor) {
+        return (int) Math.clamp(blocksWithWork, 1, (long) multiprocessors * perMultiprocessor);
+    }
+
+    static long ceil(long count, long size) {
+        return count / size + (count % size == 0 ? 0 : 1);
+    }
+}

@@ -1,0 +1,131 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.StructLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The structs in Java against what a C compiler made of kernels/params.h, and against the PTX that is shipped. */
+class KernelParamsTest {
+    private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
+            KernelParams.Status.LAYOUT, KernelParams.Adam.LAYOUT, KernelParams.AdamChunk.LAYOUT);
+
+    private static final List<String> ENTRIES = List.of("adam_step_f32", "cross_entropy_count",
+            "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
+            "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
+            "cross_entropy_loss_grad_f32_warp", "cross_entropy_reduce_loss_f32");
+
+    private static JsonNode json(String name) throws IOException {
+        try (InputStream in = KernelParamsTest.class.getResourceAsStream("/dev/isobit/cuda/ptx/" + name)) {
+            return new ObjectMapper().readTree(in);
+        }
+    }
+
+    @Test
+    void layoutsAreThoseOfTheCCompiler() throws IOException {
+        JsonNode structs = json("params.json");
+        assertEquals(LAYOUTS.size(), structs.size());
+        for (StructLayout layout : LAYOUTS) {
+            JsonNode struct = structs.get(layout.name().orElseThrow());
+            assertEquals(struct.get("size").asLong(), layout.byteSize(), layout.toString());
+            assertEquals(struct.get("align").asLong(), layout.byteAlignment(), layout.toString());
+            Map<String, String> expected = new LinkedHashMap<>();
+            struct.get("fields").properties().forEach(field -> expected.put(field.getKey(),
+                    field.getValue().get("offset").asLong() + "+" + field.getValue().get("size").asLong()));
+            Map<String, String> found = new LinkedHashMap<>();
+            for (MemoryLayout field : layout.memberLayouts()) {
+                String name = field.name().orElseThrow();
+                found.put(name, layout.byteOffset(PathElement.groupElement(name)) + "+" + field.byteSize());
+            }
+            assertEquals(expected, found);
+        }
+    }
+
+    @Test
+    void constantsAreThoseOfTheHeader() throws IOException {
+        String header = Files.readString(Path.of(System.getProperty("isobit.home"), "kernels", "params.h"));
+        Map<String, Long> constants = new LinkedHashMap<>();
+        Matcher matcher = Pattern.compile("(?m)^ {4}([A-Z][A-Z0-9_]*) = (\\d+)[, ]?").matcher(header);
+        while (matcher.find()) {
+            constants.put(matcher.group(1), Long.valueOf(matcher.group(2)));
+        }
+        Map<String, Long> found = new LinkedHashMap<>();
+        found.put("CROSS_ENTROPY_MEAN", (long) KernelParams.CrossEntropy.MEAN);
+        found.put("CROSS_ENTROPY_GRAD_LOSS_PER_ROW", (long) KernelParams.CrossEntropy.GRAD_LOSS_PER_ROW);
+        found.put("CROSS_ENTROPY_TARGETS_I32", (long) KernelParams.CrossEntropy.TARGETS_I32);
+        found.put("CROSS_ENTROPY_THREAD_CLASSES", (long) KernelParams.CrossEntropy.THREAD_CLASSES);
+        found.put("CROSS_ENTROPY_WARP_CLASSES", (long) KernelParams.CrossEntropy.WARP_CLASSES);
+        found.put("CROSS_ENTROPY_SEGMENT", (long) KernelParams.CrossEntropy.SEGMENT);
+        found.put("CROSS_ENTROPY_COUNT_BLOCKS", (long) KernelParams.CrossEntropy.COUNT_BLOCKS);
+        found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);
+        found.put("ADAM_GRAD_DECAY", (long) KernelParams.Adam.GRAD_DECAY_FLAG);
+        found.put("ADAM_CHUNK", (long) KernelParams.Adam.CHUNK);
+        assertEquals(constants, found);
+    }
+
+    /** Every entry has one parameter, a struct of the layout's size, and there is no entry that Java does not know. */
+    @ParameterizedTest
+    @ValueSource(strings = {"sm_75", "sm_90"})
+    void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
+        TreeSet<String> entries = new TreeSet<>();
+        for (String op : List.of("adam", "cross_entropy")) {
+            String ptx;
+            try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
+                ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+            }
+            assertTrue(ptx.contains("\n.target " + target), op);
+            Matcher entry = Pattern.compile("\\.entry (\\w+)\\(([^)]*)\\)").matcher(ptx);
+            while (entry.find()) {
+                entries.add(entry.group(1));
+                Matcher parameter =
+                        Pattern.compile("\\.param \\.align (\\d+) \\.b8 \\w+\\[(\\d+)\\]").matcher(entry.group(2));
+                assertTrue(parameter.find(), entry.group());
+                StructLayout layout =
+                        op.equals("adam") ? KernelParams.Adam.LAYOUT : KernelParams.CrossEntropy.LAYOUT;
+                assertEquals(layout.byteAlignment(), Long.parseLong(parameter.group(1)), entry.group(1));
+                assertEquals(layout.byteSize(), Long.parseLong(parameter.group(2)), entry.group(1));
+                assertEquals(1, entry.group(2).split("\\.param", -1).length - 1, entry.group(1));
+            }
+        }
+        assertEquals(new TreeSet<>(ENTRIES), entries);
+    }
+
+    /** Blocks are what the kernels were compiled for, and the stash leaves room for the shared memory they have. */
+    @ParameterizedTest
+    @ValueSource(strings = {"sm_75", "sm_90"})
+    void launchShapesAreThoseTheKernelsWereCompiledFor(String target) throws IOException {
+        JsonNode files = json("manifest.json").get("ptx");
+        JsonNode entries = files.get("cross_entropy." + target + ".ptx").get("entries");
+        Map<String, Integer> threads = new LinkedHashMap<>();
+        threads.put("cross_entropy_count", LaunchTable.COUNT_THREADS);
+        threads.put("cross_entropy_reduce_loss_f32", LaunchTable.REDUCE_THREADS);
+        for (LaunchTable.Variant variant : LaunchTable.Variant.values()) {
+            threads.put("cross_entropy_loss_f32_" + variant.suffix, variant.threads);
+            threads.put("cross_entropy_loss_grad_f32_" + variant.suffix, variant.threads);
+        }
+        threads.forEach((name, expected) -> assertEquals(expected, entries.get(name).get("max_threads").asInt(), name));
+        assertEquals(LaunchTable.ADAM_THREADS, files.get("adam." + target + ".ptx").get("entries")
+                .get("adam_step_f32").get("max_threads").asInt());
+        for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
+            assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
+        }
+    }
+}

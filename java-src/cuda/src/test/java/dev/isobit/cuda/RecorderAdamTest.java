@@ -1,0 +1,160 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.DType;
+import dev.isobit.Memory;
+import dev.isobit.Tensor;
+import dev.isobit.spi.AdamScalars;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Adam as the driver sees it: one launch a step, its shape, every byte of its block, and of the table it points to. */
+@RecorderTest
+class RecorderAdamTest {
+    private static final int MULTIPROCESSORS = 3;
+
+    private static CudaBackend open(Recorder recorder, int capability) {
+        recorder.setDevice(0, capability, MULTIPROCESSORS, 1L << 30);
+        return (CudaBackend) Backend.open("cuda");
+    }
+
+    private static Tensor at(CudaBackend backend, long address, long elements) {
+        return Tensor.of(DType.F32, new CudaMemory(backend.driver(), address, 1L << 44), 0, elements);
+    }
+
+    private static AdamParameter parameter(CudaBackend backend, int index, long elements) {
+        long base = (index + 1L) << 46;
+        return new AdamParameter("p" + index, at(backend, base + 4, elements), at(backend, base + (1L << 44), elements),
+                at(backend, base + (2L << 44) + 8, elements), at(backend, base + (3L << 44) + 12, elements));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {75, 80, 90, 120})
+    void everyByteOfEveryStepIsExact(int capability, Recorder recorder) {
+        // Nothing, one element, both sides of a chunk, empty ones between, enough chunks to fill the device.
+        List<long[]> lists = List.of(new long[] {}, new long[] {0}, new long[] {1}, new long[] {2047},
+                new long[] {2048}, new long[] {2049, 0, 5}, new long[] {1, 2, 3, 0, 4096, 10_000_000});
+        List<AdamOptions> variants = List.of(AdamOptions.adam(), AdamOptions.adamW(),
+                AdamOptions.adam().withWeightDecay(0.25).withMaximize(true), AdamOptions.adamW().withWeightDecay(0),
+                AdamOptions.adamW().withBetas(0.8, 0.95).withEps(1e-6).withLr(0.5).withMaximize(true));
+        try (CudaBackend backend = open(recorder, capability)) {
+            for (long[] sizes : lists) {
+                for (AdamOptions options : variants) {
+                    check(recorder, backend, sizes, options);
+                }
+            }
+        }
+    }
+
+    private static void check(Recorder recorder, CudaBackend backend, long[] sizes, AdamOptions options) {
+        List<AdamParameter> parameters = new ArrayList<>();
+        List<long[]> chunks = new ArrayList<>();
+        for (int i = 0; i < sizes.length; i++) {
+            AdamParameter p = parameter(backend, i, sizes[i]);
+            parameters.add(p);
+            for (long first = 0; first < sizes[i]; first += 2048) {
+                chunks.add(new long[] {p.param().address() + 4 * first, p.grad().address() + 4 * first,
+                    p.expAvg().address() + 4 * first, p.expAvgSq().address() + 4 * first,
+                    Math.min(2048, sizes[i] - first)});
+            }
+        }
+        try (CudaStream stream = backend.newStream(); Adam adam = Adam.on(backend, options, parameters, stream)) {
+            for (int step = 1; step <= 2; step++) {
+                recorder.clearLog();
+                adam.step();
+                List<Recorder.Launch> launches = recorder.launches();
+                if (chunks.isEmpty()) {
+                    assertEquals(0, launches.size());
+                    continue;
+                }
+                assertEquals(1, launches.size());
+                assertEquals(List.of("cuCtxSetCurrent", "cuLaunchKernel"), recorder.calls());
+                Recorder.Launch launch = launches.getFirst();
+                long table = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
+                AdamScalars s = new AdamScalars();
+                s.set(options, options.lr(), step);
+                int flags = (options.maximize() ? 1 : 0)
+                        | (!options.decoupled() && options.weightDecay() != 0 ? 2 : 0);
+                int grid = Math.min((chunks.size() + 7) / 8,
+                        MULTIPROCESSORS * 4);
+                assertEquals(
+                        new LaunchExpectation("adam_step_f32", grid, 256, 0,
+                                LaunchExpectation.adam(table, chunks.size(), s.w1, s.w2, s.negStepSize, s.rsqrtBc2,
+                                        s.eps, s.paramDecay, s.gradDecay, flags))
+                                .text(stream.handle()),
+                        LaunchExpectation.text(launch));
+                checkTable(recorder, table, chunks);
+            }
+        }
+    }
+
+    private static void checkTable(Recorder recorder, long table, List<long[]> chunks) {
+        assertTrue(recorder.bytesFrom(table) >= 40L * chunks.size(), "the table is " + recorder.bytesFrom(table));
+        ByteBuffer found = ByteBuffer.wrap(recorder.read(table, 40 * chunks.size())).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < chunks.size(); i++) {
+            for (int field = 0; field < 5; field++) {
+                assertEquals(chunks.get(i)[field], found.getLong(40 * i + 8 * field), "chunk " + i + " field " + field);
+            }
+        }
+    }
+
+    @Test
+    void momentsAreMadeAndReleasedByTheOptimizer(Recorder recorder) {
+        try (CudaBackend backend = open(recorder, 80);
+                Memory param = backend.allocate(400);
+                Memory grad = backend.allocate(400)) {
+            long before = recorder.live("device");
+            try (Adam adam = Adam.on(backend, AdamOptions.adamW(), List.of(AdamParameter.of("p",
+                    Tensor.of(DType.F32, param, 0, 100), Tensor.of(DType.F32, grad, 0, 100))))) {
+                assertEquals(before + 3, recorder.live("device"), "two moments and the table");
+                adam.step();
+            }
+            assertEquals(before, recorder.live("device"));
+        }
+    }
+
+    @Test
+    void badInputLaunchesNothing(Recorder recorder) {
+        try (CudaBackend backend = open(recorder, 80)) {
+            recorder.clearLog();
+            Tensor a = at(backend, 1L << 40, 10);
+            Tensor b = at(backend, 1L << 41, 10);
+            var e = assertThrows(IllegalArgumentException.class,
+                    () -> Adam.on(backend, AdamOptions.adam(), List.of(AdamParameter.of("p", a, at(backend, 8, 9)))));
+            assertTrue(e.getMessage().startsWith("Adam.on: grad of p"), e.getMessage());
+            e = assertThrows(IllegalArgumentException.class,
+                    () -> Adam.on(backend, AdamOptions.adam(), List.of(AdamParameter.of("p", a, a))));
+            assertTrue(e.getMessage().contains("overlaps"), e.getMessage());
+            e = assertThrows(IllegalArgumentException.class, () -> Adam.on(backend, AdamOptions.adam(),
+                    List.of(AdamParameter.of("p", Tensor.of(new float[10], 10), b))));
+            assertTrue(e.getMessage().contains("cannot use"), e.getMessage());
+            assertThrows(IllegalArgumentException.class, () -> AdamOptions.adam().withLr(Double.NaN));
+            assertThrows(UnsupportedOperationException.class,
+                    () -> Adam.on(backend, AdamOptions.adam(),
+                            List.of(AdamParameter.of("p",
+                                    Tensor.of(DType.F16, new CudaMemory(backend.driver(), 1 << 20, 20), 0, 10), b))));
+            assertEquals(List.of(), recorder.calls());
+            Memory memory = backend.allocate(40);
+            try (Adam adam = Adam.on(backend, AdamOptions.adam(),
+                    List.of(AdamParameter.of("p", Tensor.of(DType.F32, memory, 0, 10), b)))) {
+                memory.close();
+                recorder.clearLog();
+                assertThrows(IllegalStateException.class, adam::step);
+                assertEquals(0, adam.stepCount());
+                assertEquals(List.of(), recorder.calls());
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.Arrays;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/**
+ * Kernels in Java for the recording driver: each does what kernels/params.h says of it, knowing nothing but the
+ * argument block. So the whole way of a call is tested, from the façade to what it writes, with no device; and the
+ * tests that are written for devices are tried.
+ */
+final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
+    private static final int NAN = 0x7fc00000;
+    private static Throwable failure;
+
+    @Override
+    @SuppressWarnings("restricted")
+    public void beforeEach(ExtensionContext context) throws ReflectiveOperationException {
+        failure = null;
+        RecorderExtension.recorder().setKernels(Linker.nativeLinker().upcallStub(
+                MethodHandles.lookup().findStatic(RecorderKernels.class, "launch",
+                        MethodType.methodType(void.class, long.class)),
+                FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG), Arena.global()));
+    }
+
+    @Override
+    public void afterEach(ExtensionContext context) {
+        assertNull(failure, "a kernel failed");
+    }
+
+    /** Called by the driver for a launch; whatever it threw would end the process. */
+    private static void launch(long address) {
+        try {
+            MemorySegment launch = view(address, 176 + 4096);
+            MemorySegment block = launch.asSlice(176, launch.get(ValueLayout.JAVA_INT, 172));
+            String function = launch.getString(0);
+            if (function.equals("adam_step_f32")) {
+                adam(block);
+            } else if (function.equals("cross_entropy_count")) {
+                count(block);
+            } else if (function.equals("cross_entropy_reduce_loss_f32")) {
+                reduce(block);
+            } else {
+                rows(block, function.startsWith("cross_entropy_loss_grad_"));
+            }
+        } catch (Throwable e) {
+            failure = e;
+        }
+    }
+
+    private static MemorySegment view(long address, long bytes) {
+        return CudaLibrary.view(address, bytes, Arena.global());
+    }
+
+    // ---- the argument block of cross-entropy
+
+    private static long field(MemorySegment block, int index) {
+        return block.get(ValueLayout.JAVA_LONG_UNALIGNED, 8L * index);
+    }
+
+    private static final int LOGITS = 0;
+    private static final int TARGETS = 1;
+    private static final int GRAD_LOSS = 2;
+    private static final int ROW_LOSS = 3;
+    private static final int LOSS = 4;
+    private static final int GRAD_LOGITS = 5;
+    private static final int DENOMINATOR_PARTS = 6;
+    private static final int STATUS = 9;
+    private static final int ROWS = 10;
+    private static final int CLASSES = 11;
+    private static final int IGNORE_INDEX = 12;
+
+    private static int flags(MemorySegment block) {
+        return block.get(ValueLayout.JAVA_INT_UNALIGNED, 104);
+    }
+
+    private static int countBlocks(MemorySegment block) {
+        return block.get(ValueLayout.JAVA_INT_UNALIGNED, 108);
+    }
+
+    private static long target(MemorySegment block, int row) {
+        long at = field(block, TARGETS);
+        return (flags(block) & 4) != 0
+                ? view(at + 4L * row, 4).get(ValueLayout.JAVA_INT_UNALIGNED, 0)
+                : view(at + 8L * row, 8).get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
+    }
+
+    private static boolean isBad(MemorySegment block, long target) {
+        return target != field(block, IGNORE_INDEX) && (target < 0 || target >= field(block, CLASSES));
+    }
+
+    /** The rows that count, all told by the last block. */
+    private static void count(MemorySegment block) {
+        long counted = 0;
+        for (int row = 0; row < field(block, ROWS); row++) {
+            long target = target(block, row);
+            counted += target != field(block, IGNORE_INDEX) && !isBad(block, target) ? 1 : 0;
+        }
+        MemorySegment parts = view(field(block, DENOMINATOR_PARTS), 8L * countBlocks(block));
+        parts.fill((byte) 0);
+        parts.setAtIndex(ValueLayout.JAVA_LONG, countBlocks(block) - 1L, counted);
+    }
+
+    private static long denominator(MemorySegment block) {
+        long sum = 0;
+        for (int i = 0; i < countBlocks(block); i++) {
+            sum += view(field(block, DENOMINATOR_PARTS) + 8L * i, 8).get(ValueLayout.JAVA_LONG, 0);
+        }
+        return sum;
+    }
+
+    private static void rows(MemorySegment block, boolean gradient) {
+        int rows = (int) field(block, ROWS);
+        int classes = (int) field(block, CLASSES);
+        long ignore = field(block, IGNORE_INDEX);
+        boolean mean = (flags(block) & 1) != 0;
+        boolean perRow = (flags(block) & 2) != 0;
+        long[] targets = new long[rows];
+        boolean[] bad = new boolean[rows];
+        MemorySegment status = view(field(block, STATUS), 16);
+        for (int row = 0; row < rows; row++) {
+            long target = target(block, row);
+            bad[row] = isBad(block, target);
+            targets[row] = bad[row] ? ignore : target;
+            if (bad[row]) {
+                status.set(ValueLayout.JAVA_LONG, 0, status.get(ValueLayout.JAVA_LONG, 0) + 1);
+                if (Long.compareUnsigned(row, status.get(ValueLayout.JAVA_LONG, 8)) < 0) {
+                    status.set(ValueLayout.JAVA_LONG, 8, row);
+                }
+            }
+        }
+        float[] logits =
+                view(field(block, LOGITS), 4L * rows * classes).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+        float[] rowLoss = new float[rows];
+        float[] gradLogits = new float[rows * classes];
+        float[] upstream = new float[perRow ? rows : 1];
+        upstream[0] = 1;
+        if (field(block, GRAD_LOSS) != 0) {
+            upstream = view(field(block, GRAD_LOSS), 4L * upstream.length).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+        }
+        Tensor z = Tensor.of(logits, rows, classes);
+        Tensor t = Tensor.of(targets, rows);
+        try (Backend cpu = Backend.open("cpu");
+                CrossEntropy none =
+                        CrossEntropy.on(cpu, new CrossEntropyOptions(Reduction.NONE, ignore));
+                CrossEntropy whole = CrossEntropy.on(cpu,
+                        new CrossEntropyOptions(mean ? Reduction.MEAN : Reduction.NONE, ignore))) {
+            none.loss(z, t, Tensor.of(rowLoss, rows));
+            if (gradient) {
+                whole.gradient(z, t, perRow ? Tensor.of(upstream, rows) : Tensor.of(upstream),
+                        Tensor.of(gradLogits, rows, classes));
+            }
+        }
+        for (int row = 0; row < rows; row++) {
+            if (bad[row]) {
+                rowLoss[row] = Float.intBitsToFloat(NAN);
+                Arrays.fill(gradLogits, row * classes, (row + 1) * classes, Float.intBitsToFloat(NAN));
+            }
+        }
+        if (field(block, ROW_LOSS) != 0) {
+            MemorySegment.copy(rowLoss, 0, view(field(block, ROW_LOSS), 4L * rows),
+                    ValueLayout.JAVA_FLOAT_UNALIGNED, 0, rows);
+        }
+        if (gradient) {
+            MemorySegment.copy(gradLogits, 0, view(field(block, GRAD_LOGITS), 4L * rows * classes),
+                    ValueLayout.JAVA_FLOAT_UNALIGNED, 0, rows * classes);
+        }
+    }
+
+    /** Row losses as one row in index order: 1024 lanes, segments of 8192, joined in float64. */
+    private static void reduce(MemorySegment block) {
+        int rows = (int) field(block, ROWS);
+        double total = 0;
+        for (int first = 0; first < rows; first += 8192) {
+            float[] lanes = new float[1024];
+            for (int row = first; row < Math.min(rows, first + 8192); row++) {
+                lanes[row % 1024] +=
+                        view(field(block, ROW_LOSS) + 4L * row, 4).get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0);
+            }
+            for (int half = 512; half > 0; half /= 2) {
+                for (int i = 0; i < half; i++) {
+                    lanes[i] += lanes[i + half];
+                }
+            }
+            total += lanes[0];
+        }
+        boolean mean = (flags(block) & 1) != 0;
+        float loss = (float) (mean ? total / denominator(block) : total);
+        view(field(block, LOSS), 4).set(ValueLayout.JAVA_INT_UNALIGNED, 0,
+                Float.isNaN(loss) ? NAN : Float.floatToRawIntBits(loss));
+    }
+
+    // ---- Adam
+
+    private static void adam(MemorySegment block) {
+        float w1 = scalar(block, 0);
+        float w2 = scalar(block, 1);
+        float negStepSize = scalar(block, 2);
+        float rsqrtBc2 = scalar(block, 3);
+        float eps = scalar(block, 4);
+        float paramDecay = scalar(block, 5);
+        float gradDecay = scalar(block, 6);
+        int flags = block.get(ValueLayout.JAVA_INT_UNALIGNED, 44);
+        for (int chunk = 0; chunk < field(block, 1); chunk++) {
+            MemorySegment entry = view(field(block, 0) + 40L * chunk, 40);
+            MemorySegment[] operands = new MemorySegment[4];
+            int count = (int) field(entry, 4);
+            for (int i = 0; i < 4; i++) {
+                operands[i] = view(field(entry, i), 4L * count);
+            }
+            for (int i = 0; i < count; i++) {
+                float p = element(operands[0], i);
+                float g = element(operands[1], i);
+                float m = element(operands[2], i);
+                float v = element(operands[3], i);
+                g = (flags & 1) != 0 ? -g : g;
+                g = (flags & 2) != 0 ? Math.fma(gradDecay, p, g) : g;
+                m = Math.fma(w1, g - m, m);
+                v = Math.fma(w2, Math.fma(g, g, -v), v);
+                p = Math.fma(negStepSize, m / Math.fma((float) Math.sqrt(v), rsqrtBc2, eps), p * paramDecay);
+                set(operands[0], i, p);
+                set(operands[2], i, m);
+                set(operands[3], i, v);
+            }
+        }
+    }
+
+    private static float scalar(MemorySegment block, int index) {
+        return block.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 16 + 4L * index);
+    }
+
+    private static float element(MemorySegment values, int index) {
+        return values.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * index);
+    }
+
+    private static void set(MemorySegment values, int index, float value) {
+        values.set(ValueLayout.JAVA_INT_UNALIGNED, 4L * index,
+                Float.isNaN(value) ? NAN : Float.floatToRawIntBits(value));
+    }
+}

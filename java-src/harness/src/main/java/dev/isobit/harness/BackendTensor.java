@@ -1,0 +1,77 @@
+package dev.isobit.harness;
+
+import dev.isobit.Backend;
+import dev.isobit.DType;
+import dev.isobit.Tensor;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * An array of the host and the tensor of a backend that stands for it: on a host backend a view of the array, on a
+ * device memory of its own, into and out of which {@link #upload} and {@link #download} copy. Used by one thread.
+ */
+public final class BackendTensor implements AutoCloseable {
+    private final Backend backend;
+    private final Tensor host;
+    private final Tensor tensor;
+
+    private BackendTensor(Backend backend, Tensor host) {
+        this.backend = backend;
+        this.host = host;
+        this.tensor = backend.usesHostMemory() ? host : backend.allocate(host.dtype(), host.shape());
+    }
+
+    /**
+     * A tensor for an array of floats.
+     *
+     * @param backend where operations use it
+     * @param values the elements
+     * @param shape the shape
+     * @return the pair, the caller's to close
+     */
+    public static BackendTensor of(Backend backend, float[] values, long... shape) {
+        return new BackendTensor(backend, Tensor.of(DType.F32, MemorySegment.ofArray(values), shape));
+    }
+
+    /**
+     * A tensor for an array of longs.
+     *
+     * @param backend where operations use it
+     * @param values the elements
+     * @param shape the shape
+     * @return the pair, the caller's to close
+     */
+    public static BackendTensor of(Backend backend, long[] values, long... shape) {
+        return new BackendTensor(backend, Tensor.of(DType.I64, MemorySegment.ofArray(values), shape));
+    }
+
+    /**
+     * The operand.
+     *
+     * @return a tensor that the backend's operations take
+     */
+    public Tensor tensor() {
+        return tensor;
+    }
+
+    /** Copies the array to the device. */
+    public void upload() {
+        if (tensor != host) {
+            backend.copy(host, tensor);
+        }
+    }
+
+    /** Copies the device's elements to the array. */
+    public void download() {
+        if (tensor != host) {
+            backend.copy(tensor, host);
+        }
+    }
+
+    /** Releases memory of the device. Idempotent. */
+    @Override
+    public void close() {
+        if (tensor != host) {
+            tensor.memory().close();
+        }
+    }
+}

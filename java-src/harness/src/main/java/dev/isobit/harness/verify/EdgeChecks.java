@@ -1,0 +1,188 @@
+package dev.isobit.harness.verify;
+
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Reduction;
+import dev.isobit.TargetOutOfRangeException;
+import dev.isobit.harness.verify.Slab.Operand;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The edges of the contract that the grid does not meet, for they have no exact result: their bits are written down
+ * here.
+ */
+final class EdgeChecks {
+    private static final int NAN = 0x7fc00000;
+    private static final long[] BAD_TARGETS = {0, 5, -1, 2, Long.MAX_VALUE};
+    private static final int CLASSES = 3;
+
+    private final String subject;
+    private final Backend backend;
+    private final List<VerifyReport.Edge> edges = new ArrayList<>();
+
+    private EdgeChecks(String subject, Backend backend) {
+        this.subject = subject;
+        this.backend = backend;
+    }
+
+    static List<VerifyReport.Edge> of(String subject, Backend backend) {
+        var checks = new EdgeChecks(subject, backend);
+        for (Reduction reduction : Reduction.values()) {
+            checks.emptyBatch(reduction);
+            checks.allIgnored(reduction);
+            checks.targetsOutOfRange(reduction);
+        }
+        checks.oneClass();
+        return checks.edges;
+    }
+
+    private void emptyBatch(Reduction reduction) {
+        int[] expected = switch (reduction) {
+            case NONE -> new int[0];
+            case SUM -> new int[] {0};
+            case MEAN -> new int[] {NAN};
+        };
+        bits("empty batch, " + reduction, reduction, new float[0], new long[0], expected, new int[0]);
+    }
+
+    private void allIgnored(Reduction reduction) {
+        int[] expected = switch (reduction) {
+            case NONE -> new int[] {0, 0};
+            case SUM -> new int[] {0};
+            case MEAN -> new int[] {NAN};
+        };
+        bits("all rows ignored, " + reduction, reduction, new float[] {1, Float.NaN, 2, 3, Float.POSITIVE_INFINITY, 4},
+                new long[] {-100, -100}, expected, new int[6]);
+    }
+
+    private void oneClass() {
+        try (var slab = new Slab(backend);
+                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults())) {
+            Operand logits = put(slab.place(DType.F32, Placement.NATIVE, 0, 1, 1), new float[] {-7});
+            Operand targets = slab.place(DType.I64, Placement.NATIVE, 0, 1);
+            targets.set(new long[1]);
+            targets.upload();
+            Operand loss = slab.place(DType.F32, Placement.NATIVE, 0);
+            loss.upload();
+            op.lossAndGradient(logits.tensor(), targets.tensor(), loss.tensor(), logits.tensor());
+            loss.download();
+            logits.download();
+            compare("one class", "loss", loss.bits(), new int[1]);
+            compare("one class", "gradient", logits.bits(), new int[1]);
+        }
+    }
+
+    private void bits(String check, Reduction reduction, float[] z, long[] t, int[] expectedLoss,
+            int[] expectedGradient) {
+        try (var slab = new Slab(backend);
+                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults().withReduction(reduction))) {
+            var operands = new Operands(slab, reduction, z, t);
+            operands.run(op);
+            compare(check, "loss", operands.loss.bits(), expectedLoss);
+            compare(check, "gradient", operands.gradLogits.bits(), expectedGradient);
+        }
+    }
+
+    /** In host memory an exception before anything is written; on a device NaN rows, told at synchronisation. */
+    private void targetsOutOfRange(Reduction reduction) {
+        String check = "targets out of range, " + reduction;
+        float[] z = new float[BAD_TARGETS.length * CLASSES];
+        try (var slab = new Slab(backend);
+                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults().withReduction(reduction))) {
+            var operands = new Operands(slab, reduction, z, BAD_TARGETS);
+            if (backend.usesHostMemory()) {
+                String message = null;
+                try {
+                    operands.run(op);
+                } catch (IllegalArgumentException e) {
+                    message = String.valueOf(e.getMessage());
+                }
+                edge(check, message != null && message.contains("target 5 in row 1") && message.contains("3 of 5 rows"),
+                        message == null ? "no exception" : "the message is: " + message);
+                int[] untouched = new int[operands.loss.bits().length];
+                Arrays.fill(untouched, Slab.POISON);
+                compare(check, "loss", operands.loss.bits(), untouched);
+                untouched = new int[z.length];
+                Arrays.fill(untouched, Slab.POISON);
+                compare(check, "gradient", operands.gradLogits.bits(), untouched);
+                return;
+            }
+            operands.invoke(op);
+            try {
+                backend.defaultStream().synchronize();
+                edge(check, false, "no exception");
+            } catch (TargetOutOfRangeException e) {
+                edge(check, e.firstRow() == 1 && e.count() == 3,
+                        "first row " + e.firstRow() + ", count " + e.count());
+            }
+            operands.download();
+            for (int row = 0; row < BAD_TARGETS.length; row++) {
+                boolean bad = BAD_TARGETS[row] < 0 || BAD_TARGETS[row] >= CLASSES;
+                int[] gradient = Arrays.copyOfRange(operands.gradLogits.bits(), row * CLASSES, (row + 1) * CLASSES);
+                boolean isNan = Arrays.stream(gradient).allMatch(bits -> bits == NAN);
+                edge(check, isNan == bad, "gradient of row " + row + " is " + hex(gradient));
+                if (reduction == Reduction.NONE) {
+                    edge(check, operands.loss.bits()[row] == NAN == bad,
+                            "loss of row " + row + " is " + hex(operands.loss.bits()));
+                }
+            }
+        }
+    }
+
+    private Operand put(Operand operand, float[] values) {
+        operand.set(values);
+        operand.upload();
+        return operand;
+    }
+
+    private void compare(String check, String output, int[] actual, int[] expected) {
+        edge(check, Arrays.equals(actual, expected), output + " is " + hex(actual) + ", not " + hex(expected));
+    }
+
+    private void edge(String check, boolean kept, String detail) {
+        edges.add(new VerifyReport.Edge(subject, check, kept, kept ? "" : detail));
+    }
+
+    private static String hex(int[] bits) {
+        return Arrays.toString(Arrays.stream(bits).mapToObj(b -> "0x" + Integer.toHexString(b)).toArray());
+    }
+
+    /** Operands of one call. */
+    private final class Operands {
+        private final Operand logits;
+        private final Operand targets;
+        private final Operand loss;
+        private final Operand gradLogits;
+
+        Operands(Slab slab, Reduction reduction, float[] z, long[] t) {
+            logits = put(slab.place(DType.F32, Placement.NATIVE, 0, t.length, CLASSES), z);
+            targets = slab.place(DType.I64, Placement.NATIVE, 0, t.length);
+            targets.set(t);
+            targets.upload();
+            loss = reduction == Reduction.NONE
+                    ? slab.place(DType.F32, Placement.NATIVE, 0, t.length)
+                    : slab.place(DType.F32, Placement.NATIVE, 0);
+            loss.upload();
+            gradLogits = slab.place(DType.F32, Placement.NATIVE, 0, t.length, CLASSES);
+            gradLogits.upload();
+        }
+
+        void run(CrossEntropy op) {
+            invoke(op);
+            download();
+        }
+
+        void invoke(CrossEntropy op) {
+            op.lossAndGradient(logits.tensor(), targets.tensor(), loss.tensor(), gradLogits.tensor());
+        }
+
+        void download() {
+            loss.download();
+            gradLogits.download();
+        }
+    }
+}

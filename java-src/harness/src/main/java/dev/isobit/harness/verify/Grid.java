@@ -1,0 +1,143 @@
+package dev.isobit.harness.verify;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.Reduction;
+import dev.isobit.harness.Rng;
+import dev.isobit.harness.verify.AdamProblem.Values;
+import dev.isobit.harness.verify.CrossEntropyProblem.Ignore;
+import dev.isobit.harness.verify.CrossEntropyProblem.Logits;
+import dev.isobit.harness.verify.CrossEntropyProblem.Upstream;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * The problems, the same list in every JVM, each size with its reason.
+ *
+ * @param name {@code default} or {@code full}
+ * @param problems in the order in which they are run
+ */
+record Grid(String name, List<Problem> problems) {
+    static final String DEFAULT = "default";
+    static final String FULL = "full";
+
+    private static final int[] CLASSES = {
+        // one lane, and around the lanes of 128-, 256- and 512-bit vectors, and a warp of a GPU
+        1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33,
+        // digits; two multiples of no power of two
+        10, 100, 1000,
+        // around the 1024 lanes of the definition
+        1023, 1024, 1025,
+        // around the segment of 8192, and two segments
+        8191, 8192, 8193, 16385,
+        // vocabularies: Llama 2, GPT-2 (odd), Llama 3
+        32000, 50257, 128256};
+
+    /** Rows: none, one, few, and more than the lanes of a warp; by how much memory they take. */
+    private static int[] rows(int classes, boolean full) {
+        if (classes <= 33) {
+            return full ? new int[] {0, 1, 3, 67, 1025, 8193} : new int[] {0, 1, 3, 67};
+        }
+        if (classes <= 1025) {
+            return full ? new int[] {0, 1, 3, 67, 257} : new int[] {0, 1, 3, 40};
+        }
+        if (classes <= 16385) {
+            return full ? new int[] {0, 1, 5, 40} : new int[] {1, 5};
+        }
+        return full ? new int[] {0, 1, 3, 9} : new int[] {2};
+    }
+
+    static Grid of(String name) {
+        return switch (name) {
+            case DEFAULT -> build(false);
+            case FULL -> build(true);
+            default -> throw new IllegalArgumentException("no grid \"" + name + "\"; there are default, full");
+        };
+    }
+
+    private static Grid build(boolean full) {
+        List<Problem> problems = new ArrayList<>();
+        crossEntropy(problems, full);
+        adam(problems, full);
+        return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
+    }
+
+    private static void crossEntropy(List<Problem> problems, boolean full) {
+        long seed = 0;
+        for (int classes : CLASSES) {
+            for (int rows : rows(classes, full)) {
+                for (Logits logits : Logits.values()) {
+                    for (Reduction reduction : Reduction.values()) {
+                        seed++;
+                        if (full) {
+                            for (Upstream upstream : Upstream.values()) {
+                                for (Ignore ignore : Ignore.values()) {
+                                    problems.add(new CrossEntropyProblem(rows, classes, logits, reduction, upstream,
+                                            ignore, seed++));
+                                }
+                            }
+                        } else {
+                            // Each of the options is met with each kind of logits, if not at each size.
+                            var rng = new Rng(seed);
+                            problems.add(new CrossEntropyProblem(rows, classes, logits, reduction,
+                                    pick(rng, Upstream.values()), pick(rng, Ignore.values()), seed));
+                        }
+                    }
+                }
+            }
+        }
+        // The batch itself is a row of the sum: around its lanes and segments.
+        for (int rows : new int[] {1023, 1024, 1025, 8191, 8193, 20000}) {
+            for (Reduction reduction : Reduction.values()) {
+                seed++;
+                problems.add(new CrossEntropyProblem(rows, 3, Logits.NORMAL, reduction, Upstream.PER_ROW,
+                        Ignore.DEFAULT_INDEX, seed));
+            }
+        }
+    }
+
+    private static <T> T pick(Rng rng, T[] of) {
+        return of[rng.nextInt(of.length)];
+    }
+
+    private static void adam(List<Problem> problems, boolean full) {
+        AdamOptions adam = AdamOptions.adam();
+        AdamOptions adamW = AdamOptions.adamW();
+        List<AdamOptions> options = List.of(adam, adam.withWeightDecay(0.01), adamW,
+                adamW.withLr(0.5).withWeightDecay(0.1), adamW.withBetas(0, 0), adamW.withBetas(0.5, 0.9).withEps(1e-3),
+                adam.withEps(0), adam.withMaximize(true).withWeightDecay(0.5), adamW.withLr(0),
+                adamW.withBetas(0.95, 0.99999).withMaximize(true));
+        long[] firstSteps = {1, 2, 10, 1_000_000};
+        long seed = 1L << 32;
+        record Shape(String name, List<Integer> sizes) {}
+        List<Shape> shapes = new ArrayList<>();
+        for (int size : new int[] {0, 1, 3, 15, 16, 17, 33, 1000, 1023, 1024, 1025, 8193}) {
+            shapes.add(new Shape("[" + size + "]", List.of(size)));
+        }
+        List<Integer> mixed = List.of(1, 0, 17, 1024, 3, 8193, 5, 64, 40_001, 2);
+        shapes.add(new Shape("10 mixed sizes", mixed));
+        shapes.add(new Shape("300 small sizes", IntStream.range(0, 300).map(i -> 1 + i * 7 % 70).boxed().toList()));
+        for (Shape shape : shapes) {
+            for (AdamOptions o : options) {
+                for (Values values : Values.values()) {
+                    for (long first : firstSteps) {
+                        seed++;
+                        var rng = new Rng(seed);
+                        int total = shape.sizes.stream().mapToInt(Integer::intValue).sum();
+                        // A third of the combinations, of large shapes a sixth.
+                        if (full || rng.nextInt(total < 5000 ? 3 : 6) == 0) {
+                            int steps = first == 2 && rng.nextInt(2) == 0 ? 3 : 1;
+                            problems.add(new AdamProblem(shape.name, shape.sizes, o, values, first, steps, seed));
+                        }
+                    }
+                }
+            }
+        }
+        // More than a chunk for every thread or block.
+        for (AdamOptions o : full ? options : List.of(adamW)) {
+            seed++;
+            problems.add(new AdamProblem("[2097153]", List.of(2_097_153), o, Values.NORMAL, 10, 1, seed));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package dev.isobit.harness.verify;
+
+import dev.isobit.harness.Ulp;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Errors in ULP against float64, and whether they are within budget. A NaN must match a NaN, an infinity its own; what
+ * is not within budget is over it; nothing measured is not kept. Used by one thread.
+ */
+final class Judge {
+    /** Results below the normal range are not chased. */
+    private static final double SLACK = 1e-38;
+
+    private long elements;
+    private long over;
+    private double max;
+    private double squares;
+    private double largestBudget;
+    private @Nullable Worst worst;
+
+    /**
+     * Where the error was largest.
+     *
+     * @param problem name of the problem
+     * @param index of the element
+     * @param expected by the reference
+     * @param actual what the backend wrote
+     * @param ulp the error
+     */
+    record Worst(String problem, long index, double expected, float actual, double ulp) {}
+
+    /**
+     * Measures one element.
+     *
+     * @param problem for the report
+     * @param index of the element
+     * @param expected by the reference, in float64
+     * @param bits what the backend wrote
+     * @param magnitude where the unit in the last place is taken: the result itself, or the largest addend where addends
+     *     of opposite sign meet
+     * @param upstream the upstream gradient: the absolute slack grows with it
+     * @param budget the most units
+     */
+    void add(Problem problem, long index, double expected, int bits, double magnitude, double upstream,
+            double budget) {
+        float actual = Float.intBitsToFloat(bits);
+        double error = error(expected, actual, magnitude, SLACK * Math.max(1, Math.abs(upstream)));
+        elements++;
+        squares += error * error;
+        largestBudget = Math.max(largestBudget, budget);
+        if (!(error <= budget)) {
+            over++;
+        }
+        if (worst == null || !(error <= max)) {
+            max = error;
+            worst = new Worst(problem.name(), index, expected, actual, error);
+        }
+    }
+
+    static double error(double expected, float actual, double magnitude, double slack) {
+        if (Double.isNaN(expected) || Float.isNaN(actual)) {
+            return Double.isNaN(expected) && Float.isNaN(actual) ? 0 : Double.POSITIVE_INFINITY;
+        }
+        float rounded = (float) expected;
+        if (Float.isInfinite(rounded) || Float.isInfinite(actual)) {
+            return rounded == actual ? 0 : Double.POSITIVE_INFINITY;
+        }
+        double error = Math.max(0, Math.abs(actual - expected) - slack) / Ulp.ofFloatAt(magnitude);
+        return Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
+    }
+
+    /** How many elements were measured. */
+    long elements() {
+        return elements;
+    }
+
+    /** How many were not within budget. */
+    long over() {
+        return over;
+    }
+
+    /** The largest error. */
+    double max() {
+        return max;
+    }
+
+    /** The root of the mean of the squared errors; NaN if nothing was measured. */
+    double rms() {
+        return Math.sqrt(squares / elements);
+    }
+
+    /** The largest budget of an element. */
+    double budget() {
+        return largestBudget;
+    }
+
+    /** The largest error's place; null if nothing was measured. */
+    @Nullable
+    Worst worst() {
+        return worst;
+    }
+
+    /** Whether something was measured and all of it was within budget. */
+    boolean isKept() {
+        return elements > 0 && over == 0;
+    }
+}

@@ -1,0 +1,35 @@
+package dev.isobit.harness.verify;
+
+/** What an operation writes, and how far it may be off. */
+enum Output {
+    /** A row's loss. */
+    ROW_LOSS("row loss", 4),
+    /** The sum or mean of row losses; half a unit for each addition on the longest path comes on top. */
+    LOSS("sum, mean", 4),
+    /** The gradient of the logits. */
+    GRAD_LOGITS("gradient", 6),
+    /** The updated parameter, at max(|p|, U). */
+    PARAM("param", 6),
+    /** The first moment. */
+    EXP_AVG("expAvg", 3),
+    /** The second moment. */
+    EXP_AVG_SQ("expAvgSq", 4);
+
+    private final String label;
+    private final double budget;
+
+    Output(String label, double budget) {
+        this.label = label;
+        this.budget = budget;
+    }
+
+    /** For people and reports. */
+    String label() {
+        return label;
+    }
+
+    /** The most units in the last place by which it may be off. */
+    double budget() {
+        return budget;
+    }
+}

@@ -1,0 +1,7 @@
+/* Entry point of Adam and AdamW. What it does: adam.cuh; how it is launched: params.h. */
+#include "adam.cuh"
+
+extern "C" __global__ void __launch_bounds__(isobit::adam::kBlock, 4)
+    adam_step_f32(const __grid_constant__ adam_params p) {
+    isobit::adam::step(p);
+}

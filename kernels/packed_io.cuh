@@ -1,0 +1,162 @@
+/*
+ * 128-bit access to rows that start anywhere.
+ *
+ * A row starts `head` = 0..3 elements before a 16-byte boundary. A group of T threads lays it over a circle of 4·T·Q
+ * positions: thread t holds, in slot s, component c, the position p = 4·(t + T·s) + c, and in it element p + head of the
+ * row, or, for the last `head` positions of the circle, the row's first `head` elements. So every whole slot is one
+ * aligned 128-bit access, whatever the row's start, and only the head and the tail are accessed one by one.
+ *
+ * Who holds an element changes with the alignment; the folds in lanes.cuh do not see it, since halving a circle of lanes
+ * by adding the opposite lane is the same under any rotation.
+ *
+ * Between the asm comments "main-loop begin" and "main-loop end" there is no narrower access: build-ptx checks the PTX.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define ISOBIT_MAIN_LOOP_BEGIN asm volatile("// main-loop begin" ::: "memory")
+#define ISOBIT_MAIN_LOOP_END   asm volatile("// main-loop end" ::: "memory")
+
+namespace isobit {
+
+/* How many floats lie before the next 16-byte boundary. */
+__device__ __forceinline__ int floats_to_boundary(const float* p) {
+    return static_cast<int>((0u - static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p) >> 2)) & 3u);
+}
+
+/* Written once and not read again by this launch: leaves the cache to what is. */
+__device__ __forceinline__ void store_streaming(float* p, const float (&v)[4]) {
+    __stcs(reinterpret_cast<float4*>(p), make_float4(v[0], v[1], v[2], v[3]));
+}
+
+template <int T, int Q>
+struct Placement {
+    static constexpr int kStep = 4 * T;
+    static constexpr int kPositions = kStep * Q;
+
+    int head;   /* elements before the first boundary */
+    int thread; /* in 0..T-1 */
+    int first;  /* the element in slot 0, component 0 */
+
+    __device__ __forceinline__ Placement(const float* row, int thread)
+        : head(floats_to_boundary(row)), thread(thread), first(head + 4 * thread) {}
+
+    /* Whether a slot lies whole in a row of n elements. */
+    __device__ __forceinline__ bool is_whole(int slot, int n) const { return first + kStep * slot + 3 < n; }
+
+    /* Whether a slot can hold an element of a row of n; the same for all threads of the group. */
+    __device__ __forceinline__ bool in_use(int slot, int n) const {
+        return kStep * slot < n || (slot == Q - 1 && head > 0);
+    }
+
+    /* Whether this component of the last slot holds an element of the head. */
+    __device__ __forceinline__ bool is_head(int component) const { return thread == T - 1 && component >= 4 - head; }
+
+    /* The thread of the group that holds an element. */
+    __device__ __forceinline__ int owner(int element) const {
+        return (((element - head) & (kPositions - 1)) >> 2) & (T - 1);
+    }
+
+    /* How many elements, 0..3, of the last slot that a row of n elements begins here are this thread's alone. */
+    __device__ __forceinline__ int tail_of(int n) const {
+        int left = n - first;
+        int tail = left & (kStep - 1);
+        return left > 0 && tail < 4 ? tail : 0;
+    }
+
+    /* Reads a row of n elements; a position without an element gets `missing`. */
+    __device__ __forceinline__ void load(const float* row, int n, float missing, float (&v)[Q][4]) const {
+        const float* mine = row + first;
+        ISOBIT_MAIN_LOOP_BEGIN;
+#pragma unroll
+        for (int s = 0; s < Q; s++) {
+            float4 x = make_float4(missing, missing, missing, missing);
+            if (is_whole(s, n)) x = *reinterpret_cast<const float4*>(mine + kStep * s);
+            v[s][0] = x.x;
+            v[s][1] = x.y;
+            v[s][2] = x.z;
+            v[s][3] = x.w;
+        }
+        ISOBIT_MAIN_LOOP_END;
+        const int tail = tail_of(n);
+        if (tail > 0) {
+            const int slot = (n - first) / kStep;
+            float x[3];
+#pragma unroll
+            for (int c = 0; c < 3; c++) x[c] = c < tail ? row[n - tail + c] : missing;
+#pragma unroll
+            for (int s = 0; s < Q; s++) {
+#pragma unroll
+                for (int c = 0; c < 3; c++) v[s][c] = s == slot ? x[c] : v[s][c];
+            }
+        }
+        if (thread == T - 1) {
+#pragma unroll
+            for (int c = 1; c < 4; c++) {
+                int e = c - (4 - head);
+                if (e >= 0 && e < n) v[Q - 1][c] = row[e];
+            }
+        }
+    }
+
+    /* Writes a row of n elements that may start at another distance from a boundary than the row of this placement:
+     * then every element is written by itself. */
+    __device__ __forceinline__ void store(float* row, int n, const float (&v)[Q][4]) const {
+        float* mine = row + first;
+        if (floats_to_boundary(row) == head) {
+            ISOBIT_MAIN_LOOP_BEGIN;
+#pragma unroll
+            for (int s = 0; s < Q; s++) {
+                if (is_whole(s, n)) store_streaming(mine + kStep * s, v[s]);
+            }
+            ISOBIT_MAIN_LOOP_END;
+        } else {
+#pragma unroll
+            for (int s = 0; s < Q; s++) {
+                if (is_whole(s, n)) {
+#pragma unroll
+                    for (int c = 0; c < 4; c++) mine[kStep * s + c] = v[s][c];
+                }
+            }
+        }
+        const int tail = tail_of(n);
+        if (tail > 0) {
+            const int slot = (n - first) / kStep;
+            float x[3] = {v[0][0], v[0][1], v[0][2]};
+#pragma unroll
+            for (int s = 1; s < Q; s++) {
+#pragma unroll
+                for (int c = 0; c < 3; c++) x[c] = s == slot ? v[s][c] : x[c];
+            }
+#pragma unroll
+            for (int c = 0; c < 3; c++) {
+                if (c < tail) row[n - tail + c] = x[c];
+            }
+        }
+        if (thread == T - 1) {
+#pragma unroll
+            for (int c = 1; c < 4; c++) {
+                int e = c - (4 - head);
+                if (e >= 0 && e < n) row[e] = v[Q - 1][c];
+            }
+        }
+    }
+};
+
+/* T threads write one value to n elements. */
+template <int T>
+__device__ __forceinline__ void fill(float* row, int64_t n, float value, int thread) {
+    int64_t head = floats_to_boundary(row);
+    if (head > n) head = n;
+    int64_t whole = (n - head) / 4;
+    float v[4] = {value, value, value, value};
+    ISOBIT_MAIN_LOOP_BEGIN;
+    for (int64_t q = thread; q < whole; q += T) store_streaming(row + head + 4 * q, v);
+    ISOBIT_MAIN_LOOP_END;
+    if (thread < head) row[thread] = value;
+    int64_t tail = head + 4 * whole + thread;
+    if (tail < n) row[tail] = value;
+}
+
+} // namespace isobit
