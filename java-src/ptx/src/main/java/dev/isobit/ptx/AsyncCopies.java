@@ -89,6 +89,7 @@ final class AsyncCopies {
     private static void perform(Warp warp, int lane, Pending copy) {
         Access access = warp.block.grid.access;
         Sanitizer sanitizer = warp.block.grid.sanitizer;
+        warp.block.grid.changed();
         byte[] data = new byte[copy.size];
         int pc = warp.current.pc;
         warp.current.pc = copy.pc; // a fault is the copy's, not the wait's

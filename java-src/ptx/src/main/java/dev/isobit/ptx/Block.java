@@ -101,6 +101,7 @@ final class Block {
             barrier.needed = needed;
         }
         barrier.threads += Lanes.COUNT;
+        grid.changed();
         completeIfFull(id);
     }
 
@@ -182,6 +183,7 @@ final class Block {
     }
 
     void exited(Warp warp, int mask) {
+        grid.changed();
         if (warp.live == 0) {
             liveWarps--;
             for (int id = 0; id < BARRIERS; id++) {

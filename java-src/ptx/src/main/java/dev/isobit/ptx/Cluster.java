@@ -91,6 +91,7 @@ final class Cluster {
     }
 
     private void completeIfFull() {
+        blocks[0].grid.changed();
         if (arrived == 0 || arrived < live) {
             return;
         }

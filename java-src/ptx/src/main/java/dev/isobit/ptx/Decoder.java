@@ -114,7 +114,6 @@ final class Decoder {
         for (Statement statement : function.body) {
             Instruction instruction = instruction(function, statement);
             instruction.location = statement.location();
-            instruction.text = statement.mnemonic();
             instruction.next = code.size() + 1;
             if (statement.guard() != null) {
                 instruction.guard = slots.predicate(statement.guard());
@@ -125,7 +124,6 @@ final class Decoder {
         // Whatever runs past the last statement ends there.
         Instruction last = function.entry ? new ControlDecoder.Exit() : new ControlDecoder.Return();
         last.location = new SourceLocation(function.line, null, 0, 0, null);
-        last.text = function.entry ? "exit" : "ret";
         last.next = code.size() + 1;
         code.add(last);
         connect(function, start);

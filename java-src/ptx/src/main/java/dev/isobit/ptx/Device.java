@@ -178,14 +178,18 @@ public final class Device implements AutoCloseable {
         synchronized (images) {
             image = images.computeIfAbsent(entry.module(), this::load);
         }
-        return launch(image, entry, launch, arguments);
+        return launch(image, entry, launch, arguments, null);
     }
 
-    /** Launches a kernel of a loaded module. */
-    public LaunchReport launch(Image image, Entry entry, Launch launch, MemorySegment arguments) {
+    /**
+     * Launches a kernel of a loaded module and waits for its end.
+     *
+     * @param tracer is told of every instruction; may be null
+     */
+    public LaunchReport launch(Image image, Entry entry, Launch launch, MemorySegment arguments, Tracer tracer) {
         check(image, entry, launch, arguments);
         synchronized (running) {
-            Grid grid = new Grid(this, image, entry.program(), launch, arguments, sanitizing);
+            Grid grid = new Grid(this, image, entry.program(), launch, arguments, sanitizing, tracer);
             try {
                 return grid.run();
             } finally {

@@ -12,6 +12,8 @@ import java.util.Random;
 /** A launch while it runs. One thread executes it: blocks and warps take turns. */
 final class Grid {
     private static final int TURN = 1024;
+    /** Rounds without any change after which a launch is suspected to be stuck. */
+    private static final int PATIENCE = 64;
 
     final Device device;
     final Image image;
@@ -25,12 +27,16 @@ final class Grid {
     final long[] bytesWritten = new long[Space.values().length];
     /** Watches the launch; or null. */
     final Sanitizer sanitizer;
+    final Tracer tracer;
     private final Random random;
     private long threadInstructions;
     private long warpInstructions;
+    /** Counts what may let a waiting or spinning thread go on: writes, arrivals, ends. */
+    private long changes;
 
     Grid(Device device, Image image, Program program, Launch launch, MemorySegment arguments,
-            boolean sanitizing) {
+            boolean sanitizing, Tracer tracer) {
+        this.tracer = tracer;
         this.device = device;
         this.image = image;
         this.program = program;
@@ -91,6 +97,8 @@ final class Grid {
                 Collections.addAll(running, block.warps);
             }
         }
+        int quiet = 0;
+        long seen = changes;
         while (!running.isEmpty()) {
             if (random != null) {
                 Collections.shuffle(running, random);
@@ -108,12 +116,31 @@ final class Grid {
                 throw new DeviceFault(DeviceFault.Kind.LIMIT, "more than " + launch.limit()
                         + " warp instructions", anyThread(running), 0);
             }
+            quiet = changes == seen ? quiet + 1 : 0;
+            seen = changes;
+            if (quiet > PATIENCE && isStuck(running)) {
+                running.forEach(Grid::explainBarriers);
+                throw deadlock(running);
+            }
             boolean ended = running.removeIf(warp -> warp.live == 0);
             if (!progress && !ended) {
                 running.forEach(Grid::explainBarriers);
                 throw deadlock(running);
             }
         }
+    }
+
+    private boolean isStuck(List<Warp> running) {
+        boolean stuck = true;
+        for (Warp warp : running) {
+            stuck &= warp.isStuck(changes);
+        }
+        return stuck;
+    }
+
+    /** Something happened that a waiting or spinning thread may have waited for. */
+    void changed() {
+        changes++;
     }
 
     private static ThreadLocation anyThread(List<Warp> running) {
@@ -142,7 +169,8 @@ final class Grid {
         for (Warp warp : running) {
             for (Fragment leaf : warp.leaves()) {
                 if (told++ < 8) {
-                    text.append("\n  ").append(Integer.bitCount(leaf.mask)).append(" threads wait from ")
+                    text.append("\n  ").append(Integer.bitCount(leaf.mask))
+                            .append(leaf.wait == Fragment.Wait.NONE ? " threads spin from " : " threads wait from ")
                             .append(warp.locate(leaf, Warp.firstLane(leaf.mask)));
                 }
             }

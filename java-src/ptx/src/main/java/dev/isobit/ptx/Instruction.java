@@ -12,7 +12,6 @@ abstract class Instruction {
     /** Index of the following instruction. */
     int next;
     SourceLocation location;
-    String text;
 
     /**
      * Executes for the lanes in {@code mask}, which is never 0.

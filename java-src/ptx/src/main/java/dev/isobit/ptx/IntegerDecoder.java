@@ -11,10 +11,10 @@ final class IntegerDecoder {
 
     static Instruction decode(Form form) {
         return switch (form.statement.opcode()) {
-            case "add", "sub" -> addOrSubtract(form);
-            case "addc", "subc", "madc" -> throw form.refusal("carries are executed only in pairs of add.cc and addc");
+            case "add", "sub" -> form.statement.has("cc") ? withCarry(form) : addOrSubtract(form);
+            case "addc", "subc", "madc" -> withCarry(form);
             case "mul" -> multiply(form, false);
-            case "mad" -> multiply(form, true);
+            case "mad" -> form.statement.has("cc") ? withCarry(form) : multiply(form, true);
             case "mul24", "mad24" -> multiply24(form);
             case "sad" -> sumOfDifference(form);
             case "div" -> divide(form, (a, b) -> b == 0 ? -1 : a / b,
@@ -72,9 +72,6 @@ final class IntegerDecoder {
 
     private static Instruction addOrSubtract(Form form) {
         boolean add = form.statement.opcode().equals("add");
-        if (form.skip("cc")) {
-            throw form.refusal("carries are not supported");
-        }
         boolean saturate = form.skip("sat");
         Type type = form.type();
         if (type == Type.U16X2 || type == Type.S16X2) {
@@ -112,6 +109,49 @@ final class IntegerDecoder {
             });
         }
         return form.binary(type, lanes(type, (a, b) -> add ? a + b : a - b));
+    }
+
+    /** The forms that write the carry flag ({@code .cc}), read it ({@code addc}, ...), or both. */
+    private static Instruction withCarry(Form form) {
+        String opcode = form.statement.opcode();
+        boolean takes = opcode.endsWith("c");
+        boolean product = opcode.startsWith("mad");
+        boolean high = product && form.one("lo", "hi").equals("hi");
+        boolean gives = form.skip("cc");
+        Type type = form.type();
+        if (!type.isInteger() || type.bits < 32 || type.kind == Type.Kind.BITS) {
+            throw form.unsupported(type);
+        }
+        form.end(product ? 4 : 3);
+        int d = form.at(0, type);
+        int a = form.at(1, type);
+        int b = form.at(2, type);
+        int c = product ? form.at(3, type) : 0;
+        boolean subtract = opcode.startsWith("sub");
+        Lanes times = product ? product(type, high, false, false) : null;
+        return new WarpOperation((warp, mask) -> {
+            if (product) {
+                times.run(warp.words, warp.longs, 0, a, b, 0); // to scratch
+            }
+            int carries = 0;
+            for (int m = mask; m != 0; m &= m - 1) {
+                int lane = Integer.numberOfTrailingZeros(m);
+                long x = warp.get(type.isWide(), (product ? 0 : a) + lane);
+                long y = warp.get(type.isWide(), (product ? c : b) + lane);
+                long in = takes ? warp.carries >>> lane & 1 : 0;
+                long sum = subtract ? x - y - in : x + y + in;
+                boolean carry = type.isWide()
+                        ? subtract
+                                ? Long.compareUnsigned(x, y) < 0 || x == y && in != 0
+                                : Long.compareUnsigned(sum, x) < 0 || sum == x && in != 0
+                        : (sum >>> 32 & 1) != 0;
+                warp.put(type.isWide(), d + lane, sum);
+                carries |= carry ? 1 << lane : 0;
+            }
+            if (gives) {
+                warp.carries = warp.carries & ~mask | carries;
+            }
+        });
     }
 
     private static Instruction multiply(Form form, boolean addend) {

@@ -92,6 +92,7 @@ abstract class MemoryInstruction extends Instruction {
         int execute(Warp warp, int mask) {
             int bytes = type.bytes;
             int size = bytes * from.length;
+            warp.block.grid.changed();
             Sanitizer sanitizer = warp.block.grid.sanitizer;
             for (int m = mask; m != 0; m &= m - 1) {
                 int lane = Integer.numberOfTrailingZeros(m);
@@ -167,7 +168,11 @@ abstract class MemoryInstruction extends Instruction {
                 }
                 warp.block.grid.bytesRead[access.space.ordinal()] += type.bytes;
                 long old = access.load(0, type.bytes);
-                access.store(0, type.bytes, update.apply(old, warp.get(wide, b + lane), warp.get(wide, c + lane)));
+                long value = update.apply(old, warp.get(wide, b + lane), warp.get(wide, c + lane));
+                access.store(0, type.bytes, value);
+                if (IntegerDecoder.truncate(type.bits, value) != old) {
+                    warp.block.grid.changed();
+                }
                 if (d >= 0) {
                     warp.put(wide, d + lane, old);
                 }

@@ -20,7 +20,10 @@ public final class PtxModule {
     final Map<Variable, Long> offsets = new HashMap<>();
     final byte[] constants;
 
-    private PtxModule(Parser parser) {
+    private final String[] lines;
+
+    private PtxModule(Parser parser, String text) {
+        lines = text.split("\n", -1);
         version = parser.version;
         target = parser.target;
         variables = parser.variables;
@@ -61,7 +64,7 @@ public final class PtxModule {
     public static PtxModule parse(String text) {
         Parser parser = new Parser(text);
         parser.parse();
-        return new PtxModule(parser);
+        return new PtxModule(parser, text);
     }
 
     private long place(Variable variable, long end) {
@@ -100,6 +103,11 @@ public final class PtxModule {
             throw new IllegalArgumentException("no entry " + name + "; there are " + entries.keySet());
         }
         return entry;
+    }
+
+    /** A line of the text without its margins. */
+    String line(int number) {
+        return lines[number - 1].strip();
     }
 
     Program program(String name) {

@@ -2,7 +2,9 @@ package dev.isobit.ptx;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /** Thirty-two threads that share instructions: their registers, and where each of them stands. */
 final class Warp {
@@ -17,6 +19,8 @@ final class Warp {
     final long[] longs;
     /** One bit per lane. */
     final int[] predicates;
+    /** The carry flags, one bit per lane. */
+    int carries;
     /** Local memory, lane after lane. */
     final byte[] local;
     /** All threads: fewer than 32 at the end of a block. */
@@ -33,6 +37,9 @@ final class Warp {
     /** The fragment that executes. */
     Fragment current;
     private boolean yielded;
+    /** States that runnable leaves have been in since anything changed, and the change that was the last then. */
+    private final Set<Long> states = new HashSet<>();
+    private long statesSince;
 
     Warp(Block block, int index, Program program) {
         this.block = block;
@@ -141,6 +148,7 @@ final class Warp {
         int left = budget;
         int pc = leaf.pc;
         long threadInstructions = 0;
+        int executed = 0;
         while (left > 0) {
             if (pc == leaf.join) {
                 leaf.pc = pc;
@@ -158,15 +166,20 @@ final class Warp {
                 continue;
             }
             leaf.pc = pc;
+            if (grid.tracer != null) {
+                grid.tracer.step(new ThreadLocation.Index(block.position), index, mask, instruction.location,
+                        text(instruction));
+            }
             threadInstructions += Integer.bitCount(mask);
+            executed++;
             pc = instruction.execute(this, mask);
             if (pc == Instruction.LEAVE) {
-                grid.count(threadInstructions, budget - left);
+                grid.count(threadInstructions, executed);
                 return left;
             }
         }
         leaf.pc = pc;
-        grid.count(threadInstructions, budget - left);
+        grid.count(threadInstructions, executed);
         if (left == 0) {
             losePatience(leaf, budget);
         }
@@ -195,6 +208,45 @@ final class Warp {
     /** Lets another warp run once the current instruction is done. */
     void yield() {
         yielded = true;
+    }
+
+    /**
+     * Whether no thread of this warp can go on as long as nothing changes: each waits, or is in a state in which it has
+     * been before, and so will be for ever.
+     */
+    boolean isStuck(long changes) {
+        if (statesSince != changes) {
+            statesSince = changes;
+            states.clear();
+        }
+        boolean stuck = true;
+        for (Fragment leaf : leaves) {
+            stuck &= leaf.wait != Fragment.Wait.NONE || !states.add(state(leaf));
+        }
+        return stuck;
+    }
+
+    /** A hash of all that decides what a leaf does next. */
+    private long state(Fragment leaf) {
+        long hash = leaf.pc * 31L + leaf.mask;
+        for (int predicate : predicates) {
+            hash = mix(hash, predicate & leaf.mask);
+        }
+        for (int m = leaf.mask; m != 0; m &= m - 1) {
+            int lane = Integer.numberOfTrailingZeros(m);
+            for (int i = lane; i < program.slots.registerWords * Lanes.COUNT; i += Lanes.COUNT) {
+                hash = mix(hash, words[i]);
+            }
+            for (int i = lane; i < program.slots.registerLongs * Lanes.COUNT; i += Lanes.COUNT) {
+                hash = mix(hash, longs[i]);
+            }
+        }
+        return hash;
+    }
+
+    private static long mix(long hash, long value) {
+        long h = (hash ^ value) * 0x9E3779B97F4A7C15L;
+        return h ^ h >>> 29;
     }
 
     private void join(Fragment leaf) {
@@ -349,8 +401,12 @@ final class Warp {
     private ThreadLocation locate(int[] p, int thread, int pc) {
         Instruction instruction = program.code[pc];
         int[] t = block.grid.launch.block().position(thread);
-        return new ThreadLocation(program.entry.name(), instruction.location, instruction.text,
-                new ThreadLocation.Index(p[0], p[1], p[2]), new ThreadLocation.Index(t[0], t[1], t[2]));
+        return new ThreadLocation(program.entry.name(), instruction.location, text(instruction),
+                new ThreadLocation.Index(p), new ThreadLocation.Index(t));
+    }
+
+    private String text(Instruction instruction) {
+        return program.entry.module().line(instruction.location.ptxLine());
     }
 
     DeviceFault fault(DeviceFault.Kind kind, int lane, long address, String what) {

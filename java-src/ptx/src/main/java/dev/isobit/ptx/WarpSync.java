@@ -42,6 +42,7 @@ final class WarpSync extends Instruction {
             warp.await(Fragment.Wait.WARP, mask);
             return LEAVE;
         }
+        warp.block.grid.changed();
         action.run(warp, together, named);
         for (Fragment leaf : warp.leaves()) {
             if (leaf != own && leaf.wait == Fragment.Wait.WARP && leaf.pc == own.pc) {

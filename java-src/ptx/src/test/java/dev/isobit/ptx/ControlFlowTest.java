@@ -334,6 +334,68 @@ class ControlFlowTest {
         }
     }
 
+    /** Block 0 spins for a block that does not run before block 0 has ended. */
+    @Test
+    void spinningForWhatNeverComes() {
+        String text = ".global .u32 arrived;\n" + entry("""
+                  atom.global.add.u32 %a, [arrived], 1;
+                  mov.u32 %c, 0;
+                SPIN:
+                  xor.b32 %c, %c, 1;
+                  ld.volatile.global.u32 %a, [arrived];
+                  setp.lt.u32 %q, %a, 128;
+                  @%q bra SPIN;
+                  ret;
+                """);
+        for (long seed = 0; seed < 3; seed++) {
+            try (KernelBed bed = new KernelBed("sm_75", text)) {
+                Launch launch = Launch.of(2, 64).withSeed(seed);
+                DeviceFault fault = assertThrows(DeviceFault.class,
+                        () -> bed.launch("k", launch, bed.ints(new int[128])));
+                assertEquals(DeviceFault.Kind.DEADLOCK, fault.kind());
+                assertTrue(fault.getMessage().contains("spin"), fault.getMessage());
+            }
+            try (KernelBed bed = new KernelBed("sm_75", text)) {
+                bed.launch("k", Launch.of(2, 64).withSeed(seed).withCooperative(true), bed.ints(new int[128]));
+            }
+        }
+    }
+
+    /** Long work without a write is no deadlock. */
+    @Test
+    void countingForLong() {
+        check("sm_75", entry("""
+                  mov.u32 %c, 0;
+                LOOP:
+                  add.u32 %c, %c, 1;
+                  setp.lt.u32 %p, %c, 300000;
+                  @%p bra LOOP;
+                  st.global.u32 [%x], %c;
+                  ret;
+                """), Launch.of(1, 1), t -> 300000);
+    }
+
+    @Test
+    void tracing() {
+        try (KernelBed bed = new KernelBed("sm_75", entry("""
+                  setp.lt.u32 %p, %t, 3;
+                  @%p bra END;
+                  add.u32 %c, %t, 1;
+                END:
+                  ret;
+                """))) {
+            java.util.List<String> steps = new java.util.ArrayList<>();
+            Entry k = bed.module.entry("k");
+            LaunchReport report = bed.device.launch(bed.device.load(bed.module), k, Launch.of(2, 40),
+                    bed.block(k, bed.ints(new int[80])), (block, warp, mask, source, instruction) -> steps.add(
+                            block + " " + warp + " " + Integer.toHexString(mask) + " " + instruction));
+            assertEquals(report.warpInstructions(), steps.size());
+            assertTrue(steps.contains("(1, 0, 0) 0 7 @%p bra END;"), steps.toString());
+            assertTrue(steps.contains("(0, 0, 0) 0 fffffff8 add.u32 %c, %t, 1;"), steps.toString());
+            assertTrue(steps.contains("(0, 0, 0) 1 ff add.u32 %c, %t, 1;"), steps.toString());
+        }
+    }
+
     /** All blocks wait for each other with an integer barrier in global memory. */
     @Test
     void cooperativeGrid() {

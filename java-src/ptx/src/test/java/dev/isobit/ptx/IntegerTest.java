@@ -123,6 +123,38 @@ class IntegerTest {
     }
 
     @Test
+    void carries() {
+        InstructionCases cases = new InstructionCases("sm_75");
+        for (Type t : List.of(Type.U32, Type.U64)) {
+            long[][] four = Inputs.tuples(4, 2000, 46, new long[] {0, 1, -1, Long.MIN_VALUE, 0x7fffffffL, 0x80000000L});
+            int n = t.bits;
+            BigInteger modulus = BigInteger.ONE.shiftLeft(2 * n);
+            String reg = "{ .reg .b" + n + " %u; ";
+            cases.add(reg + "add.cc" + t + " %u, %a, %b; addc" + t + " %d, %c, %e; }", t, types(t, 4), four,
+                    in -> pair(t, in[2], in[0]).add(pair(t, in[3], in[1])).mod(modulus).shiftRight(n).longValue());
+            cases.add(reg + "sub.cc" + t + " %u, %a, %b; subc" + t + " %d, %c, %e; }", t, types(t, 4), four,
+                    in -> pair(t, in[2], in[0]).subtract(pair(t, in[3], in[1])).mod(modulus).shiftRight(n)
+                            .longValue());
+            // (a·b) + (e:c), high half
+            cases.add(reg + "mad.lo.cc" + t + " %u, %a, %b, %c; madc.hi" + t + " %d, %a, %b, %e; }", t, types(t, 4),
+                    four, in -> value(t, in[0]).multiply(value(t, in[1])).add(pair(t, in[3], in[2])).mod(modulus)
+                            .shiftRight(n).longValue());
+            // Three words: the carry goes through the middle one.
+            cases.add(reg + "add.cc" + t + " %u, %a, %b; addc.cc" + t + " %u, %c, -1; addc" + t + " %d, %e, 0; }", t,
+                    types(t, 4), four, in -> {
+                        BigInteger low = value(t, in[0]).add(value(t, in[1])).shiftRight(n);
+                        BigInteger middle = value(t, in[2]).add(value(t, -1)).add(low).shiftRight(n);
+                        return value(t, in[3]).add(middle).longValue();
+                    });
+        }
+        cases.check();
+    }
+
+    private static BigInteger pair(Type type, long high, long low) {
+        return value(type, high).shiftLeft(type.bits).or(value(type, low));
+    }
+
+    @Test
     void divisionByZeroDoesNotStopTheWarp() {
         InstructionCases cases = new InstructionCases("sm_75");
         long[][] inputs = {{7, 0}};

@@ -218,15 +218,15 @@ class PtxModuleTest {
             Image one = bed.device.load(module);
             Image two = bed.device.load(module);
             Entry k = module.entry("k");
-            bed.device.launch(one, k, Launch.of(1, 1), bed.block(k));
-            bed.device.launch(one, k, Launch.of(1, 1), bed.block(k));
+            bed.device.launch(one, k, Launch.of(1, 1), bed.block(k), null);
+            bed.device.launch(one, k, Launch.of(1, 1), bed.block(k), null);
             assertEquals(7, bed.read(one.address("n"), 1)[0]);
             assertEquals(5, bed.read(two.address("n"), 1)[0]);
             assertEquals(4, one.bytes("n"));
             one.close();
             one.close();
             assertThrows(IllegalStateException.class,
-                    () -> bed.device.launch(one, k, Launch.of(1, 1), bed.block(k)));
+                    () -> bed.device.launch(one, k, Launch.of(1, 1), bed.block(k), null));
         }
     }
 }
