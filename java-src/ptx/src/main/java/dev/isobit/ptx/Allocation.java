@@ -15,7 +15,7 @@ final class Allocation {
     final Device device;
     final long base;
     final long size;
-    final MemorySegment segment;
+    MemorySegment segment;
     /** What holds it: a variable's name, or null for plain memory. */
     final String name;
     volatile boolean freed;
@@ -31,6 +31,12 @@ final class Allocation {
         this.name = name;
         // A BitSet has no room for more; what is larger is taken as written.
         this.written = tracked && size <= Integer.MAX_VALUE ? new BitSet((int) size) : null;
+    }
+
+    /** Lets go of the memory; what is left marks the addresses as freed. */
+    void free() {
+        freed = true;
+        segment = MemorySegment.NULL;
     }
 
     boolean isWritten(long offset, long bytes) {

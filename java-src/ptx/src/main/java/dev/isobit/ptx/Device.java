@@ -20,7 +20,7 @@ import java.util.TreeMap;
 public final class Device implements AutoCloseable {
     private static final long FIRST_ADDRESS = 0x2_0000_0000L;
     private static final long ALIGNMENT = 512;
-    private static final long GAP = 1 << 20;
+    private static final long GAP = 1 << 24;
 
     private final TreeMap<Long, Allocation> memory = new TreeMap<>();
     private final Map<Long, Arena> arenas = new TreeMap<>();
@@ -44,6 +44,8 @@ public final class Device implements AutoCloseable {
      * Makes an empty device that watches its launches. There, an access that memory refuses is reported and left out (a
      * read gives 0) instead of ending the launch; races, reads of memory that nobody has written and divergent barriers
      * are reported too: see {@link Finding.Kind}. Launches are several times slower.
+     *
+     * @return the device
      */
     public static Device sanitizing() {
         return new Device(true);
@@ -52,6 +54,7 @@ public final class Device implements AutoCloseable {
     /**
      * Allocates memory. Every byte of it is 0xff, and counts as not written.
      *
+     * @param bytes its size
      * @return its address, a multiple of 512
      * @throws OutOfMemoryError when the host has no room for it
      */
@@ -74,6 +77,7 @@ public final class Device implements AutoCloseable {
      * Makes a segment of the caller's visible to kernels; it counts as written. The caller keeps it alive, and accessible to the thread that
      * launches, until it is unmapped by {@link #free}.
      *
+     * @param segment any segment, native or of the heap
      * @return the address of its first byte, a multiple of 512
      */
     public long map(MemorySegment segment) {
@@ -84,6 +88,9 @@ public final class Device implements AutoCloseable {
         synchronized (memory) {
             long address = nextAddress;
             long end = address + segment.byteSize() + GAP;
+            if (end > Space.FIRST_WINDOW) {
+                throw new IllegalStateException("the addresses of the device are used up");
+            }
             nextAddress = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
             memory.put(address, new Allocation(this, address, segment, name, tracked));
             return address;
@@ -93,6 +100,7 @@ public final class Device implements AutoCloseable {
     /**
      * Frees allocated memory, or unmaps a segment.
      *
+     * @param address what {@link #allocate} or {@link #map} gave
      * @throws IllegalArgumentException when no live piece of memory starts at this address
      */
     public void free(long address) {
@@ -101,7 +109,7 @@ public final class Device implements AutoCloseable {
             if (allocation == null || allocation.freed) {
                 throw new IllegalArgumentException(String.format("no memory starts at 0x%x", address));
             }
-            allocation.freed = true;
+            allocation.free();
             Arena arena = arenas.remove(address);
             if (arena != null) {
                 arena.close();
@@ -112,6 +120,9 @@ public final class Device implements AutoCloseable {
     /**
      * A range of device memory for the host to write: it counts as written from now on. To read, use {@link #view}.
      *
+     * @param address of its first byte
+     * @param bytes its length
+     * @return the memory itself, no copy
      * @throws IndexOutOfBoundsException when the range is not within one live piece of memory
      */
     public MemorySegment memory(long address, long bytes) {
@@ -123,6 +134,9 @@ public final class Device implements AutoCloseable {
     /**
      * A range of device memory for the host to read.
      *
+     * @param address of its first byte
+     * @param bytes its length
+     * @return the memory itself, no copy, read-only
      * @throws IndexOutOfBoundsException when the range is not within one live piece of memory
      */
     public MemorySegment view(long address, long bytes) {
@@ -139,14 +153,14 @@ public final class Device implements AutoCloseable {
         return allocation;
     }
 
-    /** Addresses of all memory that is allocated or mapped and not yet freed, without the variables of modules. */
+    /** {@return the addresses of all memory that is allocated or mapped and not yet freed, without modules' variables} */
     public List<Long> live() {
         synchronized (memory) {
             return memory.values().stream().filter(a -> !a.freed && a.name == null).map(a -> a.base).toList();
         }
     }
 
-    /** What the sanitizer has found in all launches so far, those that ended with a fault included. */
+    /** {@return what the sanitizer has found in all launches so far, those that ended with a fault included} */
     public List<Finding> findings() {
         synchronized (running) {
             return List.copyOf(findings);
@@ -161,15 +175,23 @@ public final class Device implements AutoCloseable {
         }
     }
 
-    /** Loads a module: gives its global variables memory of their own. */
+    /**
+     * Loads a module: gives its global variables memory of their own, holding their initial values or 0.
+     *
+     * @param module any module
+     * @return the loaded module
+     */
     public Image load(PtxModule module) {
         return new Image(this, module);
     }
 
     /**
-     * Launches a kernel and waits for its end. The module is loaded once per device.
+     * Launches a kernel and waits for its end. Its module is loaded once per device, by the first such launch.
      *
+     * @param entry the kernel
+     * @param launch how
      * @param arguments the argument block, laid out as {@link Entry#parameters} says
+     * @return what the launch did
      * @throws DeviceFault when the kernel cannot go on
      * @throws IllegalArgumentException when the launch does not fit the kernel
      */
@@ -184,7 +206,15 @@ public final class Device implements AutoCloseable {
     /**
      * Launches a kernel of a loaded module and waits for its end.
      *
+     * @param image the loaded module
+     * @param entry a kernel of this module
+     * @param launch how
+     * @param arguments the argument block, laid out as {@link Entry#parameters} says
      * @param tracer is told of every instruction; may be null
+     * @return what the launch did
+     * @throws DeviceFault when the kernel cannot go on
+     * @throws IllegalArgumentException when the launch does not fit the kernel
+     * @throws IllegalStateException when the module was unloaded
      */
     public LaunchReport launch(Image image, Entry entry, Launch launch, MemorySegment arguments, Tracer tracer) {
         check(image, entry, launch, arguments);
@@ -231,7 +261,7 @@ public final class Device implements AutoCloseable {
     @Override
     public void close() {
         synchronized (memory) {
-            memory.values().forEach(allocation -> allocation.freed = true);
+            memory.values().forEach(Allocation::free);
             arenas.values().forEach(Arena::close);
             arenas.clear();
         }

@@ -29,9 +29,12 @@ public final class DeviceFault extends RuntimeException {
         INTERRUPTED
     }
 
+    /** What went wrong. */
     private final Kind kind;
     private final transient ThreadLocation thread;
+    /** Address of the access. */
     private final long address;
+    /** What happened, without the place. */
     private final String what;
 
     DeviceFault(Kind kind, String what, ThreadLocation thread, long address) {
@@ -42,7 +45,7 @@ public final class DeviceFault extends RuntimeException {
         this.what = what;
     }
 
-    /** What went wrong. */
+    /** {@return what went wrong} */
     public Kind kind() {
         return kind;
     }
@@ -52,12 +55,12 @@ public final class DeviceFault extends RuntimeException {
         return what;
     }
 
-    /** Which thread, at which instruction; null where no single thread is to blame. */
+    /** {@return which thread, at which instruction; null where no single thread is to blame} */
     public ThreadLocation thread() {
         return thread;
     }
 
-    /** The address of the access, in its state space (generic accesses: the generic address); 0 where there is none. */
+    /** {@return the address of the access in its state space; 0 where there is none} */
     public long address() {
         return address;
     }

@@ -1,19 +1,37 @@
 package dev.isobit.ptx;
 
-/** Extents of a grid, block or cluster, each at least 1. */
+/**
+ * Extents of a grid, block or cluster, each at least 1.
+ *
+ * @param x along the fastest axis
+ * @param y along the second axis
+ * @param z along the slowest axis
+ */
 public record Dim3(int x, int y, int z) {
+    /** Checks the extents. */
     public Dim3 {
         if (x < 1 || y < 1 || z < 1) {
             throw new IllegalArgumentException("extents must be at least 1: " + x + ", " + y + ", " + z);
         }
     }
 
-    /** A line of {@code x} elements. */
+    /**
+     * A line of elements.
+     *
+     * @param x their number
+     * @return the extents (x, 1, 1)
+     */
     public static Dim3 of(int x) {
         return new Dim3(x, 1, 1);
     }
 
-    /** A rectangle. */
+    /**
+     * A rectangle.
+     *
+     * @param x along the fastest axis
+     * @param y along the second axis
+     * @return the extents (x, y, 1)
+     */
     public static Dim3 of(int x, int y) {
         return new Dim3(x, y, 1);
     }
@@ -22,7 +40,7 @@ public record Dim3(int x, int y, int z) {
         return new Dim3(extents[0], extents[1], extents[2]);
     }
 
-    /** Number of elements. */
+    /** {@return the number of elements} */
     public long size() {
         return (long) x * y * z;
     }

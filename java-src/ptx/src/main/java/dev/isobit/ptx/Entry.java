@@ -7,6 +7,7 @@ public final class Entry {
     /**
      * A parameter's place in the argument block.
      *
+     * @param name its name in the PTX
      * @param offset in bytes from the start of the block
      * @param bytes its size
      * @param align its alignment
@@ -27,43 +28,43 @@ public final class Entry {
         this.sharedBytes = sharedBytes;
     }
 
-    /** The module that it belongs to. */
+    /** {@return the module that it belongs to} */
     public PtxModule module() {
         return module;
     }
 
-    /** Its name in the PTX. */
+    /** {@return its name in the PTX} */
     public String name() {
         return name;
     }
 
-    /** Its parameters, in order. */
+    /** {@return its parameters, in order} */
     public List<Parameter> parameters() {
         return parameters;
     }
 
-    /** Size of its argument block in bytes: where the last parameter ends. */
+    /** {@return the size of its argument block in bytes: where the last parameter ends} */
     public int parameterBytes() {
         return parameters.isEmpty() ? 0 : parameters.getLast().offset() + parameters.getLast().bytes();
     }
 
-    /** Static shared memory of a block in bytes. */
+    /** {@return the static shared memory of a block in bytes} */
     public int sharedBytes() {
         return sharedBytes;
     }
 
-    /** Most threads of a block ({@code .maxntid} or {@code .reqntid}). */
+    /** {@return the most threads that a block may have, by {@code .maxntid} or {@code .reqntid}} */
     public int maxThreads() {
         int[] bound = function.requiredThreads != null ? function.requiredThreads : function.maxThreads;
         return bound == null ? Launch.MAX_BLOCK : (int) Math.min(Launch.MAX_BLOCK, Dim3.of(bound).size());
     }
 
-    /** The block shape that {@code .reqntid} demands, or null. */
+    /** {@return the block shape that {@code .reqntid} demands, or null} */
     public Dim3 requiredBlock() {
         return function.requiredThreads == null ? null : Dim3.of(function.requiredThreads);
     }
 
-    /** The cluster shape that {@code .reqnctapercluster} demands, or null. */
+    /** {@return the cluster shape that {@code .reqnctapercluster} demands, or null} */
     public Dim3 requiredCluster() {
         return function.requiredCluster == null ? null : Dim3.of(function.requiredCluster);
     }

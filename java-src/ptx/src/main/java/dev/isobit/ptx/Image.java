@@ -54,7 +54,7 @@ public final class Image implements AutoCloseable {
         }
     }
 
-    /** The module. */
+    /** {@return the module} */
     public PtxModule module() {
         return module;
     }
@@ -62,13 +62,21 @@ public final class Image implements AutoCloseable {
     /**
      * Address of a {@code .global} variable.
      *
+     * @param variable its name in the PTX
+     * @return its address in global memory
      * @throws IllegalArgumentException when the module has none of this name
      */
     public long address(String variable) {
         return address(global(variable));
     }
 
-    /** Size in bytes of a {@code .global} variable. */
+    /**
+     * Size of a {@code .global} variable.
+     *
+     * @param variable its name in the PTX
+     * @return its size in bytes
+     * @throws IllegalArgumentException when the module has none of this name
+     */
     public long bytes(String variable) {
         return global(variable).size;
     }

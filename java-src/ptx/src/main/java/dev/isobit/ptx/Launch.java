@@ -17,6 +17,7 @@ public record Launch(Dim3 grid, Dim3 block, Dim3 cluster, int sharedBytes, boole
     /** Most threads of a block. */
     public static final int MAX_BLOCK = 1024;
 
+    /** Checks the values against each other. */
     public Launch {
         if (block.size() > MAX_BLOCK) {
             throw new IllegalArgumentException("block " + block + " has " + block.size() + " threads, more than "
@@ -33,37 +34,74 @@ public record Launch(Dim3 grid, Dim3 block, Dim3 cluster, int sharedBytes, boole
         }
     }
 
-    /** A plain launch in natural order. */
+    /**
+     * A plain launch in natural order.
+     *
+     * @param grid blocks
+     * @param block threads of a block
+     * @return the launch
+     */
     public static Launch of(Dim3 grid, Dim3 block) {
         return new Launch(grid, block, Dim3.of(1), 0, false, 0, 0);
     }
 
-    /** A plain launch of {@code blocks} blocks of {@code threads} threads. */
+    /**
+     * A plain launch along one axis.
+     *
+     * @param blocks number of blocks
+     * @param threads threads of a block
+     * @return the launch
+     */
     public static Launch of(int blocks, int threads) {
         return of(Dim3.of(blocks), Dim3.of(threads));
     }
 
-    /** With clusters of this shape. */
+    /**
+     * Changes the clusters.
+     *
+     * @param shape blocks of a cluster
+     * @return the changed launch
+     */
     public Launch withCluster(Dim3 shape) {
         return new Launch(grid, block, shape, sharedBytes, cooperative, seed, limit);
     }
 
-    /** With this much dynamic shared memory. */
+    /**
+     * Changes the dynamic shared memory.
+     *
+     * @param bytes of a block
+     * @return the changed launch
+     */
     public Launch withSharedBytes(int bytes) {
         return new Launch(grid, block, cluster, bytes, cooperative, seed, limit);
     }
 
-    /** With all blocks resident at once, or not. */
+    /**
+     * Lets all blocks run at the same time, or not.
+     *
+     * @param all whether they do
+     * @return the changed launch
+     */
     public Launch withCooperative(boolean all) {
         return new Launch(grid, block, cluster, sharedBytes, all, seed, limit);
     }
 
-    /** With another scheduling order. */
+    /**
+     * Changes the scheduling order.
+     *
+     * @param order 0 for the natural one, any other number for one of its own
+     * @return the changed launch
+     */
     public Launch withSeed(long order) {
         return new Launch(grid, block, cluster, sharedBytes, cooperative, order, limit);
     }
 
-    /** With a limit on warp instructions. */
+    /**
+     * Limits the launch.
+     *
+     * @param instructions most warp instructions, 0 for any number
+     * @return the changed launch
+     */
     public Launch withLimit(long instructions) {
         return new Launch(grid, block, cluster, sharedBytes, cooperative, seed, instructions);
     }

@@ -59,6 +59,8 @@ public final class PtxModule {
     /**
      * Reads a PTX text.
      *
+     * @param text the whole text
+     * @return the module
      * @throws PtxSyntaxException when the text is malformed or uses what this interpreter does not execute
      */
     public static PtxModule parse(String text) {
@@ -77,17 +79,17 @@ public final class PtxModule {
         return (offset + alignment - 1) / alignment * alignment;
     }
 
-    /** The ISA version that the text states, such as {@code 7.8}. */
+    /** {@return the ISA version that the text states, such as {@code 7.8}} */
     public String version() {
         return version;
     }
 
-    /** The target that the text states, such as {@code sm_90}. */
+    /** {@return the target that the text states, such as {@code sm_90}} */
     public String target() {
         return target;
     }
 
-    /** All kernels, in order of appearance. */
+    /** {@return all kernels, in order of appearance} */
     public List<Entry> entries() {
         return List.copyOf(entries.values());
     }
@@ -95,6 +97,8 @@ public final class PtxModule {
     /**
      * A kernel by name.
      *
+     * @param name its name in the PTX
+     * @return the kernel
      * @throws IllegalArgumentException when there is none of this name
      */
     public Entry entry(String name) {

@@ -7,6 +7,7 @@ package dev.isobit.ptx;
 public final class PtxSyntaxException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    /** Line of the text. */
     private final int line;
 
     PtxSyntaxException(int line, String message) {
@@ -14,7 +15,7 @@ public final class PtxSyntaxException extends RuntimeException {
         this.line = line;
     }
 
-    /** The line of the PTX text, counted from 1. */
+    /** {@return the line of the PTX text, counted from 1} */
     public int line() {
         return line;
     }

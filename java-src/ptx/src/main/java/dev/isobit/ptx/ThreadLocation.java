@@ -10,7 +10,13 @@ package dev.isobit.ptx;
  * @param thread thread index in the block
  */
 public record ThreadLocation(String kernel, SourceLocation source, String instruction, Index block, Index thread) {
-    /** A block or thread index. */
+    /**
+     * A block or thread index.
+     *
+     * @param x along the fastest axis
+     * @param y along the second axis
+     * @param z along the slowest axis
+     */
     public record Index(int x, int y, int z) {
         Index(int[] position) {
             this(position[0], position[1], position[2]);
