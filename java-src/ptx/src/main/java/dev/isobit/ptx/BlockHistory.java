@@ -16,7 +16,17 @@ final class BlockHistory {
     /** Bytes of shared memory that have been written. */
     final BitSet written;
     /** What the threads that have arrived at each barrier know. */
-    final Knowledge[] arrivals = new Knowledge[16];
+    final Arrival[] arrivals = new Arrival[16];
+
+    /** What threads bring to a barrier. */
+    record Arrival(Knowledge knowledge, Knowledge published, Knowledge seen) {
+        Arrival and(Arrival other) {
+            return other == null
+                    ? this
+                    : new Arrival(knowledge.join(other.knowledge), published.join(other.published),
+                            seen.join(other.seen));
+        }
+    }
 
     BlockHistory(long number, int threads, int sharedBytes) {
         this.threads = threads;

@@ -1,28 +1,29 @@
 package dev.isobit.ptx;
 
+import java.util.ArrayList;
 import java.util.List;
 
-/** A statement being decoded: its suffixes are taken one by one, in order, and its operands become register offsets. */
+/**
+ * A statement being decoded: its suffixes are taken one by one, and its operands become register offsets. As for the
+ * assembler, the order of suffixes does not matter, but for that of types.
+ */
 final class Form {
     final Statement statement;
     final Slots slots;
-    private int taken;
+    private final List<String> left;
 
     Form(Statement statement, Slots slots) {
         this.statement = statement;
         this.slots = slots;
+        this.left = new ArrayList<>(statement.suffixes());
     }
 
-    /** Takes the next suffix if it is this one. */
+    /** Takes a suffix if it is there. */
     boolean skip(String suffix) {
-        if (taken < statement.suffixes().size() && statement.suffixes().get(taken).equals(suffix)) {
-            taken++;
-            return true;
-        }
-        return false;
+        return left.remove(suffix);
     }
 
-    /** Takes the next suffix if it is one of these, else returns null. */
+    /** Takes one of these suffixes, or returns null. */
     String skipAny(String... suffixes) {
         for (String suffix : suffixes) {
             if (skip(suffix)) {
@@ -32,32 +33,25 @@ final class Form {
         return null;
     }
 
-    /** Takes the next suffix, which must be one of these. */
+    /** Takes one of these suffixes, which must be there. */
     String one(String... suffixes) {
         String found = skipAny(suffixes);
         if (found == null) {
-            throw refusal("expected one of ." + String.join(", .", suffixes)
-                    + (taken < statement.suffixes().size() ? ", found ." + statement.suffixes().get(taken) : ""));
+            throw refusal("expected one of ." + String.join(", .", suffixes));
         }
         return found;
     }
 
-    /** Takes the next suffix, which must be a type. */
+    /** Takes the next type, which must be there. */
     Type type() {
-        Type type = skipType();
-        if (type == null) {
-            throw refusal(taken < statement.suffixes().size()
-                    ? "." + statement.suffixes().get(taken) + " is not supported here"
-                    : "no type");
+        for (String suffix : left) {
+            Type type = Type.of(suffix);
+            if (type != null) {
+                left.remove(suffix);
+                return type;
+            }
         }
-        return type;
-    }
-
-    /** Takes the next suffix if it is a type, else returns null. */
-    Type skipType() {
-        Type type = taken < statement.suffixes().size() ? Type.of(statement.suffixes().get(taken)) : null;
-        taken += type == null ? 0 : 1;
-        return type;
+        throw refusal(left.isEmpty() ? "no type" : "." + left.getFirst() + " is not supported here");
     }
 
     /** A rounding mode, or null. */
@@ -75,8 +69,8 @@ final class Form {
     }
 
     void endOfSuffixes() {
-        if (taken < statement.suffixes().size()) {
-            throw refusal("modifier ." + statement.suffixes().get(taken) + " is not supported here");
+        if (!left.isEmpty()) {
+            throw refusal("modifier ." + left.getFirst() + " is not supported here");
         }
     }
 

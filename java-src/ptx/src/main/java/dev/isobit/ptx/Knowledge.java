@@ -1,7 +1,11 @@
 package dev.isobit.ptx;
 
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Which accesses of other threads a thread knows to be over: a vector clock over all threads of the grid, kept small by
@@ -55,18 +59,39 @@ final class Knowledge {
 
     /** What two threads of one warp know together. */
     Knowledge join(Knowledge other) {
-        if (this == other || other == NONE) {
-            return this;
+        return this == other || other == NONE ? this : joinAll(List.of(this, other));
+    }
+
+    /** What several threads know together; all of one warp, or all in terms that mean the same everywhere. */
+    static Knowledge joinAll(List<Knowledge> parts) {
+        Set<Knowledge> distinct = Collections.newSetFromMap(new IdentityHashMap<>());
+        distinct.addAll(parts);
+        distinct.remove(NONE);
+        if (distinct.size() < 2) {
+            return distinct.isEmpty() ? NONE : distinct.iterator().next();
         }
-        int[] both = lanes == null ? other.lanes : lanes;
-        if (lanes != null && other.lanes != null) {
-            both = lanes.clone();
-            for (int i = 0; i < both.length; i++) {
-                both[i] = Math.max(both[i], other.lanes[i]);
-            }
+        int block = -1;
+        int[] lanes = null;
+        Map<Integer, Integer> warps = new HashMap<>();
+        Map<Integer, Integer> threads = new HashMap<>();
+        for (Knowledge part : distinct) {
+            block = Math.max(block, part.block);
+            lanes = latest(lanes, part.lanes);
+            part.warps.forEach((warp, time) -> warps.merge(warp, time, Math::max));
+            part.threads.forEach((thread, time) -> threads.merge(thread, time, Math::max));
         }
-        return new Knowledge(Math.max(block, other.block), both, union(warps, other.warps),
-                union(threads, other.threads));
+        return new Knowledge(block, lanes, warps, threads);
+    }
+
+    private static int[] latest(int[] a, int[] b) {
+        if (a == null || b == null) {
+            return a == null ? b : a;
+        }
+        int[] both = a.clone();
+        for (int i = 0; i < both.length; i++) {
+            both[i] = Math.max(both[i], b[i]);
+        }
+        return both;
     }
 
     /** With the times of these lanes of the own warp. */
@@ -88,11 +113,11 @@ final class Knowledge {
     }
 
     Knowledge withWarp(int warp, int time) {
-        return new Knowledge(block, lanes, union(warps, Map.of(warp, time)), threads);
+        return new Knowledge(block, lanes, with(warps, warp, time), threads);
     }
 
     Knowledge withThread(int thread, int time) {
-        return new Knowledge(block, lanes, warps, union(threads, Map.of(thread, time)));
+        return new Knowledge(block, lanes, warps, with(threads, thread, time));
     }
 
     /** The same in terms that mean the same in every block. */
@@ -115,15 +140,9 @@ final class Knowledge {
         return new Knowledge(-1, null, allWarps, allThreads);
     }
 
-    private static Map<Integer, Integer> union(Map<Integer, Integer> a, Map<Integer, Integer> b) {
-        if (a == b || b.isEmpty()) {
-            return a;
-        }
-        if (a.isEmpty()) {
-            return b;
-        }
-        Map<Integer, Integer> all = new HashMap<>(a);
-        b.forEach((key, time) -> all.merge(key, time, Math::max));
+    private static Map<Integer, Integer> with(Map<Integer, Integer> map, int key, int time) {
+        Map<Integer, Integer> all = new HashMap<>(map);
+        all.merge(key, time, Math::max);
         return all;
     }
 }

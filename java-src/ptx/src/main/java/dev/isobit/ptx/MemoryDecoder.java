@@ -167,6 +167,7 @@ final class MemoryDecoder {
 
     private static Instruction fence(Form form) {
         boolean blockOnly;
+        boolean inOrder = true;
         if (form.statement.opcode().equals("membar")) {
             blockOnly = form.one("cta", "gl", "sys").equals("cta");
         } else if (form.skip("proxy")) {
@@ -175,14 +176,16 @@ final class MemoryDecoder {
             form.end(0);
             return new WarpOperation((warp, mask) -> {}); // all accesses go one way here
         } else {
-            form.skipAny("sc", "acq_rel", "acquire", "release", "mbarrier_init");
-            form.skip("release");
+            inOrder = form.skip("sc");
+            form.skipAny("acq_rel", "acquire", "release");
+            form.skip("mbarrier_init");
             blockOnly = form.one("cta", "cluster", "gpu", "sys").equals("cta");
         }
         form.end(0);
+        boolean sc = inOrder;
         return new WarpOperation((warp, mask) -> {
             if (warp.block.grid.sanitizer != null) {
-                warp.block.grid.sanitizer.fence(warp, mask, blockOnly);
+                warp.block.grid.sanitizer.fence(warp, mask, sc, blockOnly);
             }
         });
     }

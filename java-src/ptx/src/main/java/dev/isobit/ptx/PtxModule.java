@@ -109,9 +109,10 @@ public final class PtxModule {
         return entry;
     }
 
-    /** A line of the text without its margins. */
+    /** A line of the text, with single blanks and without the semicolon at its end. */
     String line(int number) {
-        return lines[number - 1].strip();
+        String line = lines[number - 1].strip().replaceAll("\\s+", " ");
+        return line.endsWith(";") ? line.substring(0, line.length() - 1) : line;
     }
 
     Program program(String name) {

@@ -1,5 +1,6 @@
 package dev.isobit.ptx;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -11,7 +12,8 @@ import java.util.Map;
  * <p><b>Races.</b> Two accesses of different threads to the same bytes, at least one a write, race unless one is known
  * to be over when the other happens, or both are strong (atomic, volatile, relaxed and stronger). What is over spreads
  * by barriers of the warp ({@code bar.warp.sync}), the block and the cluster; and, as the PTX memory model has it, from
- * a thread that fences and then writes strongly, to one that reads that place strongly and then fences. A shuffle or a
+ * a thread that fences and then writes strongly, to one that reads that place strongly and then fences; where both
+ * fences are {@code membar} or {@code fence.sc}, also by way of threads that meet at barriers in between. A shuffle or a
  * vote orders nothing. Two writes of the same value do not race: threads may agree. Only an order
  * that actually happened is judged, so a race is found whatever the schedule, but only on ways that were taken.
  *
@@ -22,7 +24,7 @@ final class Sanitizer {
     private record Key(Finding.Kind kind, int instruction, int other) {}
 
     /** What a strong write published at an address. */
-    private record Publication(Knowledge knowledge, int block) {}
+    private record Publication(Knowledge knowledge, Knowledge inOrder, int block) {}
 
     private final Grid grid;
     private final Map<Key, Finding> findings = new LinkedHashMap<>();
@@ -222,17 +224,22 @@ final class Sanitizer {
             publish(own, lane, -1);
         }
         Publication there = publications.get(place);
-        if (reads && there != null && (there.block < 0 || there.block == block)) {
+        boolean meant = there != null && (there.block < 0 || there.block == block);
+        if (reads && meant) {
             own.seen[lane] = own.seen[lane].join(there.knowledge);
+            own.seenInOrder[lane] = own.seenInOrder[lane].join(there.inOrder);
             if (order == MemoryInstruction.Order.ACQUIRE || order == MemoryInstruction.Order.ACQUIRE_RELEASE) {
                 own.knowledge[lane] = own.knowledge[lane].join(own.seen[lane]);
             }
         }
         if (writes) {
             Knowledge mine = own.published[lane];
-            if (mine != null) {
-                Knowledge all = reads && there != null ? there.knowledge.join(mine) : mine;
-                publications.put(place, new Publication(all, own.publishedTo[lane]));
+            Knowledge inOrder = mine.join(own.publishedInOrder[lane]);
+            if (inOrder != Knowledge.NONE) {
+                publications.put(place, reads && there != null
+                        ? new Publication(there.knowledge.join(mine), there.inOrder.join(inOrder),
+                                own.publishedTo[lane])
+                        : new Publication(mine, inOrder, own.publishedTo[lane]));
             } else if (!reads) {
                 publications.remove(place); // nothing is passed on by this value
             }
@@ -245,43 +252,60 @@ final class Sanitizer {
         own.times[lane] = ++own.block.time;
     }
 
-    /** A fence; {@code blockOnly} where it orders for the own block alone. */
-    void fence(Warp warp, int mask, boolean blockOnly) {
+    /**
+     * A fence.
+     *
+     * @param inOrder whether it is {@code fence.sc} or {@code membar}
+     * @param blockOnly whether it orders for the own block alone
+     */
+    void fence(Warp warp, int mask, boolean inOrder, boolean blockOnly) {
         WarpHistory own = warp.history;
         for (int m = mask; m != 0; m &= m - 1) {
             int lane = Integer.numberOfTrailingZeros(m);
-            own.knowledge[lane] = own.knowledge[lane].join(own.seen[lane]);
+            Knowledge seen = inOrder ? own.seenInOrder[lane].join(own.seen[lane]) : own.seen[lane];
+            own.knowledge[lane] = own.knowledge[lane].join(seen);
             publish(own, lane, blockOnly ? own.block.firstThread : -1);
+            if (inOrder && !blockOnly) {
+                own.publishedInOrder[lane] = own.publishedInOrder[lane].join(own.published[lane]);
+            }
         }
     }
 
     /** {@code bar.warp.sync}: these threads know all of each other. */
     void warpBarrier(Warp warp, int mask) {
         WarpHistory own = warp.history;
-        Knowledge all = together(own, mask).withLanes(mask, own.times);
+        Knowledge all = together(own.knowledge, mask).withLanes(mask, own.times);
+        BlockHistory.Arrival common = new BlockHistory.Arrival(all, together(own.publishedInOrder, mask),
+                together(own.seenInOrder, mask));
         own.block.time++;
         for (int m = mask; m != 0; m &= m - 1) {
-            int lane = Integer.numberOfTrailingZeros(m);
-            own.knowledge[lane] = all;
-            own.times[lane] = own.block.time;
+            learn(own, Integer.numberOfTrailingZeros(m), common);
         }
     }
 
-    private static Knowledge together(WarpHistory own, int mask) {
-        Knowledge all = own.knowledge[Integer.numberOfTrailingZeros(mask)];
-        for (int m = mask & mask - 1; m != 0; m &= m - 1) {
-            all = all.join(own.knowledge[Integer.numberOfTrailingZeros(m)]);
+    private static void learn(WarpHistory own, int lane, BlockHistory.Arrival common) {
+        own.knowledge[lane] = common.knowledge();
+        own.publishedInOrder[lane] = common.published();
+        own.seenInOrder[lane] = common.seen();
+        own.times[lane] = own.block.time;
+    }
+
+    private static Knowledge together(Knowledge[] perLane, int mask) {
+        List<Knowledge> parts = new ArrayList<>();
+        for (int m = mask; m != 0; m &= m - 1) {
+            parts.add(perLane[Integer.numberOfTrailingZeros(m)]);
         }
-        return all;
+        return Knowledge.joinAll(parts);
     }
 
     /** A warp arrives at a barrier of its block with all its threads. */
     void arrive(Warp warp, int barrier) {
         WarpHistory own = warp.history;
         BlockHistory block = own.block;
-        Knowledge known = together(own, warp.live).abroad(own).withWarp(block.firstWarp + own.index, block.time);
-        Knowledge before = block.arrivals[barrier];
-        block.arrivals[barrier] = before == null ? known : before.join(known);
+        block.arrivals[barrier] = new BlockHistory.Arrival(
+                together(own.knowledge, warp.live).abroad(own).withWarp(block.firstWarp + own.index, block.time),
+                together(own.publishedInOrder, warp.live), together(own.seenInOrder, warp.live))
+                .and(block.arrivals[barrier]);
         advance(own, warp.live);
     }
 
@@ -295,16 +319,19 @@ final class Sanitizer {
     /** A barrier is complete: these warps go on, knowing what all that arrived knew. */
     void complete(Block block, int barrier, List<Warp> released, boolean everyone) {
         BlockHistory history = block.history;
-        Knowledge known = history.arrivals[barrier];
+        BlockHistory.Arrival arrived = history.arrivals[barrier];
         history.arrivals[barrier] = null;
-        Knowledge shared = everyone ? known.withBlock(history.time) : known;
+        BlockHistory.Arrival common = new BlockHistory.Arrival(arrived.knowledge().withBlock(history.time),
+                arrived.published(), arrived.seen());
         history.time++;
         for (Warp warp : released) {
+            WarpHistory own = warp.history;
             for (int m = warp.live; m != 0; m &= m - 1) {
                 int lane = Integer.numberOfTrailingZeros(m);
-                WarpHistory own = warp.history;
-                own.knowledge[lane] = everyone ? shared : own.knowledge[lane].join(known);
-                own.times[lane] = history.time;
+                learn(own, lane, everyone
+                        ? common
+                        : new BlockHistory.Arrival(own.knowledge[lane], own.publishedInOrder[lane],
+                                own.seenInOrder[lane]).and(arrived));
             }
         }
     }
@@ -320,7 +347,7 @@ final class Sanitizer {
     /** Threads arrive at the cluster barrier: what they know is added to what is known there. */
     Knowledge clusterArrive(Warp warp, int mask, Knowledge before) {
         WarpHistory own = warp.history;
-        Knowledge known = together(own, mask).abroad(own);
+        Knowledge known = together(own.knowledge, mask).abroad(own);
         if (mask == warp.live) {
             known = known.withWarp(own.block.firstWarp + own.index, own.block.time);
         } else {

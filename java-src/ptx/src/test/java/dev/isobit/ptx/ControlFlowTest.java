@@ -390,9 +390,9 @@ class ControlFlowTest {
                     bed.block(k, bed.ints(new int[80])), (block, warp, mask, source, instruction) -> steps.add(
                             block + " " + warp + " " + Integer.toHexString(mask) + " " + instruction));
             assertEquals(report.warpInstructions(), steps.size());
-            assertTrue(steps.contains("(1, 0, 0) 0 7 @%p bra END;"), steps.toString());
-            assertTrue(steps.contains("(0, 0, 0) 0 fffffff8 add.u32 %c, %t, 1;"), steps.toString());
-            assertTrue(steps.contains("(0, 0, 0) 1 ff add.u32 %c, %t, 1;"), steps.toString());
+            assertTrue(steps.contains("(1, 0, 0) 0 7 @%p bra END"), steps.toString());
+            assertTrue(steps.contains("(0, 0, 0) 0 fffffff8 add.u32 %c, %t, 1"), steps.toString());
+            assertTrue(steps.contains("(0, 0, 0) 1 ff add.u32 %c, %t, 1"), steps.toString());
         }
     }
 

@@ -281,6 +281,46 @@ class SanitizerTest {
         bad(Kind.RACE, Launch.of(6, 64).withCooperative(true), gridBarrier(""));
     }
 
+    /** The last block to arrive adds up what all blocks have written. */
+    private static String lastBlock(String fence, String fenceAfter) {
+        return """
+                  st.global.u32 [%%y], %%i;
+                  %1$s
+                  bar.sync 0;
+                  setp.ne.u32 %%p, %%t, 0;
+                  @%%p bra WAIT;
+                  atom.global.inc.u32 %%c, [flag], 5;
+                  st.shared.u32 [%%a], %%c;
+                WAIT:
+                  bar.sync 0;
+                  ld.shared.u32 %%c, [%%a];
+                  setp.ne.u32 %%p, %%c, 5;
+                  @%%p bra END;
+                  %2$s
+                  mov.u32 %%d, 0;
+                LOOP:
+                  mov.u32 %%w, %%ntid.x;
+                  mad.lo.u32 %%w, %%d, %%w, %%t;
+                  mul.wide.u32 %%x, %%w, 4;
+                  add.u64 %%x, %%out, %%x;
+                  ld.global.u32 %%w, [%%x];
+                  add.u32 %%d, %%d, 1;
+                  setp.lt.u32 %%p, %%d, 6;
+                  @%%p bra LOOP;
+                END:
+                """.formatted(fence, fenceAfter);
+    }
+
+    @Test
+    void theLastBlockReadsWhatAllHaveWritten() {
+        good(Launch.of(6, 64), lastBlock("membar.gl;", "membar.gl;"));
+        good(Launch.of(6, 64), lastBlock("fence.sc.gpu;", "fence.sc.gpu;"));
+        bad(Kind.RACE, Launch.of(6, 64), lastBlock("", "membar.gl;"));
+        bad(Kind.RACE, Launch.of(6, 64), lastBlock("membar.gl;", ""));
+        bad(Kind.RACE, Launch.of(6, 64), lastBlock("membar.cta;", "membar.gl;"));
+        bad(Kind.RACE, Launch.of(6, 64), lastBlock("fence.acq_rel.gpu;", "fence.acq_rel.gpu;"));
+    }
+
     @Test
     void namedBarriers() {
         String consume = """

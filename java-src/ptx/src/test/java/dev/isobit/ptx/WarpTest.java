@@ -201,6 +201,37 @@ class WarpTest {
         assertArrayEquals(expected(32, lane -> 31 - lane + (31 - lane < 16 ? 1 : 2)), got);
     }
 
+    /** Each half of a warp names itself, in one and the same instruction. */
+    @Test
+    void groupsOfOneWarp() {
+        int[] got = run("sm_75", """
+                  mov.u32 %f, 0x0000ffff;
+                  setp.ge.u32 %p, %lane, 16;
+                  @%p mov.u32 %f, 0xffff0000;
+                  shfl.sync.bfly.b32 %d|%r, %lane, 3, 4127, %f;
+                  vote.sync.ballot.b32 %e, 1, %f;
+                  add.u32 %d, %d, %e;
+                """, 32);
+        assertArrayEquals(expected(32, lane -> (lane ^ 3) + (lane < 16 ? 0xffff : 0xffff0000)), got);
+        // The halves come on two ways that cut across the groups.
+        got = run("sm_75", """
+                  and.b32 %e, %lane, 1;
+                  setp.eq.u32 %p, %e, 0;
+                  setp.eq.u32 %q, %lane, 99;
+                  mov.u32 %e, 100;
+                  @%p bra A;
+                  mov.u32 %e, 200;
+                  @%q exit;
+                A:
+                  mov.u32 %f, 0x0000ffff;
+                  setp.ge.u32 %p, %lane, 16;
+                  @%p mov.u32 %f, 0xffff0000;
+                  add.u32 %e, %e, %lane;
+                  shfl.sync.bfly.b32 %d|%r, %e, 1, 4127, %f;
+                """, 32);
+        assertArrayEquals(expected(32, lane -> (lane ^ 1) + (lane % 2 == 0 ? 200 : 100)), got);
+    }
+
     @Test
     void aThreadOutsideTheMemberMask() {
         DeviceFault fault = assertThrows(DeviceFault.class,
