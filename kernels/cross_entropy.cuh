@@ -12,8 +12,8 @@
  * Memory moved: logits read once and gradient written once, 8 bytes an element, up to 32 classes by a thread, 1024 by a
  * part of a warp or a warp, 8192 by a block, each holding a row in registers. A longer row is read a second time for the
  * gradient, from the end backwards to find what the cache still has, except for its last segment (registers) and the
- * stash_segments before it (shared memory). Beyond 256 segments, 2 M classes, it is read three times. Rows that are
- * ignored or have a bad target are not read at all.
+ * stash_segments before it (shared memory). Beyond 256 segments, 2 M classes, it is read three times. Beyond 32 classes
+ * a row that is ignored or has a bad target is not read at all.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, and z_t is read before a
  * barrier that comes before every write.
@@ -46,6 +46,11 @@ __device__ __forceinline__ Kind kind_of(const cross_entropy_params& p, int64_t t
     return target < 0 || target >= p.classes ? Kind::kBad : Kind::kLive;
 }
 
+/* Loss, and every gradient, of a row that has no sums: ignored +0, bad or invalid NaN. */
+__device__ __forceinline__ float value_without_sums(Kind kind) {
+    return kind == Kind::kIgnored ? 0.0f : canonical_nan();
+}
+
 __device__ __forceinline__ void report_bad_target(const cross_entropy_params& p, int64_t row) {
     if (p.status == nullptr) return;
     atomicAdd(reinterpret_cast<unsigned long long*>(&p.status->bad_targets), 1ull);
@@ -55,6 +60,7 @@ __device__ __forceinline__ void report_bad_target(const cross_entropy_params& p,
 /* The number of rows that count, from what the count launch left. Every thread of the warp gets it. */
 __device__ __forceinline__ double denominator(const cross_entropy_params& p) {
     long long counted = 0;
+#pragma unroll 1
     for (int i = threadIdx.x & 31; i < p.count_blocks; i += 32) counted += p.denominator_parts[i];
     return __ll2double_rn(group_sum<32>(counted));
 }
@@ -97,7 +103,7 @@ struct Row {
     __device__ __forceinline__ float loss(float target_logit) const {
         float log_sum = count == 1 ? exact_log1p(__double2float_rn(rest)) : exact_log(__double2float_rn(total));
         double gap = __dsub_rn(static_cast<double>(max), static_cast<double>(target_logit));
-        return __double2float_rn(__dadd_rn(gap, static_cast<double>(log_sum)));
+        return canonical(__double2float_rn(__dadd_rn(gap, static_cast<double>(log_sum))));
     }
 
     /* What turns the exponentials of a segment of this weight into gradients. */
@@ -170,7 +176,7 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
         const int rows = static_cast<int>(min(static_cast<int64_t>(kThreadBlock), p.rows - first_row));
         const int64_t row = first_row + thread;
         const int64_t target = thread < rows ? target_of(p, row) : 0;
-        Kind kind = thread < rows ? kind_of(p, target) : Kind::kAbsent;
+        const Kind kind = thread < rows ? kind_of(p, target) : Kind::kAbsent;
         float* logits = const_cast<float*>(p.logits) + first_row * classes;
         float* grad = kGrad ? p.grad_logits + first_row * classes : logits;
         const int in = (4 - floats_to_boundary(logits)) & 3;
@@ -201,13 +207,11 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
         const bool valid = live && sums.is_valid();
 
         if (p.row_loss != nullptr && kind != Kind::kAbsent) {
-            p.row_loss[row] = valid                    ? canonical(sums.loss(target_logit))
-                              : kind == Kind::kIgnored ? 0.0f
-                                                       : canonical_nan();
+            p.row_loss[row] = valid ? sums.loss(target_logit) : value_without_sums(kind);
         }
         if (kGrad) {
             const double a = valid ? upstream.of(row) : 0.0;
-            const float factor = valid ? sums.factor(a, 1.0) : kind == Kind::kIgnored ? 0.0f : canonical_nan();
+            const float factor = valid ? sums.factor(a, 1.0) : value_without_sums(kind);
             if (kind != Kind::kAbsent) {
 #pragma unroll
                 for (int i = 0; i < L; i++) {
@@ -242,7 +246,7 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p) {
     }
 }
 
-/* ------------------------------------------------------------- a warp, or a quarter of one, per row, C <= 1024 */
+/* ------------------------------------------------------------- a warp, or a part of one, per row, C <= 1024 */
 
 constexpr int kWarpBlock = 128;
 
@@ -297,13 +301,11 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
         const bool valid = live && sums.is_valid();
 
         if (p.row_loss != nullptr && kind != Kind::kAbsent && thread == 0) {
-            p.row_loss[row] = valid                    ? canonical(sums.loss(target_logit))
-                              : kind == Kind::kIgnored ? 0.0f
-                                                       : canonical_nan();
+            p.row_loss[row] = valid ? sums.loss(target_logit) : value_without_sums(kind);
         }
         if (kGrad) {
             const double a = valid ? upstream.of(row) : 0.0;
-            const float factor = valid ? sums.factor(a, 1.0) : kind == Kind::kIgnored ? 0.0f : canonical_nan();
+            const float factor = valid ? sums.factor(a, 1.0) : value_without_sums(kind);
 #pragma unroll
             for (int s = 0; s < Q; s++) {
 #pragma unroll
@@ -328,6 +330,8 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
         warp_rows<kGrad, 8, 2>(p);
     } else if (p.classes <= 256) {
         warp_rows<kGrad, 8, 8>(p);
+    } else if (p.classes <= 512) {
+        warp_rows<kGrad, 16, 8>(p);
     } else {
         warp_rows<kGrad, 32, 8>(p);
     }
@@ -610,7 +614,7 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
         }
     }
     /* Thread 0 stores it; the other warps need not know. */
-    return row.wants_loss && valid && threadIdx.x < 32 ? canonical(sums.loss(row.target_logit)) : canonical_nan();
+    return row.wants_loss && valid && threadIdx.x < 32 ? sums.loss(row.target_logit) : canonical_nan();
 }
 
 template <bool kGrad>
@@ -633,7 +637,7 @@ __device__ __forceinline__ void block_rows(const cross_entropy_params& p) {
             row.upstream = kGrad ? upstream.of(i) : 0.0;
             loss = block_row<kGrad>(row, p.stash_segments, shared, isobit_shared);
         } else {
-            loss = kind == Kind::kIgnored ? 0.0f : canonical_nan();
+            loss = value_without_sums(kind);
             if (kGrad) fill<kBlock>(p.grad_logits + i * p.classes, p.classes, loss, threadIdx.x);
         }
         if (threadIdx.x == 0) {

@@ -152,6 +152,7 @@ __device__ __forceinline__ void fill(float* row, int64_t n, float value, int thr
     int64_t whole = (n - head) / 4;
     float v[4] = {value, value, value, value};
     ISOBIT_MAIN_LOOP_BEGIN;
+#pragma unroll 4
     for (int64_t q = thread; q < whole; q += T) store_streaming(row + head + 4 * q, v);
     ISOBIT_MAIN_LOOP_END;
     if (thread < head) row[thread] = value;

@@ -35,7 +35,7 @@ class ModuleArrowsTest {
     private static final String[] HARNESS = {"dev.isobit.harness.."};
     private static final String[] BENCH = {"dev.isobit.bench.."};
     private static final String[] CORE = {"dev.isobit", "dev.isobit.spi..", "dev.isobit.math..",
-        "dev.isobit.reference..", "dev.isobit.cpu.."};
+        "dev.isobit.reference..", "dev.isobit.cpu..", "dev.isobit.jvm.."};
 
     /** The JDK, and annotations that are not needed at run time. */
     private static final String[] JDK = {"java..", "javax.management..", "jdk.incubator.vector..",

@@ -28,7 +28,8 @@ import java.util.Set;
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
- * memory or after {@link #close}. Nothing is written in any of these cases.
+ * memory or after {@link #close}; {@link WrongThreadException} for memory confined to another thread. Nothing is
+ * written in any of these cases.
  *
  * <p>Threading: one thread at a time and one stream. It allocates nothing per step. Ownership: close it when done; it
  * owns its tables and the moments that it allocated. Source: Kingma and Ba 2014, Loshchilov and Hutter 2017; PyTorch
@@ -116,7 +117,7 @@ public final class Adam implements AutoCloseable {
         }
         // Sorted by address, the first overlap is between neighbours: n log n for thousands of tensors.
         List<Operand> sorted = new ArrayList<>(all);
-        sorted.removeIf(o -> o.tensor.elementCount() == 0);
+        sorted.removeIf(o -> o.tensor.elementCount() == 0 || hidesArray(o.tensor));
         Map<Object, Integer> arrays = new IdentityHashMap<>();
         sorted.forEach(o -> arrays.putIfAbsent(space(o.tensor), arrays.size()));
         sorted.sort((a, b) -> {
@@ -130,6 +131,16 @@ public final class Adam implements AutoCloseable {
             }
             furthest = o;
         }
+        // A read-only view of an array does not tell which array: it has no place in that order.
+        for (Operand hidden : all) {
+            if (hidesArray(hidden.tensor)) {
+                for (Operand o : all) {
+                    if (o != hidden && hidden.tensor.overlaps(o.tensor)) {
+                        throw checks.refuse(hidden.name + " " + hidden.tensor + " overlaps " + o.name + " " + o.tensor);
+                    }
+                }
+            }
+        }
         List<AdamParameter> completed = new ArrayList<>();
         for (AdamParameter p : given) {
             Tensor expAvg = p.expAvg() != null ? p.expAvg() : moment(backend, p.param());
@@ -137,6 +148,10 @@ public final class Adam implements AutoCloseable {
             completed.add(new AdamParameter(p.name(), p.param(), p.grad(), expAvg, expAvgSq));
         }
         return List.copyOf(completed);
+    }
+
+    private static boolean hidesArray(Tensor tensor) {
+        return tensor.memory() instanceof HostMemory host && host.hidesArray();
     }
 
     /** Addresses of one array are comparable, those of different arrays are not. */
@@ -164,6 +179,7 @@ public final class Adam implements AutoCloseable {
      * Updates every parameter and its moments from its gradient, as step {@code stepCount() + 1}.
      *
      * @throws IllegalStateException if the optimizer or one of its tensors is closed
+     * @throws WrongThreadException if a tensor is confined to another thread
      */
     public void step() {
         if (closed) {
@@ -171,12 +187,31 @@ public final class Adam implements AutoCloseable {
         }
         for (Memory memory : memories) {
             if (!memory.isAlive()) {
-                throw new IllegalStateException("Adam.step: memory of a parameter is closed: " + memory);
+                throw new IllegalStateException("Adam.step: the memory of " + operandIn(memory) + " is closed");
+            }
+            if (!Operands.isAccessible(memory)) {
+                throw new WrongThreadException(
+                        "Adam.step: " + operandIn(memory) + " is confined to another thread than "
+                                + Thread.currentThread().getName());
             }
         }
         scalars.set(options, lr, stepCount + 1);
         kernel.step(scalars);
         stepCount++;
+    }
+
+    /** The first operand that lies in some memory, for messages. */
+    private String operandIn(Memory memory) {
+        for (AdamParameter p : parameters) {
+            String[] names = {"param", "grad", "expAvg", "expAvgSq"};
+            Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq()};
+            for (int i = 0; i < tensors.length; i++) {
+                if (tensors[i].memory() == memory) {
+                    return names[i] + " of " + p.name() + " " + tensors[i];
+                }
+            }
+        }
+        return memory.toString();
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.isobit;
 
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
@@ -128,9 +129,14 @@ public interface Backend extends AutoCloseable {
         long bytes = dtype.byteSize();
         for (long size : shape) {
             if (size < 0) {
-                throw new IllegalArgumentException("allocate: size " + size + " is negative");
+                throw new IllegalArgumentException(
+                        "allocate: " + dtype + Arrays.toString(shape) + " has a negative size");
             }
-            bytes = Math.multiplyExact(bytes, size);
+            if (size > 0 && bytes > Long.MAX_VALUE / size) {
+                throw new IllegalArgumentException(
+                        "allocate: " + dtype + Arrays.toString(shape) + " is larger than 2^63 bytes");
+            }
+            bytes *= size;
         }
         return Tensor.of(dtype, allocate(bytes), 0, shape);
     }

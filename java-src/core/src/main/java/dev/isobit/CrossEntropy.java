@@ -24,7 +24,8 @@ import org.jspecify.annotations.Nullable;
  * NaN and the next call that synchronises throws {@link TargetOutOfRangeException}.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap and devices; {@link UnsupportedOperationException}
- * for types the backend does not have; {@link IllegalStateException} for closed memory or after {@link #close}.
+ * for types the backend does not have; {@link IllegalStateException} for closed memory or after {@link #close};
+ * {@link WrongThreadException} for memory confined to another thread. Nothing is written in any of these cases.
  *
  * <p>Threading: one thread at a time and one stream. It allocates nothing per call. Ownership: close it when done;
  * it owns only scratch memory. Source: PyTorch {@code torch.nn.functional.cross_entropy}.

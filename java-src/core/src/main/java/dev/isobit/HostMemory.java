@@ -38,6 +38,11 @@ public final class HostMemory implements Memory {
         return segment;
     }
 
+    /** Whether the segment is a read-only view of an array, which it does not tell. */
+    boolean hidesArray() {
+        return array == null && !segment.isNative();
+    }
+
     /**
      * The array that backs the segment.
      *

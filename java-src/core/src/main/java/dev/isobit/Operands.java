@@ -12,7 +12,7 @@ final class Operands {
         this.backend = backend;
     }
 
-    /** Memory of the right device, alive, and writable where it is written. */
+    /** Memory of the right device, alive, the calling thread's to use, and writable where it is written. */
     void memory(String name, Tensor tensor, boolean written) {
         Memory memory = tensor.memory();
         if (!memory.isAlive()) {
@@ -22,9 +22,19 @@ final class Operands {
             throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " lies in " + memory
                     + ", which backend " + backend.name() + " cannot use; copy it with Backend.copy");
         }
+        if (!isAccessible(memory)) {
+            throw new WrongThreadException(
+                    operation + ": " + name + " " + tensor + " is confined to another thread than "
+                            + Thread.currentThread().getName());
+        }
         if (written && memory instanceof HostMemory host && host.segment().isReadOnly()) {
             throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " is read-only memory");
         }
+    }
+
+    /** Whether the calling thread may touch the memory: a confined arena belongs to one thread. */
+    static boolean isAccessible(Memory memory) {
+        return !(memory instanceof HostMemory host) || host.segment().isAccessibleBy(Thread.currentThread());
     }
 
     void dtype(String name, Tensor tensor, boolean supported, String wanted) {

@@ -52,7 +52,9 @@ public final class Tensor {
 
     /** What alignment of elements can be told from the address: for a heap segment only that of its array's elements. */
     private static long alignment(Memory memory) {
-        return memory instanceof HostMemory host ? host.segment().maxByteAlignment() : Long.MAX_VALUE;
+        return memory instanceof HostMemory host && !host.segment().isNative()
+                ? host.segment().maxByteAlignment()
+                : Long.MAX_VALUE;
     }
 
     /**
@@ -265,7 +267,9 @@ public final class Tensor {
 
     private boolean sameSpace(Tensor other) {
         if (memory instanceof HostMemory a && other.memory instanceof HostMemory b) {
-            return a.array() == b.array();
+            return a.hidesArray() || b.hidesArray()
+                    ? a.segment().asOverlappingSlice(b.segment()).isPresent()
+                    : a.array() == b.array();
         }
         return memory instanceof DeviceMemory a && other.memory instanceof DeviceMemory b
                 && a.deviceOrdinal() == b.deviceOrdinal() && a.backendName().equals(b.backendName());

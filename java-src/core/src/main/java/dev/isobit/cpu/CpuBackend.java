@@ -21,7 +21,6 @@ final class CpuBackend extends HostBackend {
     private final CpuPath path;
     private final CpuKernels kernels;
     private final Workers workers;
-    private volatile boolean closed;
 
     CpuBackend(CpuPath path, int threads) {
         this.path = path;
@@ -35,12 +34,6 @@ final class CpuBackend extends HostBackend {
 
     Workers workers() {
         return workers;
-    }
-
-    void requireOpen() {
-        if (closed) {
-            throw new IllegalStateException("backend cpu is closed");
-        }
     }
 
     @Override
@@ -72,7 +65,7 @@ final class CpuBackend extends HostBackend {
 
     @Override
     public void close() {
-        closed = true;
+        super.close();
         workers.close();
     }
 }

@@ -34,26 +34,45 @@ final class CpuPath {
         return Chosen.PATH;
     }
 
-    private static CpuPath choose() {
-        String forced = System.getProperty("isobit.cpu.path", "");
+    /** Why the path that is forced cannot run, or null. */
+    static @Nullable String refusal() {
+        String forced = forced();
         return switch (forced) {
+            case "", "scalar" -> null;
+            case "vector" -> noModule();
+            default -> "isobit.cpu.path = \"" + forced + "\" is neither scalar nor vector";
+        };
+    }
+
+    private static String forced() {
+        return System.getProperty("isobit.cpu.path", "");
+    }
+
+    private static CpuPath choose() {
+        return switch (forced()) {
             case "scalar" -> new CpuPath("isobit.cpu.path=scalar", 1);
             case "vector" -> new CpuPath(null, VectorMath.SPECIES.length());
             case "" -> {
                 String obstacle = obstacle();
                 yield obstacle != null ? new CpuPath(obstacle, 1) : new CpuPath(null, VectorMath.SPECIES.length());
             }
-            default -> throw new IllegalArgumentException(
-                    "isobit.cpu.path = \"" + forced + "\" is neither scalar nor vector");
+            default -> throw new IllegalArgumentException(refusal());
         };
     }
 
+    private static @Nullable String noModule() {
+        ModuleLayer layer = CpuPath.class.getModule().getLayer();
+        boolean found = layer != null && layer.findModule("jdk.incubator.vector").isPresent()
+                || ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+        return found
+                ? null
+                : "the module jdk.incubator.vector is not there: start java with --add-modules jdk.incubator.vector";
+    }
+
     private static @Nullable String obstacle() {
-        if (CpuPath.class.getModule().getLayer() == null
-                ? ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()
-                : CpuPath.class.getModule().getLayer().findModule("jdk.incubator.vector").isEmpty()
-                        && ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
-            return "the module jdk.incubator.vector is not there: start java with --add-modules jdk.incubator.vector";
+        String noModule = noModule();
+        if (noModule != null) {
+            return noModule;
         }
         if (!Fma.HARDWARE) {
             return "the JVM has no hardware FMA";

@@ -5,7 +5,7 @@ import dev.isobit.BackendOptions;
 import dev.isobit.BackendProbe;
 import dev.isobit.spi.BackendProvider;
 
-/** Offers {@link CpuBackend}. It runs everywhere. */
+/** Offers {@link CpuBackend}. It runs everywhere, unless a path is forced that does not. */
 public final class CpuProvider implements BackendProvider {
     /** Called by {@link java.util.ServiceLoader}. */
     public CpuProvider() {}
@@ -22,7 +22,10 @@ public final class CpuProvider implements BackendProvider {
 
     @Override
     public BackendProbe probe() {
-        return new BackendProbe(CpuBackend.NAME, true, CpuPath.chosen().description());
+        String refusal = CpuPath.refusal();
+        return refusal == null
+                ? new BackendProbe(CpuBackend.NAME, true, CpuPath.chosen().description())
+                : new BackendProbe(CpuBackend.NAME, false, refusal);
     }
 
     @Override

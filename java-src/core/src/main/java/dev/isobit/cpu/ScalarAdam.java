@@ -16,7 +16,7 @@ final class ScalarAdam implements AdamUpdate {
             if (maximize) {
                 g = -g;
             }
-            if (s.gradDecay != 0) {
+            if (s.decaysGrad) {
                 g = fma(s.gradDecay, p, g);
             }
             m = fma(s.w1, g - m, m);

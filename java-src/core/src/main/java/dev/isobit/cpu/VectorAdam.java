@@ -59,7 +59,7 @@ final class VectorAdam implements AdamUpdate {
         FloatVector eps = VectorMath.constant(s.eps);
         FloatVector paramDecay = VectorMath.constant(s.paramDecay);
         FloatVector gradDecay = VectorMath.constant(s.gradDecay);
-        boolean decaysGrad = s.gradDecay != 0;
+        boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
         int whole = SPECIES.loopBound(count);
         for (int i = 0; i < whole; i += WIDTH) {

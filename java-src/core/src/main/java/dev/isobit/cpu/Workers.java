@@ -70,6 +70,9 @@ final class Workers implements AutoCloseable {
             return;
         }
         try {
+            if (closed) {
+                throw new IllegalStateException("backend cpu is closed");
+            }
             this.task = task;
             parts = threads.length + 1;
             failure = null;

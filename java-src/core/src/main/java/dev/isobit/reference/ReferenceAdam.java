@@ -21,16 +21,19 @@ import java.util.Objects;
  * and 1 - lr·weightDecay. What is computed from them (bias corrections, step size) stays in float64.
  */
 final class ReferenceAdam implements AdamKernel {
+    private final ReferenceBackend backend;
     private final AdamOptions options;
     private final List<AdamParameter> parameters;
 
-    ReferenceAdam(AdamOptions options, List<AdamParameter> parameters) {
+    ReferenceAdam(ReferenceBackend backend, AdamOptions options, List<AdamParameter> parameters) {
+        this.backend = backend;
         this.options = options;
         this.parameters = parameters;
     }
 
     @Override
     public void step(AdamScalars scalars) {
+        backend.requireOpen();
         double bc1 = -Math.expm1(scalars.step * Math.log1p(-(double) scalars.w1));
         double bc2 = -Math.expm1(scalars.step * Math.log1p(-(double) scalars.w2));
         double stepSize = scalars.lr / bc1;

@@ -40,16 +40,13 @@ final class ReferenceBackend extends HostBackend {
 
     @Override
     public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
-        return new ReferenceCrossEntropy(options);
+        requireOpen();
+        return new ReferenceCrossEntropy(this, options);
     }
 
     @Override
     public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
-        return new ReferenceAdam(options, parameters);
-    }
-
-    @Override
-    public void close() {
-        // owns nothing
+        requireOpen();
+        return new ReferenceAdam(this, options, parameters);
     }
 }

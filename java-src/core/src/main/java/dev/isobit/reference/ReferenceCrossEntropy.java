@@ -20,14 +20,17 @@ import org.jspecify.annotations.Nullable;
  * keeps its digits.
  */
 final class ReferenceCrossEntropy implements CrossEntropyKernel {
+    private final ReferenceBackend backend;
     private final CrossEntropyOptions options;
 
-    ReferenceCrossEntropy(CrossEntropyOptions options) {
+    ReferenceCrossEntropy(ReferenceBackend backend, CrossEntropyOptions options) {
+        this.backend = backend;
         this.options = options;
     }
 
     @Override
     public void run(CrossEntropyCall call) {
+        backend.requireOpen();
         var targets = Objects.requireNonNull(call.targets);
         var logits = Elements.of(Objects.requireNonNull(call.logits));
         var gradLoss = call.gradLoss == null ? null : Elements.of(call.gradLoss);

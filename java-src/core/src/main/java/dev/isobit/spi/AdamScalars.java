@@ -28,6 +28,8 @@ public final class AdamScalars {
     public float paramDecay;
     /** {@code float(weightDecay)}, the parameter's share in the gradient in Adam; 0 where there is none. */
     public float gradDecay;
+    /** Whether {@link #gradDecay} enters the gradient: Adam with weight decay, even one so small that it rounds to 0. */
+    public boolean decaysGrad;
 
     /** Makes scalars that are all zero. */
     public AdamScalars() {}
@@ -51,7 +53,8 @@ public final class AdamScalars {
         eps = (float) options.eps();
         boolean decays = options.weightDecay() != 0;
         paramDecay = options.decoupled() && decays ? (float) (1 - lr * options.weightDecay()) : 1;
-        gradDecay = !options.decoupled() && decays ? (float) options.weightDecay() : 0;
+        decaysGrad = !options.decoupled() && decays;
+        gradDecay = decaysGrad ? (float) options.weightDecay() : 0;
     }
 
     /** base^exponent by repeated squaring, lowest bit first: only multiplications, each exactly rounded. */

@@ -19,9 +19,26 @@ public abstract class HostBackend implements Backend {
     private static final long ALIGNMENT = 64;
 
     private final Stream stream = new HostStream(this);
+    private volatile boolean closed;
 
     /** Makes a backend over host memory. */
     protected HostBackend() {}
+
+    /**
+     * For operations and whoever makes them.
+     *
+     * @throws IllegalStateException if this backend is closed
+     */
+    public final void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("backend " + name() + " is closed");
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+    }
 
     @Override
     public boolean usesHostMemory() {
@@ -35,6 +52,7 @@ public abstract class HostBackend implements Backend {
 
     @Override
     public Memory allocate(long byteSize) {
+        requireOpen();
         if (byteSize < 0) {
             throw new IllegalArgumentException(name() + ".allocate: " + byteSize + " bytes");
         }
@@ -47,17 +65,31 @@ public abstract class HostBackend implements Backend {
 
     @Override
     public void copy(Tensor from, Tensor to) {
+        requireOpen();
         if (from.dtype() != to.dtype() || from.elementCount() != to.elementCount()) {
             throw new IllegalArgumentException(
                     name() + ".copy: " + from + " and " + to + " differ in type or element count");
         }
-        for (Tensor tensor : new Tensor[] {from, to}) {
-            if (!accepts(tensor.memory())) {
-                throw new IllegalArgumentException(
-                        name() + ".copy: " + tensor + " lies in " + tensor.memory() + ", not in host memory");
-            }
+        checkCopied("from", from);
+        checkCopied("to", to);
+        if (to.segment().isReadOnly()) {
+            throw new IllegalArgumentException(name() + ".copy: to " + to + " is read-only memory");
         }
         MemorySegment.copy(from.segment(), 0, to.segment(), 0, from.byteSize());
+    }
+
+    private void checkCopied(String role, Tensor tensor) {
+        String operand = name() + ".copy: " + role + " " + tensor;
+        if (!tensor.memory().isAlive()) {
+            throw new IllegalStateException(operand + " is closed memory");
+        }
+        if (!accepts(tensor.memory())) {
+            throw new IllegalArgumentException(operand + " lies in " + tensor.memory() + ", not in host memory");
+        }
+        if (!tensor.segment().isAccessibleBy(Thread.currentThread())) {
+            throw new WrongThreadException(operand + " is confined to another thread than "
+                    + Thread.currentThread().getName());
+        }
     }
 
     @Override

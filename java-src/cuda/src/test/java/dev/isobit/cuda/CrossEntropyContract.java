@@ -18,7 +18,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Queue;
 import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -317,6 +319,43 @@ abstract class CrossEntropyContract {
             cuda.copy(owned, Tensor.of(found, shape));
             assertSameBits(expected, found, "gradient");
         }
+    }
+
+    /** Each thread has its stream and its operation; the backend, its memory and its copies are shared. */
+    @Test
+    void threadsWorkSideBySide() throws InterruptedException {
+        int threads = 4;
+        Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
+        List<Thread> running = new ArrayList<>();
+        for (int thread = 0; thread < threads; thread++) {
+            int seed = thread;
+            running.add(Thread.ofPlatform().uncaughtExceptionHandler((t, e) -> failures.add(e)).start(() -> {
+                long[] shape = {12, 30 + seed};
+                CrossEntropyOptions options = CrossEntropyOptions.defaults();
+                float[] expected = new float[(int) (shape[0] * shape[1])];
+                float[] found = new float[expected.length];
+                try (Batch batch = new Batch(seed, 12, 30 + seed);
+                        Backend host = Backend.open("cpu");
+                        CrossEntropy reference = CrossEntropy.on(host, options);
+                        CudaStream stream = cuda.newStream();
+                        CrossEntropy op = CrossEntropy.on(cuda, options, stream)) {
+                    reference.gradient(Tensor.of(batch.logits, shape), Tensor.of(batch.targets, 12),
+                            Tensor.of(expected, shape));
+                    Tensor targets = batch.device(Tensor.of(batch.targets, 12), 0);
+                    for (int round = 0; round < 5; round++) {
+                        Tensor logits = batch.device(Tensor.of(batch.logits, shape), 4);
+                        op.gradient(logits, targets, logits);
+                        stream.synchronize();
+                        cuda.copy(logits, Tensor.of(found, shape));
+                        assertSameBits(expected, found, "thread " + seed + " round " + round);
+                    }
+                }
+            }));
+        }
+        for (Thread thread : running) {
+            thread.join();
+        }
+        assertEquals(List.of(), List.copyOf(failures));
     }
 
     @Test

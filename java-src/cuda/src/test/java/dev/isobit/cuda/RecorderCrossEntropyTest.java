@@ -449,4 +449,39 @@ class RecorderCrossEntropyTest {
             assertArrayEquals(fresh, recorder.launches().getLast().arguments());
         }
     }
+
+    /** Contexts are per thread: a fresh thread has none until the launch makes it current. */
+    @Test
+    void aFreshThreadCanLaunch(Recorder recorder) throws InterruptedException {
+        try (CudaBackend backend = open(recorder, 80);
+                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults())) {
+            run(backend, op);
+            recorder.clearLog();
+            List<Throwable> failures = new ArrayList<>();
+            Thread thread = new Thread(() -> run(backend, op));
+            thread.setUncaughtExceptionHandler((t, e) -> failures.add(e));
+            thread.start();
+            thread.join();
+            assertEquals(List.of(), failures);
+            assertEquals(3, recorder.launches().size());
+        }
+    }
+
+    @Test
+    void anOperationOutlivesItsStreamAndItsBackendInPeace(Recorder recorder) {
+        CudaBackend backend = open(recorder, 80);
+        CudaStream stream = backend.newStream();
+        CrossEntropy first = CrossEntropy.on(backend, CrossEntropyOptions.defaults(), stream);
+        CrossEntropy second = CrossEntropy.on(backend, CrossEntropyOptions.defaults());
+        run(backend, first);
+        stream.close();
+        var e = assertThrows(IllegalStateException.class, () -> run(backend, first));
+        assertEquals("CrossEntropy.lossAndGradient: the stream is closed", e.getMessage());
+        first.close();
+        backend.close();
+        e = assertThrows(IllegalStateException.class, () -> run(backend, second));
+        assertTrue(e.getMessage().contains("is closed"), e.getMessage());
+        second.close();
+        first.close();
+    }
 }

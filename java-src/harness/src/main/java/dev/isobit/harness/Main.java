@@ -4,6 +4,8 @@ import dev.isobit.IsobitException;
 import dev.isobit.harness.ChildJvm.IsobitChildException;
 import dev.isobit.harness.bundle.BundleCommand;
 import dev.isobit.harness.demo.DemoCommand;
+import dev.isobit.harness.doctor.DoctorCommand;
+import dev.isobit.harness.math.MathCommand;
 import dev.isobit.harness.verify.VerifyCommand;
 import java.io.UncheckedIOException;
 import java.util.logging.Level;
@@ -11,12 +13,15 @@ import java.util.logging.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
-        subcommands = {DemoCommand.class, VerifyCommand.class, BundleCommand.class},
+        subcommands = {DemoCommand.class, VerifyCommand.class, DoctorCommand.class, MathCommand.class,
+            BundleCommand.class},
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
     /** The exit code of a command that could not do its work. */
@@ -42,7 +47,23 @@ public final class Main implements Runnable {
     }
 
     static CommandLine commandLine() {
-        return new CommandLine(new Main()).setExecutionExceptionHandler(Main::failed);
+        return new CommandLine(new Main()).setExecutionExceptionHandler(Main::failed)
+                .setParameterExceptionHandler(Main::refused);
+    }
+
+    /** What is wrong is told alone: in front of a page of usage nobody finds it. */
+    private static int refused(ParameterException e, String[] args) {
+        CommandLine command = e.getCommandLine();
+        String name = command.getCommandSpec().qualifiedName();
+        String wrong = e.getMessage();
+        if (e instanceof UnmatchedArgumentException unmatched && command.getParent() == null
+                && !unmatched.getUnmatched().getFirst().startsWith("-")) {
+            wrong = "no command \"" + unmatched.getUnmatched().getFirst() + "\"; there are "
+                    + String.join(", ", command.getSubcommands().keySet());
+        }
+        command.getErr().println(name + ": " + wrong);
+        command.getErr().println("Try " + name + " --help");
+        return command.getCommandSpec().exitCodeOnInvalidInput();
     }
 
     /** What a user can mend is told in one line; the rest with its stack. */

@@ -87,12 +87,32 @@ class CheckoutLauncherTest {
     void firstUsesAtOnceBuildOnce() throws Exception {
         var processes = new ArrayList<Process>();
         for (int i = 0; i < 3; i++) {
-            processes.add(command("--version").redirectOutput(ProcessBuilder.Redirect.DISCARD).start());
+            processes.add(command("--version").start());
         }
+        int waited = 0;
         for (Process process : processes) {
-            assertEquals(7, process.waitFor());
+            Run run = finish(process);
+            assertEquals(7, run.code());
+            waited += run.said().contains("isobit: waiting for another build of this checkout") ? 1 : 0;
         }
         assertEquals(1, mavenRuns());
+        assertTrue(waited > 0, "nobody said that it waits");
+    }
+
+    @Test
+    void anInterruptedBuildLeavesNothingAndIsNoFailure() throws Exception {
+        Process process = command("--version").start();
+        while (mavenRuns() == 0) {
+            Thread.sleep(20);
+        }
+        process.toHandle().destroy();
+        Run run = finish(process);
+        assertEquals(128 + 15, run.code(), run.toString());
+        assertFalse(run.said().stream().anyMatch(line -> line.contains("failed")), run.toString());
+        try (Stream<Path> builds = Files.list(root.resolve("target/isobit"))) {
+            assertEquals(List.of(), builds.toList());
+        }
+        assertEquals(7, run().code());
     }
 
     @Test
@@ -164,7 +184,10 @@ class CheckoutLauncherTest {
     }
 
     private static Run finish(ProcessBuilder command) throws Exception {
-        Process process = command.start();
+        return finish(command.start());
+    }
+
+    private static Run finish(Process process) throws Exception {
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         return new Run(process.waitFor(), List.of(said.split("\n", -1)));
     }

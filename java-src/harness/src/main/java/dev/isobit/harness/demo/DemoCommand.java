@@ -103,6 +103,7 @@ public final class DemoCommand implements Callable<Integer> {
             name = backend.name();
             description = backend.description();
             say("Training on %s: %s", name, description);
+            passedOver(name).forEach(reason -> say("(not on %s)", reason));
             say("%d digits, one hidden layer of %d, %d epochs of %d steps of AdamW", digits.size(), training.hidden(),
                     epochs, Math.ceilDiv(digits.split(0).train().length, training.batch()));
             for (int split = 0; split < splits; split++) {

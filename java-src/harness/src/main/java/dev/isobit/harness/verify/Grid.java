@@ -15,12 +15,14 @@ import java.util.stream.IntStream;
 /**
  * The problems, the same list in every JVM, each size with its reason.
  *
- * @param name {@code default} or {@code full}
+ * @param name {@code default}, {@code full} or {@code small}
  * @param problems in the order in which they are run
  */
 record Grid(String name, List<Problem> problems) {
     static final String DEFAULT = "default";
     static final String FULL = "full";
+    /** A few problems of each operation: for tests. */
+    static final String SMALL = "small";
 
     private static final int[] CLASSES = {
         // one lane, and around the lanes of 128-, 256- and 512-bit vectors, and a warp of a GPU
@@ -52,7 +54,8 @@ record Grid(String name, List<Problem> problems) {
         return switch (name) {
             case DEFAULT -> build(false);
             case FULL -> build(true);
-            default -> throw new IllegalArgumentException("no grid \"" + name + "\"; there are default, full");
+            case SMALL -> small();
+            default -> throw new IllegalArgumentException("no grid \"" + name + "\"; there are default, full, small");
         };
     }
 
@@ -61,6 +64,22 @@ record Grid(String name, List<Problem> problems) {
         crossEntropy(problems, full);
         adam(problems, full);
         return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
+    }
+
+    private static Grid small() {
+        List<Problem> problems = new ArrayList<>();
+        for (Logits logits : Logits.values()) {
+            for (Reduction reduction : Reduction.values()) {
+                problems.add(new CrossEntropyProblem(3, 17, logits, reduction, Upstream.SCALAR, Ignore.DEFAULT_INDEX,
+                        problems.size()));
+            }
+        }
+        for (Values values : Values.values()) {
+            problems.add(new AdamProblem("[33]", List.of(33), AdamOptions.adamW(), values, 2, 1, problems.size()));
+        }
+        problems.add(new AdamProblem("2 sizes", List.of(5, 20), AdamOptions.adam(), Values.FRESH, 1, 3,
+                problems.size()));
+        return new Grid(SMALL, Collections.unmodifiableList(problems));
     }
 
     private static void crossEntropy(List<Problem> problems, boolean full) {

@@ -1,0 +1,263 @@
+package dev.isobit.contract;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Adam and AdamW of a float32 backend: the bits of {@link AdamDefinition}, nothing written beside the outputs, within
+ * the promised distance from float64, and what is refused.
+ */
+public abstract class AdamContract extends AdamInputContract {
+    private static final int[] SIZES = {0, 1, 2, 3, 4, 5, 7, 15, 16, 17, 31, 32, 33, 63, 65, 1000, 1023, 1025, 65_537};
+
+    /** For subclasses. */
+    protected AdamContract() {}
+
+    /**
+     * How much work a test may be.
+     *
+     * @return the elements that one parameter may have; a backend that is slow by nature takes less
+     */
+    protected int largestParameter() {
+        return 65_537;
+    }
+
+    private static List<AdamOptions> variations() {
+        AdamOptions adam = AdamOptions.adam();
+        AdamOptions adamW = AdamOptions.adamW();
+        return List.of(adam, adamW, adam.withWeightDecay(0.01), adamW.withWeightDecay(0), adam.withMaximize(true),
+                adamW.withMaximize(true), adam.withWeightDecay(0.1).withMaximize(true), adam.withBetas(0, 0),
+                adamW.withBetas(0.95, 0.9), adamW.withBetas(0.5, 1 - 0x1p-53), adamW.withLr(0), adam.withEps(0),
+                adam.withEps(1e-60).withWeightDecay(1e-60), adamW.withWeightDecay(1e-60),
+                adamW.withLr(1e30).withWeightDecay(1e30), adam.withWeightDecay(1e300).withLr(1e300));
+    }
+
+    /** Steps over parameters of these sizes, each compared with the definition. */
+    private long check(AdamOptions options, long firstStep, int steps, int[] sizes, AdamArrays.Kind kind) {
+        SplittableRandom random = new SplittableRandom(sizes.length * 1000L + firstStep + kind.ordinal());
+        List<AdamArrays> arrays = new ArrayList<>();
+        long elements = 0;
+        for (int size : sizes) {
+            arrays.add(AdamArrays.of(kind, size, random));
+            elements += size;
+        }
+        block().begin(16 * elements, 4 * sizes.length);
+        List<AdamParameter> parameters = new ArrayList<>();
+        List<Tensor> outputs = new ArrayList<>();
+        for (AdamArrays a : arrays) {
+            // All alike, as an allocator gives them, or each as it comes.
+            boolean alike = random.nextBoolean();
+            int skip = random.nextInt(16);
+            Tensor[] four = new Tensor[4];
+            float[][] values = {a.param(), a.grad(), a.expAvg(), a.expAvgSq()};
+            for (int role = 0; role < 4; role++) {
+                four[role] = block().floats(values[role], alike ? skip : random.nextInt(16), values[role].length);
+                if (role != 1) {
+                    outputs.add(four[role]);
+                }
+            }
+            parameters.add(new AdamParameter("p" + parameters.size(), four[0], four[1], four[2], four[3]));
+        }
+        block().upload();
+        String what = options + " step " + firstStep + " " + kind + " " + sizes.length + " parameters, the first of "
+                + sizes[0];
+        try (Adam adam = Adam.on(backend(), options, parameters)) {
+            adam.setStepCount(firstStep - 1);
+            for (int i = 0; i < steps; i++) {
+                adam.step();
+                for (AdamArrays a : arrays) {
+                    a.step(options, options.lr(), firstStep + i);
+                }
+            }
+        }
+        block().download();
+        block().assertUntouchedBut(what, outputs.toArray(new Tensor[0]));
+        long compared = 0;
+        for (int i = 0; i < arrays.size(); i++) {
+            String which = what + " p" + i;
+            Tensor expAvg = parameters.get(i).expAvg();
+            Tensor expAvgSq = parameters.get(i).expAvgSq();
+            compared += Bits.assertSame(which + " expAvg", arrays.get(i).expAvg(), block().read(expAvg));
+            compared += Bits.assertSame(which + " expAvgSq", arrays.get(i).expAvgSq(), block().read(expAvgSq));
+            compared += Bits.assertSame(which + " param", arrays.get(i).param(),
+                    block().read(parameters.get(i).param()));
+        }
+        return compared;
+    }
+
+    @ParameterizedTest
+    @EnumSource(AdamArrays.Kind.class)
+    void everySizeOptionAndStep(AdamArrays.Kind kind) {
+        long compared = 0;
+        for (int size : SIZES) {
+            if (size <= largestParameter()) {
+                for (AdamOptions options : variations()) {
+                    for (long step : size > 1025 ? new long[] {3} : new long[] {1, 2, 10, 1_000_000}) {
+                        compared += check(options, step, 1, new int[] {size}, kind);
+                    }
+                }
+            }
+        }
+        assertTrue(compared > 0, "nothing was compared");
+    }
+
+    /** A model has many tensors, most of them small, some empty. */
+    @ParameterizedTest
+    @ValueSource(ints = {2, 50, 1000})
+    void manyParameters(int count) {
+        assumeTrue(count * 36 <= largestParameter(), "larger than this backend's largest case");
+        int[] sizes = new int[count];
+        for (int i = 0; i < count; i++) {
+            sizes[i] = i % 71;
+        }
+        sizes[count / 2] = Math.min(20_000, largestParameter());
+        assertTrue(check(AdamOptions.adamW(), 7, 2, sizes, AdamArrays.Kind.NORMAL) > 0);
+        assertTrue(check(AdamOptions.adam().withWeightDecay(0.1), 1, 2, sizes, AdamArrays.Kind.NOT_FINITE) > 0);
+    }
+
+    /** Hundreds of steps: state that is kept wrong shows in time. Moments are the optimizer's own, lr is scheduled. */
+    @Test
+    void trajectory() {
+        int size = 777;
+        int steps = Math.min(400, largestParameter() / 100);
+        for (AdamOptions options : List.of(AdamOptions.adamW().withLr(0.05),
+                AdamOptions.adam().withWeightDecay(0.01))) {
+            SplittableRandom random = new SplittableRandom(3);
+            AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.FIRST, size, random);
+            block().begin(8 * size, 2);
+            Tensor param = block().floats(arrays.param(), 0, size);
+            Tensor grad = block().floats(arrays.grad(), 5, size);
+            block().upload();
+            try (Adam adam = Adam.on(backend(), options, List.of(AdamParameter.of("p", param, grad)))) {
+                for (int step = 1; step <= steps; step++) {
+                    for (int i = 0; i < size; i++) {
+                        arrays.grad()[i] = arrays.param()[i] - 0.5f + 0.1f * LogitsKind.gaussian(random);
+                    }
+                    backend().copy(Tensor.of(arrays.grad(), size), grad);
+                    double lr = options.lr() / Math.sqrt(step);
+                    adam.setLr(lr);
+                    adam.step();
+                    arrays.step(options, lr, step);
+                    if (step % 37 == 0 || step == steps) {
+                        String what = options + " step " + step;
+                        Bits.assertSame(what + " param", arrays.param(), read(param));
+                        Bits.assertSame(what + " expAvg", arrays.expAvg(), read(adam.parameters().get(0).expAvg()));
+                        Bits.assertSame(what + " expAvgSq", arrays.expAvgSq(),
+                                read(adam.parameters().get(0).expAvgSq()));
+                    }
+                }
+            }
+        }
+    }
+
+    private float[] read(Tensor tensor) {
+        float[] values = new float[(int) tensor.elementCount()];
+        backend().copy(tensor, Tensor.of(values, values.length));
+        return values;
+    }
+
+    /** Results that anyone can work out. */
+    @Test
+    void knownResults() {
+        block().begin(256, 4);
+        float inf = Float.POSITIVE_INFINITY;
+        Tensor param = block().floats(new float[] {1, 1, 1, 1, 1}, 0, 5);
+        Tensor grad = block().floats(new float[] {2, -4, 0, Float.intBitsToFloat(0xffabcdef), inf}, 0, 5);
+        Tensor expAvg = block().floats(new float[5], 0, 5);
+        Tensor expAvgSq = block().floats(new float[5], 0, 5);
+        block().upload();
+        AdamOptions options = AdamOptions.adam().withBetas(0.5, 0.75).withEps(0).withLr(0.25);
+        try (Adam adam = Adam.on(backend(), options, List.of(new AdamParameter("p", param, grad, expAvg, expAvgSq)))) {
+            adam.step();
+        }
+        block().download();
+        // The first step is lr in the direction of the sign; 0/0, NaN and inf/inf are NaN.
+        float nan = Float.NaN;
+        Bits.assertSame("param", new float[] {0.75f, 1.25f, nan, nan, nan}, block().read(param));
+        Bits.assertSame("expAvg", new float[] {1, -2, 0, nan, inf}, block().read(expAvg));
+        Bits.assertSame("expAvgSq", new float[] {1, 4, 0, nan, inf}, block().read(expAvgSq));
+    }
+
+    /** Promise 2: expAvg 3 ULP, expAvgSq 4, param 6 at max(|p|, U). */
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 10, 1000, 20_000, 1_000_000})
+    void distanceFromFloat64(long step) {
+        int size = 500;
+        long compared = 0;
+        for (AdamOptions options : List.of(AdamOptions.adam(), AdamOptions.adamW(),
+                AdamOptions.adam().withWeightDecay(0.01), AdamOptions.adamW().withMaximize(true))) {
+            for (AdamArrays.Kind kind : new AdamArrays.Kind[] {AdamArrays.Kind.NORMAL, AdamArrays.Kind.FIRST,
+                AdamArrays.Kind.ZEROS}) {
+                AdamArrays a = AdamArrays.of(kind, size, new SplittableRandom(step));
+                block().begin(16 * size, 4);
+                Tensor param = block().floats(a.param(), 0, size);
+                Tensor grad = block().floats(a.grad(), 0, size);
+                Tensor expAvg = block().floats(a.expAvg(), 0, size);
+                Tensor expAvgSq = block().floats(a.expAvgSq(), 0, size);
+                block().upload();
+                double[][] exact = {wide(a.param()), wide(a.grad()), wide(a.expAvg()), wide(a.expAvgSq())};
+                try (Backend reference = Backend.open("reference");
+                        Adam adam = Adam.on(backend(), options,
+                                List.of(new AdamParameter("p", param, grad, expAvg, expAvgSq)));
+                        Adam exactAdam = Adam.on(reference, options,
+                                List.of(new AdamParameter("p", Tensor.of(exact[0], size), Tensor.of(exact[1], size),
+                                        Tensor.of(exact[2], size), Tensor.of(exact[3], size))))) {
+                    adam.setStepCount(step - 1);
+                    adam.step();
+                    exactAdam.setStepCount(step - 1);
+                    exactAdam.step();
+                }
+                block().download();
+                float[] p = block().read(param);
+                float[] m = block().read(expAvg);
+                float[] v = block().read(expAvgSq);
+                double bc1 = -Math.expm1(step * Math.log1p(-(1 - options.beta1())));
+                double bc2 = -Math.expm1(step * Math.log1p(-(1 - options.beta2())));
+                for (int i = 0; i < size; i++) {
+                    double decay = options.decoupled() ? 0 : options.weightDecay() * Math.abs(a.param()[i]);
+                    double g = Math.abs(a.grad()[i]) + decay;
+                    String what = options + " step " + step + " " + kind + " element " + i;
+                    within(3, exact[2][i], m[i], Math.max(Math.abs(a.expAvg()[i]), (1 - options.beta1()) * g),
+                            what + " expAvg");
+                    within(4, exact[3][i], v[i], Math.max(a.expAvgSq()[i], (1 - options.beta2()) * g * g),
+                            what + " expAvgSq");
+                    double u = options.lr() / bc1 * (options.beta1() * Math.abs(a.expAvg()[i])
+                            + (1 - options.beta1()) * g) / (Math.sqrt(exact[3][i] / bc2) + options.eps());
+                    within(6, exact[0][i], p[i], Math.max(Math.abs(exact[0][i]), u), what + " param");
+                    compared++;
+                }
+            }
+        }
+        assertTrue(compared > 0, "nothing was compared");
+    }
+
+    private static void within(double budget, double exact, float value, double largest, String what) {
+        double ulp = Math.scalb(1.0, Math.getExponent(Math.max(Math.abs(exact), largest)) - 23);
+        double error = Math.abs(value - exact);
+        if (!(error <= budget * ulp + 1e-38)) {
+            fail(what + ": " + value + " is " + error / ulp + " ULP from " + exact);
+        }
+    }
+
+    private static double[] wide(float[] values) {
+        double[] wide = new double[values.length];
+        for (int i = 0; i < wide.length; i++) {
+            wide[i] = values[i];
+        }
+        return wide;
+    }
+}

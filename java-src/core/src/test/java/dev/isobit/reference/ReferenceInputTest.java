@@ -1,0 +1,25 @@
+package dev.isobit.reference;
+
+import dev.isobit.Backend;
+import dev.isobit.contract.AdamInputContract;
+import dev.isobit.contract.CrossEntropyInputContract;
+import org.junit.jupiter.api.Nested;
+
+/** What every backend refuses. */
+class ReferenceInputTest {
+    @Nested
+    class OfCrossEntropy extends CrossEntropyInputContract {
+        @Override
+        protected Backend open() {
+            return Backend.open("reference");
+        }
+    }
+
+    @Nested
+    class OfAdam extends AdamInputContract {
+        @Override
+        protected Backend open() {
+            return Backend.open("reference");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+package dev.isobit.harness;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.isobit.Backend;
+import dev.isobit.BackendProbe;
+import dev.isobit.DType;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.lang.module.ModuleFinder;
+import java.lang.module.ModuleReader;
+import java.lang.reflect.Modifier;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What README.md says is so: its example, its commands, its names, its support matrix. */
+class ReadmeTest {
+    private static final String BEGIN = "<!-- support matrix: begin -->\n";
+    private static final String END = "<!-- support matrix: end -->\n";
+
+    /** Where .ci/run runs for every change. A platform joins this list when it joins there, and not before. */
+    private static final Set<String> TESTED = Set.of("Linux x86-64");
+    private static final List<String> PLATFORMS = List.of("Linux x86-64", "Linux aarch64", "macOS aarch64",
+            "macOS x86-64", "Windows x86-64", "Windows aarch64");
+
+    private static Path root;
+    private static Path file;
+    private static String readme;
+
+    @TempDir
+    Path scratch;
+
+    @BeforeAll
+    static void read() throws IOException {
+        root = Path.of(System.getProperty("isobit.home"));
+        file = root.resolve("README.md");
+        readme = Files.readString(file);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vector", "scalar"})
+    void theExamplePrintsWhatIsSaid(String path) throws Exception {
+        String core = core().toString();
+        Path source = scratch.resolve("Example.java");
+        Files.writeString(source, block("java"));
+        var compiler = ToolProvider.getSystemJavaCompiler();
+        assertNotNull(compiler, "this JVM has no compiler");
+        try (var files = compiler.getStandardFileManager(null, Locale.ROOT, StandardCharsets.UTF_8)) {
+            var said = new StringWriter();
+            assertTrue(compiler.getTask(said, files, null, List.of("-Xlint:all", "-Werror", "-cp", core, "-d",
+                    scratch.toString()), null, files.getJavaFileObjects(source)).call(), said::toString);
+        }
+        var command = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules", "jdk.incubator.vector", "-Disobit.cpu.path=" + path, "-cp",
+                core + System.getProperty("path.separator") + scratch, "Example");
+        command.redirectError(scratch.resolve("err").toFile());
+        Process process = command.start();
+        String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(0, process.waitFor(), () -> printed + read(scratch.resolve("err")));
+        assertEquals(block("text"), printed.replace(System.lineSeparator(), "\n"));
+    }
+
+    @Test
+    void everyCommandHasItsLine() {
+        Set<String> there = new TreeSet<>(Main.commandLine().getSubcommands().keySet());
+        assertEquals(there, matches("^\\| `\\./isobit ([a-z-]+)").collect(Collectors.toCollection(TreeSet::new)),
+                "commands, and those in README.md's table of commands");
+    }
+
+    @Test
+    void theTestCommandIsThatOfTheIntegration() throws IOException {
+        assertTrue(matches("^```sh\\n(.+)\\n").toList().contains("mvn verify"));
+        assertTrue(Files.readAllLines(root.resolve(".ci/run")).contains("mvn -B verify"));
+    }
+
+    @Test
+    void coordinatesAreThoseOfTheBuild() throws IOException {
+        Set<String> versions = matches("(?:<version>|:|`)(\\d+\\.\\d+\\.\\d+(?:-SNAPSHOT)?)(?:</version>|\"|`)")
+                .collect(Collectors.toSet());
+        assertEquals(Set.of(Version.current()), versions);
+        for (String artifact : matches("(isobit-[a-z]+)(?=[:`<])").collect(Collectors.toSet())) {
+            String pom = "java-src/" + artifact.substring("isobit-".length()) + "/pom.xml";
+            assertTrue(Files.readString(root.resolve(pom)).contains("<artifactId>" + artifact + "</artifactId>"), pom);
+        }
+    }
+
+    @Test
+    void systemPropertiesAreThoseOfTheCode() throws IOException {
+        var inCode = new TreeSet<String>();
+        for (String module : List.of("core", "cuda")) {
+            try (Stream<Path> sources = Files.walk(root.resolve("java-src/" + module + "/src/main/java"))) {
+                for (Path source : sources.filter(Files::isRegularFile).toList()) {
+                    matches(Files.readString(source), "\"(isobit\\.[a-z.]+)\"").forEach(inCode::add);
+                }
+            }
+        }
+        assertEquals(inCode, matches("^\\| `(isobit\\.[a-z.]+)`").collect(Collectors.toCollection(TreeSet::new)));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"})
+    void linksLeadSomewhere(String document) throws IOException {
+        List<String> targets = matches(Files.readString(root.resolve(document)), "\\]\\(([^)#\\s]+)\\)").toList();
+        assertFalse(targets.isEmpty());
+        for (String target : targets) {
+            assertTrue(target.startsWith("https://") || Files.exists(root.resolve(target)), target);
+        }
+    }
+
+    @Test
+    void theSupportMatrixIsThatOfTheCode() throws IOException {
+        int begin = readme.indexOf(BEGIN) + BEGIN.length();
+        int end = readme.indexOf(END);
+        assertTrue(begin >= BEGIN.length() && end >= begin, "README.md has lost the markers of its support matrix");
+        String expected = supportMatrix();
+        if (Boolean.getBoolean("isobit.readme.write")) {
+            Files.writeString(file, readme.substring(0, begin) + expected + readme.substring(end));
+            return;
+        }
+        assertEquals(expected, readme.substring(begin, end),
+                "README.md's support matrix has drifted; this test writes it anew with -Disobit.readme.write=true");
+    }
+
+    private static String supportMatrix() throws IOException {
+        List<String> backends = Backend.probes().stream().map(BackendProbe::name).toList();
+        JsonNode ptx = new ObjectMapper().readTree(root.resolve("kernels/ptx/manifest.json").toFile()).get("ptx");
+        Map<String, Set<DType>> hostTypes = new TreeMap<>();
+        for (String name : backends) {
+            if (!name.equals("cuda")) {
+                try (Backend backend = Backend.open(name)) {
+                    hostTypes.put(name, backend.dtypes());
+                }
+            }
+        }
+        var table = new StringBuilder();
+        row(table, Stream.concat(Stream.of("operation"), backends.stream().map(name -> "`" + name + "`")).toList());
+        row(table, Stream.concat(Stream.of("---"), backends.stream().map(name -> "---")).toList());
+        for (String operation : operations()) {
+            var cells = new ArrayList<String>(List.of("`" + operation + "`"));
+            for (String name : backends) {
+                Set<DType> types = name.equals("cuda") ? kernelTypes(ptx, operation) : hostTypes.get(name);
+                cells.add(types.stream().map(DType::name).collect(Collectors.joining(", ")));
+            }
+            row(table, cells);
+        }
+        table.append('\n');
+        row(table, List.of("platform", "`cpu`, `reference`", "`cuda`"));
+        row(table, List.of("---", "---", "---"));
+        for (String platform : PLATFORMS) {
+            row(table, List.of(platform, TESTED.contains(platform) ? "tested" : "untested",
+                    platform.equals(cudaPlatform())
+                            ? "launches tested without a GPU, on a driver that records them"
+                            : "not available"));
+        }
+        table.append("\nKernels are assembled by `ptxas` for compute capability ").append(capabilities(ptx))
+                .append(".\n");
+        return table.toString();
+    }
+
+    /** Public classes with a factory {@code on(Backend, ...)}. */
+    private static List<String> operations() throws IOException {
+        var found = new ArrayList<String>();
+        var core = ModuleFinder.of(core()).find("dev.isobit");
+        try (ModuleReader reader = core.orElseThrow().open(); Stream<String> entries = reader.list()) {
+            for (String entry : entries.filter(name -> name.matches("dev/isobit/[A-Za-z]+\\.class")).sorted()
+                    .toList()) {
+                Class<?> type = Class.forName("dev.isobit." + entry.substring(entry.lastIndexOf('/') + 1,
+                        entry.length() - ".class".length()));
+                if (Modifier.isPublic(type.getModifiers()) && Stream.of(type.getMethods())
+                        .anyMatch(
+                                method -> method.getName().equals("on") && Modifier.isStatic(method.getModifiers()))) {
+                    found.add(type.getSimpleName());
+                }
+            }
+        } catch (ClassNotFoundException e) {
+            throw new IllegalStateException(e);
+        }
+        return found;
+    }
+
+    /** The types in the names of an operation's kernels. */
+    private static Set<DType> kernelTypes(JsonNode ptx, String operation) {
+        String prefix = operation.replaceAll("(?<=[a-z])(?=[A-Z])", "_").toLowerCase(Locale.ROOT) + "_";
+        Set<DType> types = EnumSet.noneOf(DType.class);
+        for (JsonNode module : ptx) {
+            module.get("entries").fieldNames().forEachRemaining(entry -> {
+                if (entry.startsWith(prefix)) {
+                    for (DType type : DType.values()) {
+                        if (List.of(entry.split("_")).contains(type.name().toLowerCase(Locale.ROOT))) {
+                            types.add(type);
+                        }
+                    }
+                }
+            });
+        }
+        return types;
+    }
+
+    /** What JCuda's natives are for, in the words of {@link #PLATFORMS}. */
+    private static String cudaPlatform() throws IOException {
+        String pom = Files.readString(root.resolve("java-src/cuda/pom.xml"));
+        return pom.contains("<classifier>linux-x86_64</classifier>") ? "Linux x86-64" : "";
+    }
+
+    private static String capabilities(JsonNode ptx) {
+        var found = new TreeSet<Integer>();
+        for (JsonNode module : ptx) {
+            for (JsonNode entry : module.get("entries")) {
+                entry.get("registers").fieldNames()
+                        .forEachRemaining(name -> found.add(Integer.parseInt(name.substring("sm_".length()))));
+            }
+        }
+        return found.stream().map(number -> number / 10 + "." + number % 10).collect(Collectors.joining(", "));
+    }
+
+    private static Path core() {
+        return Path.of(URI.create(Backend.class.getProtectionDomain().getCodeSource().getLocation().toString()));
+    }
+
+    private static void row(StringBuilder table, List<String> cells) {
+        table.append(cells.stream().collect(Collectors.joining(" | ", "| ", " |\n")));
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            return e.toString();
+        }
+    }
+
+    /** The first fenced block of a language. */
+    private static String block(String language) {
+        return matches("^```" + language + "\\n((?s:.*?))^```$").findFirst()
+                .orElseThrow(() -> new AssertionError("README.md has no block of " + language));
+    }
+
+    private static Stream<String> matches(String pattern) {
+        return matches(readme, pattern);
+    }
+
+    /** The first group wherever a pattern matches. */
+    private static Stream<String> matches(String text, String pattern) {
+        return Pattern.compile(pattern, Pattern.MULTILINE).matcher(text).results().map(match -> match.group(1));
+    }
+}

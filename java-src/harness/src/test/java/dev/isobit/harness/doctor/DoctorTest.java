@@ -1,0 +1,40 @@
+package dev.isobit.harness.doctor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Backend;
+import dev.isobit.harness.CommandLineRun;
+import dev.isobit.harness.Json;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DoctorTest {
+    @Test
+    void theExitCodeSaysWhetherAGpuIsUsable() {
+        var run = CommandLineRun.of("doctor");
+        boolean usable = Backend.probes().stream().anyMatch(p -> p.name().equals("cuda") && p.available());
+        assertEquals(usable ? 0 : 1, run.code(), run.out());
+        for (String topic : new String[] {"Java", "processor", "vectors", "FMA", "C2", "backend cuda", "backend cpu",
+            "backend reference"}) {
+            assertTrue(run.out().contains(topic), () -> topic + " is not in:\n" + run.out());
+        }
+    }
+
+    @Test
+    void json(@TempDir Path folder) throws Exception {
+        var run = CommandLineRun.of("doctor", "--json");
+        Path file = Files.writeString(folder.resolve("doctor.json"), run.out());
+        DoctorReport report = Json.read(file, DoctorReport.class);
+        assertEquals(DoctorReport.FORMAT, report.format());
+        assertEquals(report.gpuUsable() ? 0 : 1, run.code());
+        assertTrue(report.gpuUsable() || !report.gpu().problems().isEmpty());
+    }
+
+    @Test
+    void exitCodesAreDocumented() {
+        assertTrue(CommandLineRun.of("doctor", "--help").out().contains("a GPU can be used"));
+    }
+}

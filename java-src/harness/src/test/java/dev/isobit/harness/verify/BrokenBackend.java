@@ -1,0 +1,120 @@
+package dev.isobit.harness.verify;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.HostMemory;
+import dev.isobit.Stream;
+import dev.isobit.Tensor;
+import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.AdamScalars;
+import dev.isobit.spi.CrossEntropyCall;
+import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.HostBackend;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/** The cpu backend with something done after each call: what verify must notice. */
+final class BrokenBackend extends HostBackend {
+    private final Backend cpu = Backend.open("cpu");
+    private final Consumer<CrossEntropyCall> afterCrossEntropy;
+    private final Consumer<AdamParameter> afterAdam;
+
+    BrokenBackend(Consumer<CrossEntropyCall> afterCrossEntropy, Consumer<AdamParameter> afterAdam) {
+        this.afterCrossEntropy = afterCrossEntropy;
+        this.afterAdam = afterAdam;
+    }
+
+    /** Breaks an output of cross-entropy, where it is asked for and has elements. */
+    static BrokenBackend gradient(Consumer<Tensor> breaks) {
+        return new BrokenBackend(call -> ifThere(call.gradLogits, breaks), parameter -> {});
+    }
+
+    static BrokenBackend loss(Consumer<Tensor> breaks) {
+        return new BrokenBackend(call -> ifThere(call.loss, breaks), parameter -> {});
+    }
+
+    static BrokenBackend param(Consumer<Tensor> breaks) {
+        return new BrokenBackend(call -> {}, parameter -> ifThere(parameter.param(), breaks));
+    }
+
+    private static void ifThere(@Nullable Tensor tensor, Consumer<Tensor> breaks) {
+        if (tensor != null && tensor.elementCount() > 0) {
+            breaks.accept(tensor);
+        }
+    }
+
+    static int bits(Tensor tensor, long index) {
+        return tensor.segment().get(ValueLayout.JAVA_INT_UNALIGNED, index * 4);
+    }
+
+    static void setBits(Tensor tensor, long index, int bits) {
+        tensor.segment().set(ValueLayout.JAVA_INT_UNALIGNED, index * 4, bits);
+    }
+
+    /** One element past the end. */
+    static void writeBeyond(Tensor tensor) {
+        MemorySegment all = ((HostMemory) tensor.memory()).segment();
+        all.set(ValueLayout.JAVA_INT_UNALIGNED, tensor.byteOffset() + tensor.byteSize(), 0);
+    }
+
+    @Override
+    public String name() {
+        return "broken";
+    }
+
+    @Override
+    public String description() {
+        return "cpu, broken on purpose";
+    }
+
+    @Override
+    public Set<DType> dtypes() {
+        return cpu.dtypes();
+    }
+
+    @Override
+    public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
+        CrossEntropyKernel kernel = cpu.crossEntropyKernel(options, cpu.defaultStream());
+        return new CrossEntropyKernel() {
+            @Override
+            public void run(CrossEntropyCall call) {
+                kernel.run(call);
+                afterCrossEntropy.accept(call);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
+    }
+
+    @Override
+    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
+        AdamKernel kernel = cpu.adamKernel(options, parameters, cpu.defaultStream());
+        return new AdamKernel() {
+            @Override
+            public void step(AdamScalars scalars) {
+                kernel.step(scalars);
+                parameters.forEach(afterAdam);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
+    }
+
+    @Override
+    public void close() {
+        cpu.close();
+    }
+}

@@ -1,0 +1,71 @@
+package dev.isobit.harness.verify;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class JudgeTest {
+    private static final Problem PROBLEM = Grid.of(Grid.SMALL).problems().getFirst();
+
+    private static Judge judge(double expected, float actual, double magnitude, double upstream, double budget) {
+        var judge = new Judge();
+        judge.add(PROBLEM, 0, expected, Float.floatToRawIntBits(actual), magnitude, upstream, budget);
+        return judge;
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 1, 0", "1, 1.0000001, 1", "2, 1.9999999, 0.5", "NaN, NaN, 0", "NaN, 1, Infinity",
+        "1, NaN, Infinity", "Infinity, Infinity, 0", "Infinity, -Infinity, Infinity", "1, Infinity, Infinity",
+        "1e39, Infinity, 0", "1e39, 3.4028235e38, Infinity", "0, -0.0, 0"})
+    void errors(double expected, float actual, double ulp) {
+        assertEquals(ulp, Judge.error(expected, actual, expected, 0), 0.05);
+    }
+
+    @Test
+    void theUnitIsTakenAtTheLargestAddend() {
+        assertEquals(0.5, Judge.error(1, Math.nextUp(1f), 2, 0));
+        assertEquals(0x1p23, Judge.error(0, 1, 1, 0));
+    }
+
+    @Test
+    void resultsBelowTheNormalRangeAreNotChased() {
+        assertTrue(judge(0, 0.9e-38f, 0, 1, 0).isKept());
+        assertFalse(judge(0, 1.1e-38f, 0, 1, 0).isKept());
+        assertTrue(judge(0, 0.9e-8f, 0, -1e30, 0).isKept());
+        assertTrue(judge(0, 0.9e-38f, 0, 1e-30, 0).isKept());
+    }
+
+    @Test
+    void whatIsNotWithinBudgetIsOver() {
+        assertTrue(judge(1, Math.nextUp(1f), 1, 1, 1).isKept());
+        assertFalse(judge(1, Math.nextUp(1f), 1, 1, 0.99).isKept());
+        assertFalse(judge(1, 1, 1, 1, Double.NaN).isKept());
+        assertFalse(judge(1, 2, Double.NaN, 1, 4).isKept());
+        assertFalse(judge(1, Float.NaN, 1, 1, 1e300).isKept());
+    }
+
+    @Test
+    void nothingMeasuredIsNotKept() {
+        var judge = new Judge();
+        assertFalse(judge.isKept());
+        assertTrue(Double.isNaN(judge.rms()));
+    }
+
+    @Test
+    void keepsTheWorst() {
+        var judge = new Judge();
+        float[] actual = {1, Math.nextUp(Math.nextUp(1f)), Math.nextUp(1f)};
+        for (int i = 0; i < actual.length; i++) {
+            judge.add(PROBLEM, i, 1, Float.floatToRawIntBits(actual[i]), 1, 1, 1);
+        }
+        assertEquals(3, judge.elements());
+        assertEquals(1, judge.over());
+        assertEquals(2, judge.max());
+        assertEquals(Math.sqrt(5 / 3.0), judge.rms(), 1e-15);
+        assertEquals(1, judge.worst().index());
+    }
+}
