@@ -20,8 +20,10 @@ final class Call extends Instruction {
 
     @Override
     int execute(Warp warp, int mask) {
-        for (Transfer t : in) {
-            move(warp, mask, t, true);
+        if (mask == warp.current.mask) {
+            for (Transfer t : in) {
+                move(warp, mask, t, true);
+            }
         }
         return warp.call(mask, start, next, this);
     }

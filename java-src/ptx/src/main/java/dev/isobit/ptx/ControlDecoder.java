@@ -29,6 +29,11 @@ final class ControlDecoder {
                 form.end(0);
                 yield new WarpOperation((warp, mask) -> {});
             }
+            case "griddepcontrol" -> { // launches run one after the other
+                form.one("launch_dependents", "wait");
+                form.end(0);
+                yield new WarpOperation((warp, mask) -> {});
+            }
             case "pmevent" -> new WarpOperation((warp, mask) -> {});
             case "nanosleep" -> {
                 Type type = form.type();

@@ -25,7 +25,7 @@ public final class DeviceFault extends RuntimeException {
         LIMIT,
         /** An instruction used outside its definition, such as a shuffle by a thread that its mask leaves out. */
         UNDEFINED,
-        /** The thread that waits for the launch was interrupted. */
+        /** The thread that waits for the launch was interrupted; it still is. */
         INTERRUPTED
     }
 

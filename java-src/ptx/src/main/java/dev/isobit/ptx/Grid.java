@@ -108,7 +108,7 @@ final class Grid {
                 int turn = random == null ? TURN : 1 + random.nextInt(TURN);
                 progress |= warp.run(turn) > 0;
             }
-            if (Thread.interrupted()) {
+            if (Thread.currentThread().isInterrupted()) {
                 throw new DeviceFault(DeviceFault.Kind.INTERRUPTED, "launch of " + program.entry.name()
                         + " interrupted", null, 0);
             }

@@ -305,8 +305,8 @@ final class Warp {
     /** Sends the current fragment into a function; it goes on at {@code next} when all its threads have returned. */
     int call(int mask, int start, int next, Call call) {
         Fragment f = current;
-        if (mask != f.mask) {
-            throw fault(DeviceFault.Kind.UNDEFINED, firstLane(mask), 0, "call that only some threads make");
+        if (mask != f.mask) { // the others wait behind the call
+            return diverge(mask, f.pc, next, next);
         }
         f.pc = next;
         f.calling = call;

@@ -200,12 +200,14 @@ class ControlFlowTest {
                   @!%p bra SKIP;
                   call (%d), seven, (%t);
                 SKIP:
+                  @%p call (%d), seven, (%d);
+                  @!%p call (%d), seven, (%d);
                   activemask.b32 %c;
                   popc.b32 %c, %c;
                   mad.lo.u32 %d, %c, 100, %d;
                   st.global.u32 [%x], %d;
                   ret;
-                """), Launch.of(1, 32), t -> 3200 + (t < 5 ? t + 7 : 1));
+                """), Launch.of(1, 32), t -> 3200 + (t < 5 ? t + 7 : 1) + 7);
     }
 
     /** Thread 0 holds a lock that the other threads of its warp spin for: possible where threads progress alone. */
