@@ -1,2 +1,4 @@
 /** Parser, interpreter and sanitizer for PTX. */
-module dev.isobit.ptx {}
+module dev.isobit.ptx {
+    exports dev.isobit.ptx;
+}

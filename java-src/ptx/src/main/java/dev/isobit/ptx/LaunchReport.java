@@ -1,0 +1,17 @@
+package dev.isobit.ptx;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a launch did.
+ *
+ * @param threadInstructions instructions executed, counted once per thread
+ * @param warpInstructions instructions executed, counted once per warp; one that no thread executes does not count
+ * @param bytesRead bytes that threads read, per state space (atomics included)
+ * @param bytesWritten bytes that threads wrote, per state space (atomics included)
+ * @param findings what the sanitizer found; empty on a device that does not watch
+ * @param output what the kernel printed with {@code printf}, in order of execution
+ */
+public record LaunchReport(long threadInstructions, long warpInstructions, Map<Space, Long> bytesRead,
+        Map<Space, Long> bytesWritten, List<Finding> findings, List<String> output) {}
