@@ -1,0 +1,158 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.Tensor;
+import dev.isobit.spi.AdamScalars;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The Adam kernel, interpreted, against the CPU backend: every bit of every output. */
+class AdamPtxTest {
+    private static PtxKernels kernels;
+    private static Backend cpu;
+
+    @BeforeAll
+    static void open() {
+        kernels = new PtxKernels(true);
+        cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
+    }
+
+    @AfterAll
+    static void close() {
+        kernels.close();
+        cpu.close();
+    }
+
+    /** One parameter on both sides; index 0..3 are param, grad, expAvg, expAvgSq. */
+    private static final class Parameter {
+        final float[][] host = new float[4][];
+        final PtxKernels.Buffer[] device = new PtxKernels.Buffer[4];
+
+        Parameter(int count, int[] skips, Random random, float[] special) {
+            for (int a = 0; a < 4; a++) {
+                host[a] = new float[count];
+                for (int i = 0; i < count; i++) {
+                    float x = (float) random.nextGaussian();
+                    host[a][i] = special != null && random.nextInt(5) == 0
+                            ? special[random.nextInt(special.length)]
+                            : a == 3 ? x * x : x;
+                }
+                device[a] = kernels.new Buffer(4L * count, skips[a]).set(host[a]);
+            }
+        }
+    }
+
+    private static void check(AdamOptions options, List<Parameter> parameters, int chunk, int grid, int steps) {
+        PtxKernels.Buffer table = table(parameters, chunk);
+        List<AdamParameter> tensors = new ArrayList<>();
+        for (Parameter p : parameters) {
+            int n = p.host[0].length;
+            tensors.add(new AdamParameter("p", Tensor.of(p.host[0], n), Tensor.of(p.host[1], n),
+                    Tensor.of(p.host[2], n), Tensor.of(p.host[3], n)));
+        }
+        AdamScalars scalars = new AdamScalars();
+        try (Adam adam = Adam.on(cpu, options, tensors)) {
+            for (int step = 1; step <= steps; step++) {
+                adam.step();
+                scalars.set(options, options.lr(), step);
+                boolean decaysGradient = !options.decoupled() && options.weightDecay() != 0;
+                PtxKernels.Struct params = kernels.new Struct("adam_params").set("chunks", table)
+                        .set("chunk_count", table.bytes / kernels.size("adam_chunk")).set("w1", scalars.w1)
+                        .set("w2", scalars.w2).set("neg_step_size", scalars.negStepSize)
+                        .set("rsqrt_bc2", scalars.rsqrtBc2).set("eps", scalars.eps)
+                        .set("param_decay", scalars.paramDecay).set("grad_decay", scalars.gradDecay)
+                        .set("flags", (options.maximize() ? PtxKernels.MAXIMIZE : 0)
+                                | (decaysGradient ? PtxKernels.GRAD_DECAY : 0));
+                kernels.launch("adam", "adam_step_f32", grid, 256, 0, params);
+            }
+        }
+        assertEquals(List.of(), kernels.device.findings());
+        for (Parameter p : parameters) {
+            for (int a = 0; a < 4; a++) {
+                float[] actual = p.device[a].floats();
+                for (int i = 0; i < actual.length; i++) {
+                    assertEquals(Integer.toHexString(Float.floatToRawIntBits(p.host[a][i])),
+                            Integer.toHexString(Float.floatToRawIntBits(actual[i])), "array " + a + ", element " + i
+                                    + " of " + actual.length);
+                }
+                assertTrue(p.device[a].isUntouchedBefore());
+                p.device[a].free();
+            }
+        }
+        table.free();
+    }
+
+    private static PtxKernels.Buffer table(List<Parameter> parameters, int chunk) {
+        int size = kernels.size("adam_chunk");
+        int chunks = 0;
+        for (Parameter p : parameters) {
+            chunks += (p.host[0].length + chunk - 1) / chunk;
+        }
+        PtxKernels.Buffer table = kernels.new Buffer((long) size * chunks, 8);
+        int c = 0;
+        for (Parameter p : parameters) {
+            int n = p.host[0].length;
+            for (int from = 0; from < n; from += chunk) {
+                kernels.new Struct("adam_chunk", table.memory().asSlice((long) size * c++, size))
+                        .set("param", p.device[0].address + 4L * from).set("grad", p.device[1].address + 4L * from)
+                        .set("exp_avg", p.device[2].address + 4L * from)
+                        .set("exp_avg_sq", p.device[3].address + 4L * from)
+                        .set("count", (long) Math.min(chunk, n - from));
+            }
+        }
+        return table;
+    }
+
+    private static List<AdamOptions> options() {
+        AdamOptions adam = AdamOptions.adam();
+        AdamOptions adamW = AdamOptions.adamW();
+        return List.of(adam, adamW, adam.withWeightDecay(0.1), adamW.withMaximize(true), adamW.withWeightDecay(0),
+                adam.withWeightDecay(0.01).withMaximize(true));
+    }
+
+    @Test
+    void everyCountAndAlignment() {
+        Random random = new Random(1);
+        for (AdamOptions options : options()) {
+            List<Parameter> parameters = new ArrayList<>();
+            for (int n : new int[] {1, 2, 3, 4, 5, 7, 8, 31, 64, 127, 128, 129, 1000, 2048, 2049, 5000}) {
+                for (int skip = 0; skip < 16; skip += 4) {
+                    parameters.add(new Parameter(n, new int[] {skip, skip, skip, skip}, random, null));
+                }
+                parameters.add(new Parameter(n, new int[] {0, 4, 0, 0}, random, null));
+                parameters.add(new Parameter(n, new int[] {4, 4, 8, 12}, random, null));
+            }
+            check(options, parameters, 2048, 3, 3);
+        }
+    }
+
+    @Test
+    void specialValues() {
+        float[] special = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE,
+            -Float.MAX_VALUE, Float.MAX_VALUE, 1e-30f, -1};
+        Random random = new Random(2);
+        for (AdamOptions options : options()) {
+            check(options, List.of(new Parameter(4000, new int[] {4, 4, 4, 4}, random, special),
+                    new Parameter(500, new int[] {4, 4, 4, 0}, random, special)), 2048, 1, 2);
+        }
+    }
+
+    @Test
+    void chunksOfAnyLength() {
+        Random random = new Random(3);
+        for (int chunk : new int[] {1, 3, 100, 4096, 1 << 20}) {
+            check(AdamOptions.adamW(), List.of(new Parameter(5000, new int[] {8, 8, 8, 8}, random, null)), chunk, 2, 1);
+        }
+    }
+}

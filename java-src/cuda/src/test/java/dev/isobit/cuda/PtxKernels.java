@@ -1,0 +1,190 @@
+package dev.isobit.cuda;
+
+import dev.isobit.ptx.Device;
+import dev.isobit.ptx.Launch;
+import dev.isobit.ptx.PtxModule;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The committed PTX on the interpreter, launched as {@code params.h} says and not as the backend does it, so that a
+ * mistake in the one is not a mistake in the other.
+ */
+final class PtxKernels implements AutoCloseable {
+    static final Path PTX = Path.of(System.getProperty("isobit.home", "../.."), "kernels", "ptx");
+
+    static final int MEAN = 1;
+    static final int GRAD_LOSS_PER_ROW = 2;
+    static final int TARGETS_I32 = 4;
+    static final int MAXIMIZE = 1;
+    static final int GRAD_DECAY = 2;
+
+    private final Arena arena = Arena.ofConfined();
+    final Device device;
+    private final Map<String, PtxModule> modules = new HashMap<>();
+    private final Map<String, Map<String, Integer>> offsets;
+    private final Map<String, Integer> sizes = new HashMap<>();
+    /** Scheduling order of the next launches; see {@link Launch#seed}. */
+    long seed;
+    /** Warp instructions of all launches. */
+    long instructions;
+
+    /** Launches so far. */
+    private int launches;
+
+    /** @param sanitizing whether launches are watched for races and reads of what nobody has written; slow */
+    PtxKernels(boolean sanitizing) {
+        this.device = sanitizing ? Device.sanitizing() : new Device();
+        this.offsets = readOffsets();
+    }
+
+    private Map<String, Map<String, Integer>> readOffsets() {
+        Pattern struct = Pattern.compile(" {2}\"(\\w+)\": \\{");
+        Pattern size = Pattern.compile(" {4}\"size\": (\\d+),");
+        Pattern field = Pattern.compile(" {6}\"(\\w+)\": \\{\"offset\": (\\d+), .*");
+        Map<String, Map<String, Integer>> structs = new HashMap<>();
+        String name = "";
+        for (String line : read("params.json").lines().toList()) {
+            Matcher m = struct.matcher(line);
+            if (m.matches()) {
+                name = m.group(1);
+                structs.put(name, new HashMap<>());
+            }
+            m = size.matcher(line);
+            if (m.matches()) {
+                sizes.put(name, Integer.parseInt(m.group(1)));
+            }
+            m = field.matcher(line);
+            if (m.matches()) {
+                structs.get(name).put(m.group(1), Integer.parseInt(m.group(2)));
+            }
+        }
+        return structs;
+    }
+
+    private static String read(String file) {
+        try {
+            return Files.readString(PTX.resolve(file));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The PTX of an op; both files take turns. */
+    private PtxModule module(String op) {
+        String file = op + (launches++ % 2 == 0 ? ".sm_75.ptx" : ".sm_90.ptx");
+        return modules.computeIfAbsent(file, key -> PtxModule.parse(read(key)));
+    }
+
+    /** Memory of which the first {@code skip} bytes, and what lies behind the end, are not the kernel's. */
+    final class Buffer {
+        final long address;
+        final long skip;
+        final long bytes;
+
+        Buffer(long bytes, long skip) {
+            this.skip = skip;
+            this.bytes = bytes;
+            this.address = device.allocate(skip + bytes) + skip;
+        }
+
+        /** For the host to write. */
+        MemorySegment memory() {
+            return device.memory(address, bytes);
+        }
+
+        /** For the host to read. */
+        MemorySegment view() {
+            return device.view(address, bytes);
+        }
+
+        float[] floats() {
+            return view().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+        }
+
+        Buffer set(float[] values) {
+            MemorySegment.copy(values, 0, memory(), ValueLayout.JAVA_FLOAT_UNALIGNED, 0, values.length);
+            return this;
+        }
+
+        /** Whether what lies before it is still what memory is made of. */
+        boolean isUntouchedBefore() {
+            for (byte b : device.view(address - skip, skip).toArray(ValueLayout.JAVA_BYTE)) {
+                if (b != -1) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        void free() {
+            device.free(address - skip);
+        }
+    }
+
+    /** A struct of params.h. */
+    final class Struct {
+        private final String name;
+        final MemorySegment bytes;
+
+        Struct(String name) {
+            this(name, arena.allocate(sizes.get(name), 8));
+        }
+
+        Struct(String name, MemorySegment bytes) {
+            this.name = name;
+            this.bytes = bytes;
+        }
+
+        private int offset(String field) {
+            Integer offset = offsets.get(name).get(field);
+            if (offset == null) {
+                throw new IllegalArgumentException(name + " has no field " + field);
+            }
+            return offset;
+        }
+
+        Struct set(String field, long value) {
+            bytes.set(ValueLayout.JAVA_LONG_UNALIGNED, offset(field), value);
+            return this;
+        }
+
+        Struct set(String field, Buffer buffer) {
+            return set(field, buffer == null ? 0 : buffer.address);
+        }
+
+        Struct set(String field, int value) {
+            bytes.set(ValueLayout.JAVA_INT_UNALIGNED, offset(field), value);
+            return this;
+        }
+
+        Struct set(String field, float value) {
+            bytes.set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset(field), value);
+            return this;
+        }
+    }
+
+    int size(String struct) {
+        return sizes.get(struct);
+    }
+
+    void launch(String op, String entry, int grid, int block, int sharedBytes, Struct params) {
+        instructions += device.launch(module(op).entry(entry),
+                Launch.of(grid, block).withSharedBytes(sharedBytes).withSeed(seed), params.bytes).warpInstructions();
+    }
+
+    @Override
+    public void close() {
+        device.close();
+        arena.close();
+    }
+}
