@@ -41,16 +41,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What README.md says is so: its example, its commands, its names, its support matrix. */
 class ReadmeTest {
-    private static final String BEGIN = "<!-- support matrix: begin -->\n";
-    private static final String END = "<!-- support matrix: end -->\n";
-
     /** Where .ci/run runs for every change. A platform joins this list when it joins there, and not before. */
     private static final Set<String> TESTED = Set.of("Linux x86-64");
     private static final List<String> PLATFORMS = List.of("Linux x86-64", "Linux aarch64", "macOS aarch64",
             "macOS x86-64", "Windows x86-64", "Windows aarch64");
 
     private static Path root;
-    private static Path file;
     private static String readme;
 
     @TempDir
@@ -59,8 +55,7 @@ class ReadmeTest {
     @BeforeAll
     static void read() throws IOException {
         root = Path.of(System.getProperty("isobit.home"));
-        file = root.resolve("README.md");
-        readme = Files.readString(file);
+        readme = Files.readString(root.resolve("README.md"));
     }
 
     @ParameterizedTest
@@ -135,16 +130,7 @@ class ReadmeTest {
 
     @Test
     void theSupportMatrixIsThatOfTheCode() throws IOException {
-        int begin = readme.indexOf(BEGIN) + BEGIN.length();
-        int end = readme.indexOf(END);
-        assertTrue(begin >= BEGIN.length() && end >= begin, "README.md has lost the markers of its support matrix");
-        String expected = supportMatrix();
-        if (Boolean.getBoolean("isobit.readme.write")) {
-            Files.writeString(file, readme.substring(0, begin) + expected + readme.substring(end));
-            return;
-        }
-        assertEquals(expected, readme.substring(begin, end),
-                "README.md's support matrix has drifted; this test writes it anew with -Disobit.readme.write=true");
+        ReadmeBlock.check("support matrix", supportMatrix());
     }
 
     private static String supportMatrix() throws IOException {
@@ -162,6 +148,7 @@ class ReadmeTest {
                 }
             }
         }
+        Set<String> devices = devices();
         var table = new StringBuilder();
         row(table, Stream.concat(Stream.of("operation"), backends.stream().map(name -> "`" + name + "`")).toList());
         row(table, Stream.concat(Stream.of("---"), backends.stream().map(name -> "---")).toList());
@@ -179,7 +166,10 @@ class ReadmeTest {
         for (String platform : PLATFORMS) {
             row(table, List.of(platform, TESTED.contains(platform) ? "tested" : "untested",
                     platform.equals(cudaPlatform())
-                            ? "launches tested without a GPU, on a driver that records them"
+                            ? "launches tested without a GPU, on a driver that records them; "
+                                    + (devices.isEmpty()
+                                            ? "no run on a GPU is recorded yet"
+                                            : "verified on " + String.join(", ", devices))
                             : "not available"));
         }
         table.append("\nKernels are assembled by `ptxas` for compute capability ").append(capabilities(ptx))
@@ -230,6 +220,24 @@ class ReadmeTest {
     private static String cudaPlatform() throws IOException {
         String pom = Files.readString(root.resolve("java-src/cuda/pom.xml"));
         return pom.contains("<classifier>linux-x86_64</classifier>") ? "Linux x86-64" : "";
+    }
+
+    /** Devices that a recorded report of {@code isobit verify} found sound. */
+    private static Set<String> devices() throws IOException {
+        var found = new TreeSet<String>();
+        try (Stream<Path> results = Files.list(root.resolve("bench/results"))) {
+            for (Path result : results.filter(file -> file.getFileName().toString().matches("verify.*\\.json"))
+                    .toList()) {
+                JsonNode report = new ObjectMapper().readTree(result.toFile());
+                assertTrue(report.get("passed").asBoolean(), result + " is the record of a failure");
+                for (JsonNode subject : report.get("subjects")) {
+                    if (subject.get("name").asText().equals("cuda")) {
+                        found.add(subject.get("description").asText());
+                    }
+                }
+            }
+        }
+        return found;
     }
 
     private static String capabilities(JsonNode ptx) {
