@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
  * JDK, no Maven and no network. Made from a checkout: it builds the tests.
  */
 @Command(name = "bundle", mixinStandardHelpOptions = true,
+        header = "Packs all that a machine without JDK, Maven and network needs to run isobit.",
         description = "Writes target/isobit-<version>-bundle-linux-x86_64.tar.gz, which runs on a Linux x86-64 machine "
                 + "with no JDK, no Maven and no network: bin/isobit doctor, verify, demo, test-gpu.")
 public final class BundleCommand implements Callable<Integer> {

@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code isobit demo}: trains a classifier of handwritten digits and compares the bits of every path. */
 @Command(name = "demo", mixinStandardHelpOptions = true, sortOptions = false,
+        header = "Trains a classifier of real handwritten digits on every path and compares the bits.",
         description = {"Trains a network with one hidden layer on 1,797 real handwritten digits with fused "
                 + "cross-entropy and fused AdamW on the best backend here, then trains one split again on every other "
                 + "path and compares loss curves and final weights bit by bit.",

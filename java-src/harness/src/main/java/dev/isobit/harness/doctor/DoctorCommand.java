@@ -12,6 +12,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code isobit doctor}: what was found on this machine, and what is missing. */
 @Command(name = "doctor", mixinStandardHelpOptions = true, sortOptions = false,
+        header = "Says what was found on this machine, and what is missing.",
         description = "Says what was found on this machine: Java, vectors, FMA, compiler, backends, CUDA driver, "
                 + "devices and the PTX chosen; and for what is missing the flag or package that brings it.",
         exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:a GPU can be used",

@@ -12,6 +12,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code isobit math}: the error of exp, log and log1p. */
 @Command(name = "math", mixinStandardHelpOptions = true, sortOptions = false,
+        header = "Measures the error of exp, log and log1p over all floats.",
         description = "Measures the elementary functions exp, log and log1p of float32 against float64: at most 1 ULP "
                 + "is promised over all 2^32 inputs.",
         exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:no error is above 1 ULP",

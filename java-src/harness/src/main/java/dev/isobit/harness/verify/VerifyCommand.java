@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
 
 /** {@code isobit verify}: a number for each promise of the numerical contract. */
 @Command(name = "verify", mixinStandardHelpOptions = true, sortOptions = false,
+        header = "Checks the promises of the numerical contract over a grid of problems.",
         description = {"Runs a grid of shapes, inputs and options on every float32 backend here and checks the three "
                 + "promises of kernels/NUMERICS.md: the same bits on every path, the right bits against float64, and "
                 + "the written edges.",

@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isobit.Backend;
 import dev.isobit.harness.CommandLineRun;
+import dev.isobit.harness.DeviceStandIn;
 import dev.isobit.harness.Json;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -66,6 +68,17 @@ class DemoTest {
         assertTrue(page.startsWith("<!DOCTYPE html>"));
         assertTrue(page.contains("prefers-color-scheme: dark"));
         assertEquals(3, page.split("<figure data-chart=", -1).length - 1);
+    }
+
+    @Test
+    void trainingOnADeviceGivesTheSameBits() {
+        Digits digits = Digits.load();
+        Training training = Training.defaults().withEpochs(1);
+        try (Backend cpu = Backend.open("cpu"); Backend device = new DeviceStandIn()) {
+            Agreement agreement = Agreement.of("device", training.run(cpu, digits, 0, done -> {}),
+                    training.run(device, digits, 0, done -> {}));
+            assertTrue(agreement.sameBits(), () -> String.valueOf(agreement.firstDifference()));
+        }
     }
 
     @Test

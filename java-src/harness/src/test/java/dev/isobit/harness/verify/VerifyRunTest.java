@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.harness.DeviceStandIn;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Machine;
 import dev.isobit.harness.Workspace;
@@ -60,6 +61,13 @@ class VerifyRunTest {
         assertTrue(report.accuracy().stream().mapToLong(VerifyReport.Accuracy::elements).sum() > 1000);
         assertTrue(report.forms().size() >= 8);
         assertTrue(report.accuracy().stream().noneMatch(a -> a.backend().equals("cpu, 1 thread")));
+    }
+
+    @Test
+    void aDeviceWithMemoryOfItsOwnIsVerifiedLikewise() {
+        VerifyReport report = run(List.of(CPU, new Subject("device", true, DeviceStandIn::new)), List.of());
+        assertTrue(report.passed(), () -> String.join("\n", report.failures()));
+        assertTrue(report.edges().stream().filter(e -> e.subject().equals("device")).count() > 20);
     }
 
     @Test

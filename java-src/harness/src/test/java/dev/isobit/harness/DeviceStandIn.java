@@ -1,0 +1,218 @@
+package dev.isobit.harness;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.DeviceMemory;
+import dev.isobit.HostMemory;
+import dev.isobit.Memory;
+import dev.isobit.Stream;
+import dev.isobit.TargetOutOfRangeException;
+import dev.isobit.Tensor;
+import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.AdamScalars;
+import dev.isobit.spi.CrossEntropyCall;
+import dev.isobit.spi.CrossEntropyKernel;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A backend with memory of its own, as a GPU has: the cpu backend behind copies, with a device's way of telling bad
+ * targets. What drives devices is tested on it.
+ */
+public final class DeviceStandIn implements Backend {
+    private final Backend cpu = Backend.open("cpu");
+    private final Stream stream = new DeviceStream();
+    private @Nullable TargetOutOfRangeException pending;
+
+    /** Memory that the host cannot read but through {@link #copy}. */
+    private record Block(HostMemory hidden, Arena arena) implements DeviceMemory {
+        @Override
+        public String backendName() {
+            return "device";
+        }
+
+        @Override
+        public int deviceOrdinal() {
+            return 0;
+        }
+
+        @Override
+        public long byteSize() {
+            return hidden.byteSize();
+        }
+
+        @Override
+        public boolean isAlive() {
+            return arena.scope().isAlive();
+        }
+
+        @Override
+        public long address() {
+            return hidden.address();
+        }
+
+        @Override
+        public void close() {
+            if (isAlive()) {
+                arena.close();
+            }
+        }
+    }
+
+    private final class DeviceStream implements Stream {
+        @Override
+        public Backend backend() {
+            return DeviceStandIn.this;
+        }
+
+        @Override
+        public void synchronize() {
+            TargetOutOfRangeException told = pending;
+            pending = null;
+            if (told != null) {
+                throw told;
+            }
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    @Override
+    public String name() {
+        return "device";
+    }
+
+    @Override
+    public String description() {
+        return "cpu behind copies";
+    }
+
+    @Override
+    public Set<DType> dtypes() {
+        return Set.of(DType.F32);
+    }
+
+    @Override
+    public boolean usesHostMemory() {
+        return false;
+    }
+
+    @Override
+    public boolean accepts(Memory memory) {
+        return memory instanceof Block;
+    }
+
+    @Override
+    public Memory allocate(long byteSize) {
+        Arena arena = Arena.ofShared();
+        return new Block(HostMemory.of(arena.allocate(byteSize, 256)), arena);
+    }
+
+    private static Tensor hidden(Tensor tensor) {
+        return tensor.memory() instanceof Block block
+                ? Tensor.of(tensor.dtype(), block.hidden, tensor.byteOffset(), tensor.shape())
+                : tensor;
+    }
+
+    private static @Nullable Tensor hiddenOrNull(@Nullable Tensor tensor) {
+        return tensor == null ? null : hidden(tensor);
+    }
+
+    @Override
+    public void copy(Tensor from, Tensor to) {
+        stream.synchronize();
+        MemorySegment.copy(hidden(from).segment(), 0, hidden(to).segment(), 0, from.byteSize());
+    }
+
+    @Override
+    public Stream defaultStream() {
+        return stream;
+    }
+
+    @Override
+    public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream on) {
+        CrossEntropyKernel kernel = cpu.crossEntropyKernel(options, cpu.defaultStream());
+        return new CrossEntropyKernel() {
+            @Override
+            public void run(CrossEntropyCall call) {
+                Tensor targets = hidden(Objects.requireNonNull(call.targets));
+                long[] sound = new long[(int) call.rows];
+                boolean[] bad = new boolean[sound.length];
+                long firstBad = -1;
+                long count = 0;
+                for (int row = 0; row < sound.length; row++) {
+                    // As the tensor's getter gives float64, large targets are told apart by their range only.
+                    sound[row] = (long) targets.get(row);
+                    bad[row] = sound[row] != options.ignoreIndex() && (sound[row] < 0 || sound[row] >= call.classes);
+                    if (bad[row]) {
+                        sound[row] = options.ignoreIndex();
+                        firstBad = firstBad < 0 ? row : firstBad;
+                        count++;
+                    }
+                }
+                var inside = new CrossEntropyCall();
+                inside.rows = call.rows;
+                inside.classes = call.classes;
+                inside.logits = hiddenOrNull(call.logits);
+                inside.targets = Tensor.of(sound, sound.length);
+                inside.gradLoss = hiddenOrNull(call.gradLoss);
+                inside.loss = hiddenOrNull(call.loss);
+                inside.gradLogits = hiddenOrNull(call.gradLogits);
+                kernel.run(inside);
+                if (count > 0) {
+                    pending = new TargetOutOfRangeException("CrossEntropy", firstBad, count);
+                }
+                for (int row = 0; row < bad.length; row++) {
+                    if (bad[row]) {
+                        nan(inside.gradLogits, row * call.classes, call.classes);
+                        nan(inside.loss, inside.loss != null && inside.loss.rank() == 1 ? row : 0, 1);
+                    }
+                }
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
+    }
+
+    private static void nan(@Nullable Tensor tensor, long from, long count) {
+        for (long i = from; tensor != null && i < from + count; i++) {
+            tensor.segment().set(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4, Float.NaN);
+        }
+    }
+
+    @Override
+    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream on) {
+        AdamKernel kernel = cpu.adamKernel(options,
+                parameters.stream().map(p -> new AdamParameter(p.name(), hidden(p.param()), hidden(p.grad()),
+                        hiddenOrNull(p.expAvg()), hiddenOrNull(p.expAvgSq()))).toList(),
+                cpu.defaultStream());
+        return new AdamKernel() {
+            @Override
+            public void step(AdamScalars scalars) {
+                kernel.step(scalars);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
+    }
+
+    @Override
+    public void close() {
+        cpu.close();
+    }
+}
