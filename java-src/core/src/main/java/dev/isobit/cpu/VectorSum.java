@@ -22,15 +22,13 @@ final class VectorSum implements SegmentStage {
         VectorAccess.require(true, lanes);
         float[] tail = work.tail;
         int width = width(work.length);
-        FloatVector last = VectorMath.constant(0);
-        if (width == 64 * WIDTH) {
-            // A loop of few turns costs more than its work, so half the tree is written out; +0 changes nothing.
-            for (int i = 0; i < 2 * WIDTH; i += WIDTH) {
-                FloatVector low = eight(lanes, i, 8 * WIDTH).add(eight(lanes, i + 4 * WIDTH, 8 * WIDTH));
-                FloatVector high = eight(lanes, i + 2 * WIDTH, 8 * WIDTH).add(eight(lanes, i + 6 * WIDTH, 8 * WIDTH));
-                last = last.add(low.add(high));
+        // A loop of few turns costs more than its work, so three levels of the tree are written out. Not six, nor in two
+        // places: the JIT stops inlining in a method where it has inlined so much, and then boxes vectors.
+        for (; width >= 8 * WIDTH; width >>= 3) {
+            int eighth = width >> 3;
+            for (int i = 0; i < eighth; i += WIDTH) {
+                VectorAccess.store(false, tail, lanes, 0, i, eight(lanes, i, eighth));
             }
-            width = 0;
         }
         for (; width > WIDTH; width >>= 1) {
             int half = width >> 1;
@@ -38,10 +36,7 @@ final class VectorSum implements SegmentStage {
                 VectorAccess.store(false, tail, lanes, 0, i, lane(lanes, i).add(lane(lanes, i + half)));
             }
         }
-        if (width > 0) {
-            last = lane(lanes, 0);
-        }
-        last.intoArray(tail, 0);
+        lane(lanes, 0).intoArray(tail, 0);
         work.sum = WIDTH == 16 ? sixteen(tail) : within(tail);
     }
 
