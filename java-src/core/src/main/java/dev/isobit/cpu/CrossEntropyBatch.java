@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class CrossEntropyBatch {
     long classes;
+    /** Of the logits. */
+    long elements;
     long ignoreIndex;
     boolean wantsGradient;
 

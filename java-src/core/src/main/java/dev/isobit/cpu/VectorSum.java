@@ -22,12 +22,10 @@ final class VectorSum implements SegmentStage {
         VectorAccess.require(true, lanes);
         float[] tail = work.tail;
         int width = width(work.length);
-        // A loop of few turns costs more than its work, so three levels of the tree are written out. Not six, nor in two
-        // places: the JIT stops inlining in a method where it has inlined so much, and then boxes vectors.
+        // Three levels of the tree at a time: a loop of few turns costs more than its work.
         for (; width >= 8 * WIDTH; width >>= 3) {
-            int eighth = width >> 3;
-            for (int i = 0; i < eighth; i += WIDTH) {
-                VectorAccess.store(false, tail, lanes, 0, i, eight(lanes, i, eighth));
+            for (int i = 0; i < width >> 3; i += WIDTH) {
+                eight(lanes, tail, i, width >> 3);
             }
         }
         for (; width > WIDTH; width >>= 1) {
@@ -59,13 +57,16 @@ final class VectorSum implements SegmentStage {
         return (a + c) + (b + d);
     }
 
-    /** The lanes at i, i + step, ... i + 7·step, folded. */
-    private static FloatVector eight(MemorySegment lanes, int i, int step) {
+    /**
+     * Folds the lanes at i, i + step, ... i + 7·step into those at i. It returns nothing: where the JIT does not inline
+     * it, since it has compiled it before, a vector returned would be boxed.
+     */
+    private static void eight(MemorySegment lanes, float[] unused, int i, int step) {
         FloatVector a = lane(lanes, i).add(lane(lanes, i + 4 * step));
         FloatVector b = lane(lanes, i + step).add(lane(lanes, i + 5 * step));
         FloatVector c = lane(lanes, i + 2 * step).add(lane(lanes, i + 6 * step));
         FloatVector d = lane(lanes, i + 3 * step).add(lane(lanes, i + 7 * step));
-        return a.add(c).add(b.add(d));
+        VectorAccess.store(false, unused, lanes, 0, i, a.add(c).add(b.add(d)));
     }
 
     private static FloatVector lane(MemorySegment lanes, int i) {

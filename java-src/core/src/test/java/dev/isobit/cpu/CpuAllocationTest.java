@@ -1,0 +1,179 @@
+package dev.isobit.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.management.ThreadMXBean;
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/**
+ * No operation allocates once it is warm, on any thread, in a JVM in which two backends are open and heap and native
+ * memory are both in use: so all operations run by turns until they are compiled, and are measured by turns.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class CpuAllocationTest {
+    private static final int ROWS = 23;
+    private static final int CLASSES = 1003;
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    /** An operation and how often it runs in a round: waking others takes long on a busy machine. */
+    private record Op(String name, int repeats, Runnable run) {}
+
+    private final List<AutoCloseable> opened = new ArrayList<>();
+    private final List<Op> ops = new ArrayList<>();
+
+    @BeforeAll
+    void open() {
+        for (int threads : new int[] {1, 3}) {
+            Backend backend = Backend.open("cpu", BackendOptions.defaults().withThreads(threads));
+            opened.add(backend);
+            int repeats = threads == 1 ? 300 : 80;
+            for (boolean nativeMemory : new boolean[] {false, true}) {
+                String where = (nativeMemory ? ", native memory, " : ", arrays, ") + threads + " threads";
+                for (Reduction reduction : new Reduction[] {Reduction.NONE, Reduction.MEAN}) {
+                    addCrossEntropy(backend, nativeMemory, reduction, repeats, reduction + where);
+                }
+                addAdam(backend, nativeMemory, repeats, where);
+            }
+        }
+    }
+
+    @AfterAll
+    void close() throws Exception {
+        for (AutoCloseable o : opened.reversed()) {
+            o.close();
+        }
+    }
+
+    private void addCrossEntropy(Backend backend, boolean nativeMemory, Reduction reduction, int repeats,
+            String where) {
+        CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults().withReduction(reduction));
+        opened.add(op);
+        Tensor logits = tensor(nativeMemory, ROWS, CLASSES);
+        Tensor gradLogits = tensor(nativeMemory, ROWS, CLASSES);
+        long[] indices = new long[ROWS];
+        indices[3] = CrossEntropyOptions.DEFAULT_IGNORE_INDEX;
+        indices[4] = CLASSES - 1;
+        Tensor targets = Tensor.of(indices, ROWS);
+        Tensor loss = reduction == Reduction.NONE ? tensor(nativeMemory, ROWS) : tensor(nativeMemory, 1);
+        Tensor gradLoss = reduction == Reduction.NONE ? tensor(nativeMemory, ROWS) : tensor(nativeMemory, 1);
+        ops.add(new Op("lossAndGradient " + where, repeats,
+                () -> op.lossAndGradient(logits, targets, gradLoss, loss, gradLogits)));
+        if (reduction == Reduction.MEAN) {
+            ops.add(new Op("loss " + where, repeats, () -> op.loss(logits, targets, loss)));
+        }
+    }
+
+    private void addAdam(Backend backend, boolean nativeMemory, int repeats, String where) {
+        List<AdamParameter> parameters = new ArrayList<>();
+        for (int size : new int[] {5, 20_000, 300}) {
+            parameters.add(new AdamParameter("p" + size, tensor(nativeMemory, size), tensor(nativeMemory, size),
+                    tensor(nativeMemory, size), tensor(nativeMemory, size)));
+        }
+        Adam adam = Adam.on(backend, AdamOptions.adamW(), parameters);
+        opened.add(adam);
+        ops.add(new Op("Adam.step" + where, repeats, adam::step));
+    }
+
+    private static Tensor tensor(boolean nativeMemory, long... shape) {
+        SplittableRandom random = new SplittableRandom(1);
+        long count = 1;
+        for (long size : shape) {
+            count *= size;
+        }
+        float[] values = new float[(int) count];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat();
+        }
+        Tensor array = Tensor.of(values, shape);
+        if (!nativeMemory) {
+            return array;
+        }
+        Tensor tensor = Tensor.of(DType.F32, Arena.ofAuto().allocate(array.byteSize(), 64), shape);
+        tensor.segment().copyFrom(array.segment());
+        return tensor;
+    }
+
+    /** Bytes allocated so far by this thread and all workers. */
+    private static long allocated(long[] threads) {
+        long sum = 0;
+        for (long bytes : THREADS.getThreadAllocatedBytes(threads)) {
+            sum += Math.max(bytes, 0);
+        }
+        return sum;
+    }
+
+    private double bytesPerOp(Op op, long[] threads) {
+        long before = allocated(threads);
+        for (int i = 0; i < op.repeats; i++) {
+            op.run.run();
+        }
+        return (allocated(threads) - before) / (double) op.repeats;
+    }
+
+    @Test
+    void nothingPerOperation() {
+        assertTrue(THREADS.isThreadAllocatedMemorySupported());
+        THREADS.setThreadAllocatedMemoryEnabled(true);
+        long[] threads = Thread.getAllStackTraces().keySet().stream().filter(t -> t == Thread.currentThread()
+                || t.getName().startsWith("isobit-cpu-")).mapToLong(Thread::threadId).toArray();
+        assertTrue(threads.length >= 3, "the workers were not found");
+        // What allocates by nature never has a round without; a round in which the JIT changed its mind is no proof.
+        long start = System.nanoTime();
+        List<Op> open = new ArrayList<>(ops);
+        List<Op> cleanBefore = List.of();
+        List<String> last = new ArrayList<>();
+        do {
+            List<Op> clean = new ArrayList<>();
+            last.clear();
+            for (Op op : ops) {
+                double bytes = bytesPerOp(op, threads);
+                if (bytes < 1) {
+                    clean.add(op);
+                } else {
+                    last.add(op.name + ": " + bytes + " bytes");
+                }
+            }
+            // Twice in succession, while all others run too.
+            for (Op op : clean) {
+                if (cleanBefore.contains(op)) {
+                    open.remove(op);
+                }
+            }
+            cleanBefore = clean;
+        } while (!open.isEmpty() && System.nanoTime() - start < TimeUnit.SECONDS.toNanos(60));
+        assertTrue(open.isEmpty(), () -> "after a minute of warming up: " + last);
+    }
+
+    /** The measurement sees what a worker allocates. */
+    @Test
+    void theMeasurementSeesWorkers() {
+        try (Workers workers = new Workers(2)) {
+            long[] threads = Thread.getAllStackTraces().keySet().stream()
+                    .filter(t -> t.getName().startsWith("isobit-cpu-")).mapToLong(Thread::threadId).toArray();
+            long before = allocated(threads);
+            byte[][] kept = new byte[2][];
+            workers.run((part, parts) -> kept[part] = new byte[1 << 20], true);
+            assertTrue(allocated(threads) - before >= 1 << 20);
+            assertTrue(kept[1].length > 0);
+        }
+    }
+}

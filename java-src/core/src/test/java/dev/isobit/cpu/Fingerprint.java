@@ -1,0 +1,221 @@
+package dev.isobit.cpu;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropy;
+import dev.isobit.DType;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.contract.AdamArrays;
+import dev.isobit.contract.CrossEntropyCase;
+import dev.isobit.contract.CrossEntropyCase.Upstream;
+import dev.isobit.contract.CrossEntropyCase.Wanted;
+import dev.isobit.contract.CrossEntropyDefinition;
+import dev.isobit.contract.LogitsKind;
+import dev.isobit.jvm.VmOption;
+import dev.isobit.math.ExactMath;
+import dev.isobit.math.FloatInputs;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.SplittableRandom;
+
+/**
+ * A fixed workload and the digest of all its result bits. As a program it runs in a JVM with other options and writes
+ * what it found; {@link CpuForkTest} reads that.
+ */
+final class Fingerprint {
+    /** Where results come from: the definitions, or a backend. */
+    interface Source {
+        /** Loss, then gradient. */
+        List<float[]> crossEntropy(CrossEntropyCase test);
+
+        /** Updates the arrays. */
+        void adam(AdamOptions options, long step, List<AdamArrays> arrays);
+    }
+
+    private Fingerprint() {}
+
+    private static List<CrossEntropyCase> cases() {
+        List<CrossEntropyCase> cases = new ArrayList<>();
+        int[][] sizes = {{7, 3}, {5, 17}, {3, 129}, {4, 1000}, {2, 1025}, {1, 8192}, {1, 8209}, {1, 17_000}};
+        for (int[] size : sizes) {
+            for (LogitsKind kind : LogitsKind.values()) {
+                if (size[1] < 5000 || kind.ordinal() % 6 == size[1] % 6) {
+                    long seed = size[1] * 100L + kind.ordinal();
+                    Reduction reduction = Reduction.values()[(int) (seed % 3)];
+                    cases.add(new CrossEntropyCase(size[0], size[1], kind, reduction, -100, DType.I64,
+                            Upstream.SCALAR, Wanted.BOTH, seed));
+                }
+            }
+        }
+        return cases;
+    }
+
+    /** The digest of the whole workload. */
+    static String of(Source source) {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            for (CrossEntropyCase test : cases()) {
+                source.crossEntropy(test).forEach(bits -> add(digest, bits));
+            }
+            AdamOptions[] options = {AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1)};
+            for (int i = 0; i < options.length; i++) {
+                for (AdamArrays.Kind kind : AdamArrays.Kind.values()) {
+                    SplittableRandom random = new SplittableRandom(i);
+                    List<AdamArrays> arrays = new ArrayList<>();
+                    for (int size : new int[] {1, 15, 16, 17, 300, 0, kind == AdamArrays.Kind.NORMAL ? 17_000 : 70}) {
+                        arrays.add(AdamArrays.of(kind, size, random));
+                    }
+                    source.adam(options[i], 9, arrays);
+                    for (AdamArrays a : arrays) {
+                        add(digest, a.param());
+                        add(digest, a.expAvg());
+                        add(digest, a.expAvgSq());
+                    }
+                }
+            }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static void add(MessageDigest digest, float[] values) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * values.length);
+        bytes.asFloatBuffer().put(values);
+        digest.update(bytes);
+    }
+
+    /** As the contract says. */
+    static final class OfDefinition implements Source {
+        @Override
+        public List<float[]> crossEntropy(CrossEntropyCase test) {
+            CrossEntropyDefinition.Result result = test.expected();
+            return List.of(result.loss(), result.gradLogits());
+        }
+
+        @Override
+        public void adam(AdamOptions options, long step, List<AdamArrays> arrays) {
+            arrays.forEach(a -> a.step(options, options.lr(), step));
+        }
+    }
+
+    /** On a backend, in arrays or in native memory. */
+    static class OfBackend implements Source {
+        private final Backend backend;
+        private final boolean nativeMemory;
+
+        OfBackend(Backend backend, boolean nativeMemory) {
+            this.backend = backend;
+            this.nativeMemory = nativeMemory;
+        }
+
+        private Tensor tensor(float[] values, long... shape) {
+            Tensor array = Tensor.of(values, shape);
+            if (!nativeMemory) {
+                return array;
+            }
+            MemorySegment segment = Arena.ofAuto().allocate(array.byteSize() + 4, 64).asSlice(4);
+            Tensor tensor = Tensor.of(DType.F32, segment, shape);
+            backend.copy(array, tensor);
+            return tensor;
+        }
+
+        private float[] read(Tensor tensor) {
+            float[] values = new float[(int) tensor.elementCount()];
+            backend.copy(tensor, Tensor.of(values, values.length));
+            return values;
+        }
+
+        @Override
+        public List<float[]> crossEntropy(CrossEntropyCase test) {
+            float[] logits = test.logits();
+            int lossSize = test.reduction() == Reduction.NONE ? test.rows() : 1;
+            try (CrossEntropy op = CrossEntropy.on(backend, test.options())) {
+                Tensor loss = tensor(new float[lossSize], lossSize);
+                Tensor gradLogits = tensor(new float[logits.length], test.rows(), test.classes());
+                op.lossAndGradient(tensor(logits, test.rows(), test.classes()),
+                        Tensor.of(test.targets(logits), test.rows()), tensor(test.gradLoss(), 1), loss, gradLogits);
+                return List.of(read(loss), read(gradLogits));
+            }
+        }
+
+        @Override
+        public void adam(AdamOptions options, long step, List<AdamArrays> arrays) {
+            List<AdamParameter> parameters = new ArrayList<>();
+            for (AdamArrays a : arrays) {
+                int size = a.param().length;
+                parameters.add(new AdamParameter("p", tensor(a.param(), size), tensor(a.grad(), size),
+                        tensor(a.expAvg(), size), tensor(a.expAvgSq(), size)));
+            }
+            try (Adam adam = Adam.on(backend, options, parameters)) {
+                adam.setStepCount(step - 1);
+                adam.step();
+            }
+            for (int i = 0; i < arrays.size(); i++) {
+                AdamArrays a = arrays.get(i);
+                System.arraycopy(read(parameters.get(i).param()), 0, a.param(), 0, a.param().length);
+                System.arraycopy(read(parameters.get(i).expAvg()), 0, a.expAvg(), 0, a.param().length);
+                System.arraycopy(read(parameters.get(i).expAvgSq()), 0, a.expAvgSq(), 0, a.param().length);
+            }
+        }
+    }
+
+    /** The digest of the scalar functions. */
+    static String ofMath() {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            float[] inputs = FloatInputs.of(20);
+            float[] results = new float[inputs.length];
+            for (int f = 0; f < 3; f++) {
+                for (int i = 0; i < inputs.length; i++) {
+                    float y = switch (f) {
+                        case 0 -> ExactMath.exp(inputs[i]);
+                        case 1 -> ExactMath.log(inputs[i]);
+                        default -> ExactMath.log1p(inputs[i]);
+                    };
+                    results[i] = y == y ? y : Float.NaN;
+                }
+                add(digest, results);
+            }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /**
+     * Writes key=value lines.
+     *
+     * @param args a letter for each run of the workload, a for arrays and n for native memory; the file to write
+     */
+    public static void main(String[] args) throws IOException {
+        List<String> lines = new ArrayList<>();
+        try (Backend backend = Backend.open("cpu")) {
+            lines.add("description=" + backend.description());
+            for (String option : new String[] {"UseAVX", "MaxVectorSize", "UseFMA"}) {
+                lines.add(option + "=" + VmOption.get(option));
+            }
+            lines.add("math=" + ofMath());
+            Set<String> digests = new LinkedHashSet<>();
+            for (char memory : args[0].toCharArray()) {
+                digests.add(of(new OfBackend(backend, memory == 'n')));
+            }
+            lines.add("digests=" + digests);
+        }
+        Files.write(Path.of(args[1]), lines);
+    }
+}
