@@ -49,7 +49,6 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         batch.targets.view(targets);
         long kept = batch.targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
         batch.classes = call.classes;
-        batch.elements = logits.elementCount();
         batch.ignoreIndex = options.ignoreIndex();
         batch.wantsGradient = gradLogits != null;
         batch.logits.set(logits);

@@ -13,8 +13,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class CrossEntropyBatch {
     long classes;
-    /** Of the logits. */
-    long elements;
     long ignoreIndex;
     boolean wantsGradient;
 

@@ -86,6 +86,5 @@ final class CrossEntropyRows {
         work.at = batch.logits.position(element);
         work.outAt = batch.gradLogits.position(element);
         work.length = length;
-        work.ahead = length > SegmentWork.LANES && batch.elements - element - length >= length ? length : 0;
     }
 }

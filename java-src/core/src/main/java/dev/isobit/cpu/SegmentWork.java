@@ -27,13 +27,6 @@ final class SegmentWork {
     long outAt;
     int length;
     boolean gradient;
-    /**
-     * How far ahead one element a vector is read while exponentials are computed: the distance of the segment that comes
-     * next, whose memory is on its way by then, or 0 behind the last and for short rows, which the CPU foresees itself.
-     */
-    int ahead;
-    /** What was read ahead, so that it cannot be optimised away. */
-    float touched;
 
     float max;
     int count;

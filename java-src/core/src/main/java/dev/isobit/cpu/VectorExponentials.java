@@ -36,13 +36,10 @@ final class VectorExponentials implements SegmentStage {
         int length = work.length;
         int from = FIRST ? 0 : SegmentWork.LANES;
         int whole = VectorMath.SPECIES.loopBound(FIRST ? Math.min(length, SegmentWork.LANES) : length);
-        int ahead = work.ahead;
-        float touched = 0;
         FloatVector max = VectorMath.constant(work.max);
         int count = 0;
         for (int i = from; i < whole; i += WIDTH) {
             FloatVector z = VectorAccess.load(IN_ARRAY, in, segment, at, i);
-            touched += VectorAccess.get(IN_ARRAY, in, segment, at, i + ahead);
             FloatVector d = z.sub(max);
             FloatVector e = VectorMath.expDifference(z, max, d);
             if (GRADIENT) {
@@ -59,7 +56,6 @@ final class VectorExponentials implements SegmentStage {
                 VectorAccess.addToLanes(lanes, i, e);
             }
         }
-        work.touched = touched;
         if (FIRST) {
             work.count = count;
             for (int lane = whole; lane < VectorSum.width(length); lane += WIDTH) {
