@@ -205,11 +205,12 @@ final class Decoder {
                 case ControlDecoder.Branch branch -> branch.target = start + branch.label.index;
                 case ControlDecoder.TableBranch table -> table.targets =
                         table.labels.stream().mapToInt(label -> start + label.index).toArray();
-                case ControlDecoder.Exit exit -> successors[i] = withEnd(successors[i], n);
-                case ControlDecoder.Return back -> successors[i] = withEnd(successors[i], n);
                 default -> {
                 }
             }
+        }
+        for (int i = 0; i < n - 1; i++) {
+            successors[i] = waysToMeet(start, i, successors[i]);
         }
         int[] meeting = new FlowGraph(successors).meetingPoints();
         for (int i = 0; i < n; i++) {
@@ -225,10 +226,13 @@ final class Decoder {
         }
     }
 
-    private static int[] withEnd(int[] successors, int end) {
-        int[] result = Arrays.copyOf(successors, successors.length + 1);
-        result[successors.length] = end;
-        return result;
+    /** The ways on which threads may meet others again: threads that end are not waited for. */
+    private int[] waysToMeet(int start, int index, int[] successors) {
+        if (successors.length == 0) {
+            return new int[] {code.size() - start};
+        }
+        int[] going = Arrays.stream(successors).filter(s -> !endsAtOnce(code.get(start + s))).toArray();
+        return going.length == 0 ? successors : going;
     }
 
     /** Ways that meet only to end need not wait for each other. */

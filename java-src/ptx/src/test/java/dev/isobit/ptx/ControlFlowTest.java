@@ -119,6 +119,24 @@ class ControlFlowTest {
     }
 
     @Test
+    void threadsThatLeaveWithinABranch() {
+        check("sm_75", entry("""
+                  mov.u32 %d, 1;
+                  setp.lt.u32 %p, %t, 16;
+                  @!%p bra JOIN;
+                  mov.u32 %d, 2;
+                  setp.lt.u32 %q, %t, 4;
+                  @%q exit;
+                JOIN:
+                  activemask.b32 %c;
+                  popc.b32 %c, %c;
+                  mad.lo.u32 %d, %c, 100, %d;
+                  st.global.u32 [%x], %d;
+                  ret;
+                """), Launch.of(1, 32), t -> t < 4 ? 0 : t < 16 ? 2802 : 2801);
+    }
+
+    @Test
     void aTableOfBranches() {
         check("sm_75", entry("""
                   and.b32 %a, %t, 3;

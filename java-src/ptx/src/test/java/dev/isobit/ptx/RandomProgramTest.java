@@ -19,11 +19,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RandomProgramTest {
     private static final int THREADS = 70;
     private static final int REGISTERS = 9;
+    private static final int CARRIED = 12;
     private static final int END = -1;
 
     /** The registers of one thread. */
     private static final class State {
         final int[] r = new int[REGISTERS];
+        final int[] c = new int[CARRIED];
         boolean p;
         int fuel;
     }
@@ -77,8 +79,8 @@ class RandomProgramTest {
     private int[] program(String name) {
         IntUnaryOperator function = random.nextBoolean() ? function(name) : null;
         line(".visible .entry %s(.param .u64 out)\n{", name);
-        line("  .reg .pred %%p<4>; .reg .b32 %%r<%d>; .reg .b32 %%fuel, %%id, %%s<400>; .reg .b64 %%o, %%x, %%w<50>;",
-                REGISTERS);
+        line("  .reg .pred %%p<4>; .reg .b32 %%r<%d>, %%c<%d>; .reg .b32 %%fuel, %%id, %%s<400>;", REGISTERS, CARRIED);
+        line("  .reg .b64 %%o, %%x, %%w<50>;");
         line("  mov.u32 %%id, %%tid.x;");
         int fuel = 20 + random.nextInt(200);
         line("  mov.u32 %%fuel, %d;", fuel);
@@ -87,6 +89,9 @@ class RandomProgramTest {
         for (int i = 0; i < REGISTERS; i++) {
             factors[i] = random.nextInt(1 << 20);
             line("  mad.lo.u32 %%r%d, %%id, %d, %d;", i, factors[i], i);
+        }
+        for (int i = 0; i < CARRIED; i++) {
+            line("  add.u32 %%c%d, %%id, %d;", i, i);
         }
         Block[] blocks = new Block[3 + random.nextInt(14)];
         for (int b = 0; b < blocks.length; b++) {
@@ -115,6 +120,9 @@ class RandomProgramTest {
             state.p = t < 20;
             for (int i = 0; i < REGISTERS; i++) {
                 state.r[i] = t * factors[i] + i;
+            }
+            for (int i = 0; i < CARRIED; i++) {
+                state.c[i] = t + i;
             }
             run(blocks, state);
             System.arraycopy(state.r, 0, out, t * REGISTERS, REGISTERS);
@@ -169,7 +177,7 @@ class RandomProgramTest {
         int d = register();
         int a = register();
         int b = register();
-        switch (random.nextInt(function != null ? 8 : 7)) {
+        switch (random.nextInt(function != null ? 9 : 8)) {
             case 0 -> {
                 line("  %sadd.u32 %%r%d, %%r%d, %%r%d;", g.text, d, a, b);
                 return s -> s.r[d] = g.holds(s) ? s.r[a] + s.r[b] : s.r[d];
@@ -206,6 +214,15 @@ class RandomProgramTest {
                 line("  shr.u64 %%w%d, %%w%d, 9;", t, t);
                 line("  cvt.u32.u64 %%r%d, %%w%d;", d, t);
                 return s -> s.r[d] = (int) ((s.r[a] & 0xffffffffL) * (s.r[b] & 0xffffffffL) >>> 9);
+            }
+            case 7 -> { // a register that few statements name, and that may keep its value from round to round
+                int c = random.nextInt(CARRIED);
+                line("  %smov.u32 %%c%d, %%r%d;", g.text, c, a);
+                line("  add.u32 %%r%d, %%r%d, %%c%d;", d, d, c);
+                return s -> {
+                    s.c[c] = g.holds(s) ? s.r[a] : s.c[c];
+                    s.r[d] += s.c[c];
+                };
             }
             default -> {
                 line("  call (%%r%d), f_%s, (%%r%d);", d, name, a);

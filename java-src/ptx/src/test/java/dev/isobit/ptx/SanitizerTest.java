@@ -251,6 +251,15 @@ class SanitizerTest {
                 "atom.acquire.gpu.global.or.b32 %c, [flag], 0;", ""));
     }
 
+    /** What is written after the flag was raised is not part of the message. */
+    @Test
+    void whatFollowsAMessage() {
+        String send = message("membar.gl;", "st.volatile.global.u32 [flag], %d;\n  st.global.u32 [data], 5;",
+                "ld.volatile.global.u32 %c, [flag];", "membar.gl;");
+        bad(Kind.RACE, Launch.of(3, 1).withCooperative(true), send);
+        bad(Kind.RACE, Launch.of(3, 1).withCooperative(true), send.replace("membar.gl", "fence.acq_rel.gpu"));
+    }
+
     private static String gridBarrier(String fence) {
         return """
                   st.global.u32 [%%y], %%i;

@@ -81,8 +81,8 @@ class WarpTest {
     @ValueSource(strings = {"up", "down", "bfly", "idx"})
     void shuffles(String mode) {
         for (int segment : new int[] {0, 0x1f - 7, 0x1f - 15}) {
-            for (int by : new int[] {0, 1, 3, 4, 9, 16, 31}) {
-                int c = segment << 8 | (mode.equals("up") ? 0 : 31);
+            for (int by : new int[] {0, 1, 3, 4, 9, 16, 31, 0x205, 0x1f02}) {
+                int c = segment << 8 | (by > 31 ? by >> 8 : mode.equals("up") ? 0 : 31);
                 int[] got = run("sm_75", """
                           add.u32 %%e, %%lane, 100;
                           shfl.sync.%s.b32 %%d|%%p, %%e, %d, %d, 0xffffffff;
