@@ -39,7 +39,7 @@ final class ControlDecoder {
                 Type type = form.type();
                 form.end(1);
                 form.at(0, type);
-                yield new WarpOperation((warp, mask) -> warp.yield());
+                yield new Sleep();
             }
             case "bar", "barrier" -> barrier(form);
             default -> null;
@@ -92,6 +92,16 @@ final class ControlDecoder {
                 same |= warp.words[index + lane] == first ? 1 << lane : 0;
             }
             return same == mask ? targets[first] : warp.diverge(same, targets[first], warp.current.pc, join);
+        }
+    }
+
+    /** Lets other warps run. */
+    private static final class Sleep extends Instruction {
+        @Override
+        int execute(Warp warp, int mask) {
+            warp.current.pc = next;
+            warp.yield();
+            return LEAVE;
         }
     }
 

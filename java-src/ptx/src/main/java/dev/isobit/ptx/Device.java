@@ -27,6 +27,7 @@ public final class Device implements AutoCloseable {
     private final Map<PtxModule, Image> images = new IdentityHashMap<>();
     private final Object running = new Object();
     private long nextAddress = FIRST_ADDRESS;
+    private boolean closed;
 
     private final boolean sanitizing;
     private final List<Finding> findings = new ArrayList<>();
@@ -57,6 +58,7 @@ public final class Device implements AutoCloseable {
      * @param bytes its size
      * @return its address, a multiple of 512
      * @throws OutOfMemoryError when the host has no room for it
+     * @throws IllegalStateException when the device is closed
      */
     public long allocate(long bytes) {
         return allocate(bytes, null);
@@ -64,13 +66,18 @@ public final class Device implements AutoCloseable {
 
     long allocate(long bytes, String name) {
         Arena arena = Arena.ofShared();
-        MemorySegment segment = arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
-        segment.fill((byte) -1);
-        long address = map(segment, name, sanitizing);
-        synchronized (memory) {
-            arenas.put(address, arena);
+        try {
+            MemorySegment segment = arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
+            segment.fill((byte) -1);
+            synchronized (memory) {
+                long address = map(segment, name, sanitizing);
+                arenas.put(address, arena);
+                return address;
+            }
+        } catch (RuntimeException | OutOfMemoryError e) {
+            arena.close();
+            throw e;
         }
-        return address;
     }
 
     /**
@@ -86,6 +93,9 @@ public final class Device implements AutoCloseable {
 
     private long map(MemorySegment segment, String name, boolean tracked) {
         synchronized (memory) {
+            if (closed) {
+                throw new IllegalStateException("the device is closed");
+            }
             long address = nextAddress;
             long end = address + segment.byteSize() + GAP;
             if (end > Space.FIRST_WINDOW) {
@@ -261,6 +271,7 @@ public final class Device implements AutoCloseable {
     @Override
     public void close() {
         synchronized (memory) {
+            closed = true;
             memory.values().forEach(Allocation::free);
             arenas.values().forEach(Arena::close);
             arenas.clear();

@@ -205,7 +205,7 @@ final class Warp {
         }
     }
 
-    /** Lets another warp run once the current instruction is done. */
+    /** Lets another warp run once the current fragment leaves. */
     void yield() {
         yielded = true;
     }
