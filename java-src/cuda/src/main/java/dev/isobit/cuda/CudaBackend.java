@@ -24,7 +24,8 @@ import jcuda.driver.CUpointer_attribute;
 
 /**
  * A CUDA device. It works in the device's primary context, the one that other libraries of the process use too, and
- * takes their device pointers ({@link #wrap}) and streams ({@link #wrapStream}) as they are.
+ * takes their device pointers ({@link #wrap}) and streams ({@link #wrapStream}) as they are. Every call makes
+ * that context current on its thread and leaves it so.
  *
  * <p>An operation queues at most three launches and returns: it copies nothing, waits for nothing and allocates
  * nothing, except scratch memory when it first sees more rows than before. What waits for the device is
