@@ -38,45 +38,47 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class CpuForkTest {
-    /** JVM options, what they must lead to, a VM option that shows whether this CPU can, memory of each run of the workload. */
+    /**
+     * JVM options, what they must lead to, a VM option that shows whether this CPU can, and the memory of each run of the
+     * workload.
+     */
     enum Fork {
-        AS_IT_IS("", "2 threads", null, "anan"), AVX_0("-XX:UseAVX=0", "scalar code with emulated FMA", "UseAVX=0",
-                "nn"), AVX_1("-XX:UseAVX=1", "(4 lanes)", "UseAVX=1", "nn"), AVX_2("-XX:UseAVX=2", "(8 lanes)",
-                        "UseAVX=2", "nn"), AVX_3("-XX:UseAVX=3", "(16 lanes)", "UseAVX=3", "nn"), VECTORS_OF_8_BYTES(
-                                "-XX:MaxVectorSize=8", "only 2 float lanes", "MaxVectorSize=8",
-                                "a"), VECTORS_OF_16_BYTES("-XX:MaxVectorSize=16", "(4 lanes)", "MaxVectorSize=16",
-                                        "aa"), VECTORS_OF_32_BYTES("-XX:MaxVectorSize=32", "(8 lanes)",
-                                                "MaxVectorSize=32", "aa"), VECTORS_OF_64_BYTES("-XX:MaxVectorSize=64",
-                                                        "(16 lanes)", "MaxVectorSize=64",
-                                                        "aa"), SCALAR("-Disobit.cpu.path=scalar",
-                                                                "scalar code: isobit.cpu.path=scalar", null,
-                                                                "an"), NO_MODULE("",
-                                                                        "jdk.incubator.vector is not there", null,
-                                                                        "aa"), NO_FMA("-XX:-UseFMA",
-                                                                                "scalar code with emulated FMA: the JVM has no hardware FMA",
-                                                                                "UseFMA=false",
-                                                                                "aa"), NO_C2("-XX:TieredStopAtLevel=1",
-                                                                                        "no C2 compiler (TieredStopAtLevel=1)",
-                                                                                        null,
-                                                                                        "nn"), INTERPRETED("-Xint",
-                                                                                                "only interprets (-Xint)",
-                                                                                                null,
-                                                                                                "a"), VECTORS_WITHOUT_C2(
-                                                                                                        "-XX:TieredStopAtLevel=1 -Disobit.cpu.path=vector",
-                                                                                                        "lanes)", null,
-                                                                                                        "n"), ONE_THREAD(
-                                                                                                                "-Disobit.threads=1",
-                                                                                                                "1 thread",
-                                                                                                                null,
-                                                                                                                "nn"), THREE_THREADS(
-                                                                                                                        "-Disobit.threads=3",
-                                                                                                                        "3 threads",
-                                                                                                                        null,
-                                                                                                                        "aa"), FIVE_THREADS(
-                                                                                                                                "-Disobit.threads=5",
-                                                                                                                                "5 threads",
-                                                                                                                                null,
-                                                                                                                                "aa");
+        /** The widest vectors, both kinds of memory by turns. */
+        AS_IT_IS("", "2 threads", null, "anan"),
+        /** No FMA either. */
+        AVX_0("-XX:UseAVX=0", "scalar code with emulated FMA", "UseAVX=0", "nn"),
+        /** 128 bits, since integer vectors are no wider. */
+        AVX_1("-XX:UseAVX=1", "(4 lanes)", "UseAVX=1", "nn"),
+        /** 256 bits. */
+        AVX_2("-XX:UseAVX=2", "(8 lanes)", "UseAVX=2", "nn"),
+        /** 512 bits. */
+        AVX_3("-XX:UseAVX=3", "(16 lanes)", "UseAVX=3", "nn"),
+        /** Too short to be worth while. */
+        BYTES_8("-XX:MaxVectorSize=8", "only 2 float lanes", "MaxVectorSize=8", "a"),
+        /** 128 bits with the newest instructions. */
+        BYTES_16("-XX:MaxVectorSize=16", "(4 lanes)", "MaxVectorSize=16", "aa"),
+        /** 256 bits with the newest instructions. */
+        BYTES_32("-XX:MaxVectorSize=32", "(8 lanes)", "MaxVectorSize=32", "aa"),
+        /** 512 bits. */
+        BYTES_64("-XX:MaxVectorSize=64", "(16 lanes)", "MaxVectorSize=64", "aa"),
+        /** Asked for. */
+        SCALAR("-Disobit.cpu.path=scalar", "scalar code: isobit.cpu.path=scalar", null, "an"),
+        /** No --add-modules. */
+        NO_MODULE("", "jdk.incubator.vector is not there", null, "aa"),
+        /** Wide vectors alone are no use. */
+        NO_FMA("-XX:-UseFMA", "scalar code with emulated FMA: the JVM has no hardware FMA", "UseFMA=false", "aa"),
+        /** C1 alone. */
+        NO_C2("-XX:TieredStopAtLevel=1", "no C2 compiler (TieredStopAtLevel=1)", null, "nn"),
+        /** No compiler. */
+        INTERPRETED("-Xint", "only interprets (-Xint)", null, "a"),
+        /** The Vector API's own Java code. */
+        NO_INTRINSICS("-XX:TieredStopAtLevel=1 -Disobit.cpu.path=vector", "lanes)", null, "n"),
+        /** The caller alone. */
+        ONE_THREAD("-Disobit.threads=1", "1 thread", null, "nn"),
+        /** Divides nothing. */
+        THREE_THREADS("-Disobit.threads=3", "3 threads", null, "aa"),
+        /** More than rows in many cases. */
+        FIVE_THREADS("-Disobit.threads=5", "5 threads", null, "aa");
 
         final String options;
         final String description;
@@ -185,7 +187,7 @@ class CpuForkTest {
                 () -> fork + " ran \"" + description + "\", not \"" + fork.description + "\"");
         assertEquals("[" + expected + "]", found.get("digests"), () -> fork + ", " + description);
         assertEquals(expectedMath, found.get("math"), () -> fork + ", " + description);
-        if (description.contains("lanes)") && fork != Fork.VECTORS_WITHOUT_C2) {
+        if (description.contains("lanes)") && fork != Fork.NO_INTRINSICS) {
             Set<String> compiled = COMPILED.matcher(fromFork.printed).results().map(r -> r.group(1))
                     .collect(Collectors.toSet());
             assertTrue(compiled.size() >= 4,

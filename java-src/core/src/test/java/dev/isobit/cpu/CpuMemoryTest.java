@@ -44,9 +44,42 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CpuMemoryTest {
     /** Kinds of memory. A tensor starts {@code skip} bytes into a segment and ends before the segment does. */
     enum Kind {
-        FLOAT_ARRAY(0), FLOAT_ARRAY_OFFSET(20), FLOAT_ARRAY_SLICE(12), LONG_ARRAY(12), BYTE_ARRAY(8), BYTE_ARRAY_ODD(
-                7), NATIVE(0), NATIVE_PLUS_4(4), NATIVE_SLICE(36), CONFINED(4), SHARED(0), GLOBAL(8), DIRECT_BUFFER(
-                        4), HEAP_BUFFER(16), MAPPED(0), MAPPED_PLUS_4(4), READ_ONLY_ARRAY(4), READ_ONLY_NATIVE(4);
+        /** By index. */
+        FLOAT_ARRAY(0),
+        /** By index. */
+        FLOAT_ARRAY_OFFSET(20),
+        /** The segment itself does not start with its array. */
+        FLOAT_ARRAY_SLICE(12),
+        /** Only bytes are known of it. */
+        LONG_ARRAY(12),
+        /** Only bytes are known of it. */
+        BYTE_ARRAY(8),
+        /** Aligned to nothing. */
+        BYTE_ARRAY_ODD(7),
+        /** Aligned to a cache line. */
+        NATIVE(0),
+        /** Aligned to an element. */
+        NATIVE_PLUS_4(4),
+        /** Aligned to an element. */
+        NATIVE_SLICE(36),
+        /** The caller's alone. */
+        CONFINED(4),
+        /** Anybody's. */
+        SHARED(0),
+        /** Never closed. */
+        GLOBAL(8),
+        /** Behind a buffer. */
+        DIRECT_BUFFER(4),
+        /** Behind a buffer. */
+        HEAP_BUFFER(16),
+        /** A file. */
+        MAPPED(0),
+        /** A file. */
+        MAPPED_PLUS_4(4),
+        /** Hides its array; for inputs. */
+        READ_ONLY_ARRAY(4),
+        /** For inputs. */
+        READ_ONLY_NATIVE(4);
 
         static final Kind[] WRITABLE = Arrays.copyOf(values(), values().length - 2);
 
