@@ -12,6 +12,7 @@ import dev.isobit.DType;
 import dev.isobit.spi.BackendProvider;
 import java.io.IOException;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.lang.module.ModuleFinder;
 import java.lang.module.ModuleReader;
 import java.lang.reflect.Modifier;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -133,13 +135,48 @@ class ReadmeTest {
         ReadmeBlock.check("support matrix", supportMatrix());
     }
 
+    @Test
+    void theSpeedIsThatOfTheNewestRecord() throws IOException {
+        JsonNode newest;
+        try (Stream<Path> results = Files.list(root.resolve("bench/results"))) {
+            newest = results.filter(file -> file.getFileName().toString().startsWith("paired-"))
+                    .map(ReadmeTest::json).max(Comparator.comparing(run -> run.get("started").asText())).orElseThrow();
+        }
+        var byThreads = new TreeMap<String, Map<String, String>>();
+        for (JsonNode result : newest.get("results")) {
+            String[] name = result.get("name").asText().split(", ");
+            byThreads.computeIfAbsent(name[1], threads -> new LinkedHashMap<>()).put(name[0],
+                    String.format(Locale.ROOT, "%.2f G (%.2f)", result.get("side").get("gigaElements").asDouble(),
+                            result.get("ratio").get("median").asDouble()));
+        }
+        JsonNode machine = newest.get("machine");
+        var table = new StringBuilder(String.format(Locale.ROOT, "%s, %d processors, %s, JDK %s, %s:%n%n",
+                machine.get("cpu").asText(), machine.get("processors").asInt(), newest.get("isobit").asText(),
+                machine.get("java").asText().split(" ")[0], newest.get("started").asText().substring(0, 10)));
+        row(table, Stream.concat(Stream.of("case"), byThreads.keySet().stream()).toList());
+        row(table, Stream.concat(Stream.of("---"), byThreads.keySet().stream().map(threads -> "---")).toList());
+        for (String name : byThreads.firstEntry().getValue().keySet()) {
+            row(table, Stream.concat(Stream.of(name), byThreads.values().stream().map(cells -> cells.get(name)))
+                    .toList());
+        }
+        ReadmeBlock.check("speed", table.toString().replace(System.lineSeparator(), "\n"));
+    }
+
+    private static JsonNode json(Path file) {
+        try {
+            return new ObjectMapper().readTree(file.toFile());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     private static String supportMatrix() throws IOException {
         // Those that are shipped: tests bring some of their own.
         List<String> backends = ServiceLoader.load(BackendProvider.class).stream()
                 .filter(provider -> !provider.type().getName().startsWith("dev.isobit.harness."))
                 .map(ServiceLoader.Provider::get).sorted(Comparator.comparingInt(BackendProvider::priority).reversed())
                 .map(BackendProvider::name).toList();
-        JsonNode ptx = new ObjectMapper().readTree(root.resolve("kernels/ptx/manifest.json").toFile()).get("ptx");
+        JsonNode ptx = json(root.resolve("kernels/ptx/manifest.json")).get("ptx");
         Map<String, Set<DType>> hostTypes = new TreeMap<>();
         for (String name : backends) {
             if (!name.equals("cuda")) {
@@ -148,7 +185,6 @@ class ReadmeTest {
                 }
             }
         }
-        Set<String> devices = devices();
         var table = new StringBuilder();
         row(table, Stream.concat(Stream.of("operation"), backends.stream().map(name -> "`" + name + "`")).toList());
         row(table, Stream.concat(Stream.of("---"), backends.stream().map(name -> "---")).toList());
@@ -165,12 +201,7 @@ class ReadmeTest {
         row(table, List.of("---", "---", "---"));
         for (String platform : PLATFORMS) {
             row(table, List.of(platform, TESTED.contains(platform) ? "tested" : "untested",
-                    platform.equals(cudaPlatform())
-                            ? "launches tested without a GPU, on a driver that records them; "
-                                    + (devices.isEmpty()
-                                            ? "no run on a GPU is recorded yet"
-                                            : "verified on " + String.join(", ", devices))
-                            : "not available"));
+                    platform.equals(cudaPlatform()) ? cudaTests() : "not available"));
         }
         table.append("\nKernels are assembled by `ptxas` for compute capability ").append(capabilities(ptx))
                 .append(".\n");
@@ -222,13 +253,33 @@ class ReadmeTest {
         return pom.contains("<classifier>linux-x86_64</classifier>") ? "Linux x86-64" : "";
     }
 
+    private static String cudaTests() throws IOException {
+        Set<String> devices = devices();
+        return (interpreted() ? "the shipped PTX tested by an interpreter, " : "")
+                + "launches on a driver that records them; "
+                + (devices.isEmpty()
+                        ? "no run on a GPU is recorded yet"
+                        : "verified on " + String.join(", ", devices));
+    }
+
+    /** Whether every operation's kernels are interpreted in a test. */
+    private static boolean interpreted() throws IOException {
+        for (String operation : operations()) {
+            if (!Files.exists(
+                    root.resolve("java-src/cuda/src/test/java/dev/isobit/cuda/" + operation + "PtxTest.java"))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     /** Devices that a recorded report of {@code isobit verify} found sound. */
     private static Set<String> devices() throws IOException {
         var found = new TreeSet<String>();
         try (Stream<Path> results = Files.list(root.resolve("bench/results"))) {
             for (Path result : results.filter(file -> file.getFileName().toString().matches("verify.*\\.json"))
                     .toList()) {
-                JsonNode report = new ObjectMapper().readTree(result.toFile());
+                JsonNode report = json(result);
                 assertTrue(report.get("passed").asBoolean(), result + " is the record of a failure");
                 for (JsonNode subject : report.get("subjects")) {
                     if (subject.get("name").asText().equals("cuda")) {

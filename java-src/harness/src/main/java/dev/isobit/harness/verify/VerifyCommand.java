@@ -7,6 +7,7 @@ import dev.isobit.DType;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Progress;
 import dev.isobit.harness.Workspace;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code isobit verify}: a number for each promise of the numerical contract. */
@@ -48,6 +50,9 @@ public final class VerifyCommand implements Callable<Integer> {
     public Integer call() {
         Path file = json;
         if (file != null) {
+            if (Files.isDirectory(file)) {
+                throw new ParameterException(spec.commandLine(), "--json = " + file + " is a folder");
+            }
             Workspace.makeFolder(file.toAbsolutePath().getParent());
         }
         Grid grid = Grid.of(full ? Grid.FULL : Grid.DEFAULT);

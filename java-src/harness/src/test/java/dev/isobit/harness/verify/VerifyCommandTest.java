@@ -22,6 +22,13 @@ class VerifyCommandTest {
     }
 
     @Test
+    void aFolderForTheReportIsRefusedBeforeTheWork() {
+        var run = CommandLineRun.of("verify", "--json", ".");
+        assertEquals(2, run.code());
+        assertTrue(run.err().startsWith("isobit verify: --json = . is a folder"), run.err());
+    }
+
+    @Test
     void exitCodesAreDocumented() {
         var run = CommandLineRun.of("verify", "--help");
         assertEquals(0, run.code());
