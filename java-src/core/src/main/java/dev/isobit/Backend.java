@@ -15,9 +15,9 @@ import java.util.Set;
  */
 public interface Backend extends AutoCloseable {
     /**
-     * Opens the best backend that runs here: {@code cuda}, else {@code cpu}. The system property
-     * {@code isobit.backend} forces one. What was passed over, and why, is logged to the logger {@code isobit} and
-     * told by {@link #probes()}.
+     * Opens the best backend that runs here: {@code cuda}, else {@code cpu}, also where there is a device that cannot
+     * be opened, for lack of memory for one. The system property {@code isobit.backend} forces one. What was passed
+     * over, and why, is logged to the logger {@code isobit} and told by {@link #probes()}.
      *
      * @return an open backend
      * @throws BackendUnavailableException if the forced backend cannot run, or none can
@@ -63,7 +63,8 @@ public interface Backend extends AutoCloseable {
     }
 
     /**
-     * Every backend on the class or module path, best first: whether it runs here, and why not.
+     * Every backend on the class or module path, best first: whether it runs here, and why not. One that
+     * {@link #best()} could not open counts as not available until it has been opened.
      *
      * @return one entry per backend
      */

@@ -5,7 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isobit.cpu.CpuProvider;
+import dev.isobit.spi.BackendProvider;
 import java.util.List;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -59,6 +64,74 @@ class BackendTest {
         System.setProperty("isobit.backend", "tpu");
         var e = assertThrows(IllegalArgumentException.class, Backend::best);
         assertEquals("no backend \"tpu\"; there are cpu, reference", e.getMessage());
+    }
+
+    /** A provider that finds all it needs and cannot open it, but with a device other than the first. */
+    private record Broken(String name, int priority) implements BackendProvider {
+        @Override
+        public BackendProbe probe() {
+            return new BackendProbe(name, true, "a device");
+        }
+
+        @Override
+        public Backend open(BackendOptions options) {
+            if (options.deviceOrdinal() == 0) {
+                throw new IsobitException("Backend.open: out of memory");
+            }
+            return Backend.open("cpu");
+        }
+    }
+
+    @Test
+    void bestGoesOnWhereOneCannotBeOpened() {
+        List<BackendProvider> providers = List.of(new Broken("broken", 100), new CpuProvider());
+        BackendOptions options = BackendOptions.defaults();
+        String log = logged("WARNING", () -> {
+            try (Backend backend = Backends.best(providers, options)) {
+                assertEquals("cpu", backend.name());
+            }
+        });
+        assertTrue(log.contains("passed over broken: a device; but it could not be opened: "
+                + "Backend.open: out of memory"), log);
+        assertEquals(
+                new BackendProbe("broken", false,
+                        "a device; but it could not be opened: Backend.open: out of memory"),
+                Backends.probes(providers).getFirst());
+        // It is tried anew each time, and available again once it has been opened.
+        Backends.best(providers, options.withDeviceOrdinal(1)).close();
+        assertEquals(new BackendProbe("broken", true, "a device"), Backends.probes(providers).getFirst());
+
+        var e = assertThrows(BackendUnavailableException.class,
+                () -> Backends.best(List.of(new Broken("one", 2), new Broken("two", 1)), options));
+        assertEquals("no backend runs here: one: a device; but it could not be opened: Backend.open: out of memory; "
+                + "two: a device; but it could not be opened: Backend.open: out of memory", e.getMessage());
+    }
+
+    /** What the logger says at a level meanwhile. */
+    private static String logged(String level, Runnable action) {
+        StringBuilder text = new StringBuilder();
+        Handler handler = new Handler() {
+            @Override
+            public void publish(LogRecord entry) {
+                if (entry.getLevel().getName().equals(level)) {
+                    text.append(entry.getMessage()).append('\n');
+                }
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        Logger logger = Logger.getLogger("isobit");
+        logger.addHandler(handler);
+        try {
+            action.run();
+        } finally {
+            logger.removeHandler(handler);
+        }
+        return text.toString();
     }
 
     @Test

@@ -11,6 +11,7 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.BackendProbe;
 import dev.isobit.BackendUnavailableException;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
@@ -142,6 +143,26 @@ class RecorderFaultTest {
         } else {
             throw new AssertionError(what + " became " + e, e);
         }
+    }
+
+    @Test
+    void bestFallsBackWhereTheDeviceCannotBeOpened(Recorder recorder) {
+        String why = "Backend.open: cuDevicePrimaryCtxRetain of device 0: CUDA_ERROR_OUT_OF_MEMORY (CUDA error 2)";
+        recorder.fail("cuDevicePrimaryCtxRetain", 0, Recorder.OUT_OF_MEMORY);
+        try (Backend backend = Backend.best()) {
+            assertEquals("cpu", backend.name());
+        }
+        BackendProbe probe = Backend.probes().getFirst();
+        assertEquals("cuda", probe.name());
+        assertFalse(probe.available());
+        assertTrue(probe.detail().endsWith("; but it could not be opened: " + why), probe.detail());
+        assertEquals(why, assertThrows(CudaException.class, () -> Backend.open("cuda")).getMessage());
+
+        recorder.clearFaults();
+        try (Backend backend = Backend.best()) {
+            assertEquals("cuda", backend.name());
+        }
+        assertTrue(Backend.probes().getFirst().available());
     }
 
     // ---- what a lost context leaves

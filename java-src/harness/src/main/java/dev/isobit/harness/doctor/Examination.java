@@ -3,6 +3,7 @@ package dev.isobit.harness.doctor;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.BackendProbe;
+import dev.isobit.IsobitException;
 import dev.isobit.cuda.CudaDevice;
 import dev.isobit.cuda.CudaFinding;
 import dev.isobit.cuda.CudaProvider;
@@ -48,16 +49,29 @@ final class Examination {
         examination.fma();
         examination.compiler();
         examination.forced();
-        List<BackendProbe> probes = Backend.probes();
+        List<BackendProbe> probes = Backend.probes().stream().map(Examination::tried).toList();
         CudaFinding cuda = new CudaProvider().find();
         for (BackendProbe probe : probes) {
             examination.backend(probe, cuda);
         }
         examination.devices(cuda);
-        boolean usable =
-                cuda.available() && probes.stream().anyMatch(p -> p.name().equals("cuda") && p.available());
+        boolean usable = probes.stream().anyMatch(p -> p.name().equals("cuda") && p.available());
         return new DoctorReport(DoctorReport.FORMAT, usable, machine, System.getProperty("java.home"),
                 List.copyOf(examination.findings), probes, gpu(cuda));
+    }
+
+    /** A probe cannot foresee all, such as a device without memory left: what counts is that a backend opens. */
+    private static BackendProbe tried(BackendProbe probe) {
+        if (!probe.available()) {
+            return probe;
+        }
+        try {
+            Backend.open(probe.name()).close();
+            return probe;
+        } catch (IsobitException e) {
+            return new BackendProbe(probe.name(), false,
+                    probe.detail() + "; but it could not be opened: " + e.getMessage());
+        }
     }
 
     private void add(String topic, State state, String found, String... remedies) {
@@ -134,7 +148,7 @@ final class Examination {
     private void backend(BackendProbe probe, CudaFinding cuda) {
         if (probe.available()) {
             add("backend " + probe.name(), State.OK, probe.detail());
-        } else if (probe.name().equals("cuda")) {
+        } else if (probe.name().equals("cuda") && !cuda.available()) {
             // The finding has each obstacle by itself, where the probe has one line.
             List<String> remedies = new ArrayList<>(cuda.problems());
             if (cuda.library() == null && System.getProperty("os.name").equals("Linux")) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isobit.Backend;
 import dev.isobit.harness.CommandLineRun;
 import dev.isobit.harness.Json;
+import dev.isobit.harness.verify.BrokenProvider;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -31,6 +32,19 @@ class DoctorTest {
         assertEquals(DoctorReport.FORMAT, report.format());
         assertEquals(report.gpuUsable() ? 0 : 1, run.code());
         assertTrue(report.gpuUsable() || !report.gpu().problems().isEmpty());
+    }
+
+    /** As a device that is there and has no memory left. */
+    @Test
+    void whatCannotBeOpenedIsNotUsable() {
+        System.setProperty(BrokenProvider.UNOPENED_PROPERTY, "true");
+        try {
+            String out = CommandLineRun.of("doctor").out();
+            assertTrue(out.matches("(?s).*\n  no +backend broken +not usable here\n"
+                    + " +-> only for tests; but it could not be opened: Backend.open: out of memory\n.*"), out);
+        } finally {
+            System.clearProperty(BrokenProvider.UNOPENED_PROPERTY);
+        }
     }
 
     @Test
