@@ -1,8 +1,6 @@
 package dev.isobit.bench;
 
 import dev.isobit.spi.AdamScalars;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -11,8 +9,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -30,7 +26,7 @@ final class Baseline {
     static final MemoryLayout TENSOR = MemoryLayout.structLayout(ValueLayout.ADDRESS, ValueLayout.ADDRESS,
             ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_LONG);
 
-    private static final Path LIBRARY = build();
+    private static final Path LIBRARY = NativeBuild.run("build-baseline");
     private static final SymbolLookup SYMBOLS = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
 
     private static final MethodHandle LANES =
@@ -49,31 +45,6 @@ final class Baseline {
             .ofVoid(ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT));
 
     private Baseline() {}
-
-    private static Path build() {
-        String home = System.getProperty("isobit.home");
-        if (home == null) {
-            throw new IllegalStateException("the baseline is built from the project's folder: set -Disobit.home to it");
-        }
-        Path script = Path.of(home, "native-build", "build-baseline");
-        try {
-            Path log = Files.createTempFile("isobit-baseline", ".log");
-            Process process = new ProcessBuilder(script.toString()).redirectError(log.toFile()).start();
-            String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-            int code = process.waitFor();
-            String errors = Files.readString(log);
-            Files.delete(log);
-            if (code != 0) {
-                throw new IllegalStateException(script + " ended with code " + code + ": " + errors);
-            }
-            return Path.of(printed);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot run " + script, e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted while " + script + " ran", e);
-        }
-    }
 
     private static MethodHandle bind(String symbol, FunctionDescriptor type) {
         MemorySegment address = SYMBOLS.find(symbol)

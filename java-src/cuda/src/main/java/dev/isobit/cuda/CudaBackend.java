@@ -47,11 +47,13 @@ public final class CudaBackend implements Backend {
     private final Set<StatusBoard> boards = ConcurrentHashMap.newKeySet();
     private final Map<String, CudaModule> modules = new HashMap<>();
     private final LaunchTable launchTable;
+    private final LaunchMethod launchMethod;
     private final CudaStream defaultStream;
     private final CudaCopy copy;
 
-    CudaBackend(CudaLibrary library, CudaDevice device) {
+    CudaBackend(CudaLibrary library, CudaDevice device, LaunchMethod launchMethod) {
         this.device = device;
+        this.launchMethod = launchMethod;
         this.launchTable = new LaunchTable(device);
         this.driver = new CudaDriver(library, device.ordinal());
         try {
@@ -86,7 +88,7 @@ public final class CudaBackend implements Backend {
     }
 
     Launcher launcher(CudaStream stream, ArgumentBlock arguments) {
-        return new JCudaLauncher(driver, stream.handleObject(), arguments);
+        return launchMethod.launcher(driver, stream.handleObject(), arguments);
     }
 
     /** The module of an operation, loaded at first use. */
@@ -110,7 +112,7 @@ public final class CudaBackend implements Backend {
     @Override
     public String description() {
         return device + ", driver of CUDA " + CudaFinding.versionText(driver.library().driverVersion())
-                + ", launches through JCuda";
+                + ", launches through " + launchMethod.words();
     }
 
     /**

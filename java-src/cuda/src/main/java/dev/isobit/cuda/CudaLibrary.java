@@ -38,6 +38,15 @@ final class CudaLibrary {
             ValueLayout.ADDRESS);
     private static final MethodHandle DLERROR = system("dlerror", TEXT);
 
+    // Constants, so that a call is compiled to little more than a call; the address comes with each call. Not critical:
+    // a launch waits where the driver's queue is full, and a driver may call back into Java.
+    private static final MethodHandle SET_CURRENT =
+            LINKER.downcallHandle(FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG));
+    private static final MethodHandle LAUNCH_KERNEL = LINKER.downcallHandle(FunctionDescriptor.of(ValueLayout.JAVA_INT,
+            ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT,
+            ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT,
+            ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+
     private static @Nullable CudaLibrary loaded;
 
     private final String path;
@@ -50,6 +59,8 @@ final class CudaLibrary {
     private final MethodHandle deviceGetAttribute;
     private final MethodHandle deviceTotalMem;
     private final MethodHandle getErrorName;
+    private final MemorySegment ctxSetCurrent;
+    private final MemorySegment launchKernel;
 
     private CudaLibrary(String path, MemorySegment handle) {
         this.path = path;
@@ -63,6 +74,8 @@ final class CudaLibrary {
                 bind("cuDeviceGetAttribute", ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT);
         deviceTotalMem = bind("cuDeviceTotalMem_v2", ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
         getErrorName = bind("cuGetErrorName", ValueLayout.JAVA_INT, ValueLayout.ADDRESS);
+        ctxSetCurrent = symbol("cuCtxSetCurrent");
+        launchKernel = symbol("cuLaunchKernel");
     }
 
     private static MethodHandle system(String name, MemoryLayout result, MemoryLayout... arguments) {
@@ -221,6 +234,25 @@ final class CudaLibrary {
             int status = (int) getErrorName.invokeExact(result, out);
             MemorySegment name = out.get(TEXT, 0);
             return status != 0 || name.address() == 0 ? "an error without a name" : name.getString(0);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Makes a context current on this thread; the result is the driver's. */
+    int setCurrentContext(long context) {
+        try {
+            return (int) SET_CURRENT.invokeExact(ctxSetCurrent, context);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Queues a launch in one dimension; {@code arguments} is an array of one pointer. The result is the driver's. */
+    int launchKernel(long function, int grid, int block, int sharedBytes, long stream, long arguments) {
+        try {
+            return (int) LAUNCH_KERNEL.invokeExact(launchKernel, function, grid, 1, 1, block, 1, 1, sharedBytes, stream,
+                    arguments, 0L);
         } catch (Throwable e) {
             throw unexpected(e);
         }

@@ -158,7 +158,7 @@ public final class CudaProvider implements BackendProvider {
     }
 
     /**
-     * Opens a device.
+     * Opens a device, with the launches that {@link LaunchMethod#chosen} tells.
      *
      * @param options the device's ordinal
      * @return an open backend, the caller's to close
@@ -167,6 +167,19 @@ public final class CudaProvider implements BackendProvider {
      */
     @Override
     public Backend open(BackendOptions options) {
+        return open(options, LaunchMethod.chosen());
+    }
+
+    /**
+     * Opens a device.
+     *
+     * @param options the device's ordinal
+     * @param launchMethod how launches reach the driver
+     * @return an open backend, the caller's to close
+     * @throws BackendUnavailableException if something is missing, or that device cannot be used
+     * @throws CudaException if the driver fails
+     */
+    public CudaBackend open(BackendOptions options, LaunchMethod launchMethod) {
         CudaFinding finding = find();
         if (!finding.available()) {
             throw new BackendUnavailableException("backend cuda cannot run here: " + finding.summary());
@@ -182,6 +195,6 @@ public final class CudaProvider implements BackendProvider {
         }
         CudaLibrary cuda = CudaLibrary.load(libraryPath());
         JCudaNatives.load();
-        return new CudaBackend(cuda, device);
+        return new CudaBackend(cuda, device, launchMethod);
     }
 }

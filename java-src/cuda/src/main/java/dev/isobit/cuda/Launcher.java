@@ -2,7 +2,7 @@ package dev.isobit.cuda;
 
 /**
  * Launches kernels on one stream with one argument block. It allocates nothing and waits for nothing. An implementation
- * makes the context current in the same call.
+ * makes the context current in the same call. {@link LaunchMethod} makes them.
  */
 interface Launcher {
     /**

@@ -7,6 +7,7 @@ import dev.isobit.IsobitException;
 import dev.isobit.cuda.CudaDevice;
 import dev.isobit.cuda.CudaFinding;
 import dev.isobit.cuda.CudaProvider;
+import dev.isobit.cuda.LaunchMethod;
 import dev.isobit.harness.Machine;
 import dev.isobit.harness.doctor.DoctorReport.Device;
 import dev.isobit.harness.doctor.DoctorReport.Finding;
@@ -136,7 +137,7 @@ final class Examination {
     /** What system properties ask for. */
     private void forced() {
         for (String property : List.of("isobit.backend", "isobit.cpu.path", "isobit.threads",
-                CudaProvider.LIBRARY_PROPERTY)) {
+                CudaProvider.LIBRARY_PROPERTY, LaunchMethod.PROPERTY)) {
             String value = System.getProperty(property);
             if (value != null) {
                 add("property", State.SLOW, property + "=" + value + " is set", "start java without -D" + property
