@@ -86,7 +86,7 @@ class RecorderLaunchTest {
                     recorder.clearLog();
                     op.lossAndGradient(logits, targets, loss, logits);
                     adam.step();
-                    Thread fresh = Thread.startVirtualThread(adam::step);
+                    Thread fresh = Thread.ofPlatform().start(adam::step);
                     fresh.join();
                     // Addresses differ from one opening to the next.
                     for (Recorder.Launch launch : recorder.launches()) {
