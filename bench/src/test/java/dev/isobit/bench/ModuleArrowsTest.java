@@ -85,7 +85,8 @@ class ModuleArrowsTest {
     /** But for the peer that it is measured against. */
     @Test
     void onlyCudaNamesJcuda() {
-        noClasses().that().resideOutsideOfPackages(CUDA).and().doNotBelongToAnyOf(JCudaIdiom.class).should().dependOnClassesThat().resideInAPackage("jcuda..")
+        noClasses().that().resideOutsideOfPackages(CUDA).and().doNotBelongToAnyOf(JCudaIdiom.class).should()
+                .dependOnClassesThat().resideInAPackage("jcuda..")
                 .allowEmptyShould(true).check(isobit);
     }
 
