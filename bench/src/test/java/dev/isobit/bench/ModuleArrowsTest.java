@@ -25,13 +25,14 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * Arrows between modules run one way: {@code bench -> harness -> {core, cuda}}, {@code cuda -> core}; {@code ptx} stands
- * alone. This module sees all others, so the test lives here.
+ * Arrows between modules run one way: {@code bench -> harness -> {core, cuda, sim}}, {@code sim -> {cuda, ptx}},
+ * {@code cuda -> core}; {@code ptx} stands alone. This module sees all others, so the test lives here.
  */
 class ModuleArrowsTest {
     /** A module is a package tree; core is what no other module claims. */
     private static final String[] PTX = {"dev.isobit.ptx.."};
     private static final String[] CUDA = {"dev.isobit.cuda.."};
+    private static final String[] SIM = {"dev.isobit.sim.."};
     private static final String[] HARNESS = {"dev.isobit.harness.."};
     private static final String[] BENCH = {"dev.isobit.bench.."};
     private static final String[] CORE = {"dev.isobit", "dev.isobit.spi..", "dev.isobit.math..",
@@ -51,7 +52,7 @@ class ModuleArrowsTest {
 
     @Test
     void everyModuleIsSeen() {
-        for (String[] module : new String[][] {CORE, PTX, CUDA, HARNESS, BENCH}) {
+        for (String[] module : new String[][] {CORE, PTX, CUDA, SIM, HARNESS, BENCH}) {
             assertTrue(isobit.stream().anyMatch(JavaClass.Predicates.resideInAnyPackage(module)),
                     "no class of " + module[0] + " was read");
         }
@@ -59,7 +60,7 @@ class ModuleArrowsTest {
 
     @Test
     void everyPackageBelongsToAModule() {
-        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, HARNESS, BENCH)).allowEmptyShould(true)
+        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, SIM, HARNESS, BENCH)).allowEmptyShould(true)
                 .check(isobit);
     }
 
@@ -83,6 +84,18 @@ class ModuleArrowsTest {
     }
 
     /** But for the peer that it is measured against. */
+    @Test
+    void simDependsOnCudaAndPtx() {
+        classes().that().resideInAnyPackage(SIM).should().onlyDependOnClassesThat()
+                .resideInAnyPackage(all(SIM, CUDA, PTX, CORE, JDK)).allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void onlyHarnessAndBenchDependOnSim() {
+        noClasses().that().resideOutsideOfPackages(all(SIM, HARNESS, BENCH)).should().dependOnClassesThat()
+                .resideInAnyPackage(SIM).allowEmptyShould(true).check(isobit);
+    }
+
     @Test
     void onlyCudaNamesJcuda() {
         noClasses().that().resideOutsideOfPackages(CUDA).and().doNotBelongToAnyOf(JCudaIdiom.class).should()
@@ -131,7 +144,7 @@ class ModuleArrowsTest {
     @Test
     void backendsAreFoundNotNamed() {
         noClasses().that().resideInAnyPackage(CORE).should().dependOnClassesThat()
-                .resideInAnyPackage(all(CUDA, PTX, HARNESS, BENCH)).allowEmptyShould(true).check(isobit);
+                .resideInAnyPackage(all(CUDA, PTX, SIM, HARNESS, BENCH)).allowEmptyShould(true).check(isobit);
     }
 
     private static Path locationOf(Class<?> type) {

@@ -51,11 +51,11 @@ public final class CudaBackend implements Backend {
     private final CudaStream defaultStream;
     private final CudaCopy copy;
 
-    CudaBackend(CudaLibrary library, CudaDevice device, LaunchMethod launchMethod) {
+    CudaBackend(String name, CudaLibrary library, CudaDevice device, LaunchMethod launchMethod) {
         this.device = device;
         this.launchMethod = launchMethod;
         this.launchTable = new LaunchTable(device);
-        this.driver = new CudaDriver(library, device.ordinal());
+        this.driver = new CudaDriver(name, library, device.ordinal());
         try {
             this.defaultStream = CudaStream.create(this, "Backend.open");
         } catch (RuntimeException e) {
@@ -106,7 +106,7 @@ public final class CudaBackend implements Backend {
 
     @Override
     public String name() {
-        return CudaProvider.NAME;
+        return driver.backendName();
     }
 
     @Override

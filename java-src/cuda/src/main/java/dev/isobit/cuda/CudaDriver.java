@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import jcuda.Pointer;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUevent;
@@ -24,12 +23,17 @@ import org.jspecify.annotations.Nullable;
  * contexts are per thread, and other code may have left another one there. A result that takes the context along is
  * remembered: every later call fails with it, and closing what lived in the context does nothing.
  *
+ * <p>Host memory is handed over as native memory, never as an array: JCuda holds an array with
+ * {@code GetPrimitiveArrayCritical} while the driver works, which with some collectors stops every garbage collection
+ * until the call returns, a compilation of PTX included.
+ *
  * <p>JCuda's switch for exceptions belongs to the whole process and is never touched; where somebody else has turned it
  * on, its exceptions are turned back into results.
  *
  * <p>Thread-safe.
  */
 final class CudaDriver {
+    private final String backendName;
     private final CudaLibrary library;
     private final int ordinal;
     private final CUdevice device = new CUdevice();
@@ -38,14 +42,20 @@ final class CudaDriver {
     private volatile @Nullable CudaException lost;
 
     /** Retains the primary context of a device. JCuda must be loaded. */
-    CudaDriver(CudaLibrary library, int ordinal) {
+    CudaDriver(String backendName, CudaLibrary library, int ordinal) {
         String operation = "Backend.open";
+        this.backendName = backendName;
         this.library = library;
         this.ordinal = ordinal;
         check(operation, "cuInit", result(() -> JCudaDriver.cuInit(0)));
         check(operation, "cuDeviceGet(" + ordinal + ")", result(() -> JCudaDriver.cuDeviceGet(device, ordinal)));
         check(operation, "cuDevicePrimaryCtxRetain of device " + ordinal,
                 result(() -> JCudaDriver.cuDevicePrimaryCtxRetain(context, device)));
+    }
+
+    /** The name of the backend that it works for. */
+    String backendName() {
+        return backendName;
     }
 
     CudaLibrary library() {
@@ -218,15 +228,17 @@ final class CudaDriver {
      * @return the attribute, or -1 where the driver does not know the address
      */
     int pointerAttribute(String operation, int attribute, long address) {
-        int[] value = {0};
         enter(operation);
-        int result = result(() -> JCudaDriver.cuPointerGetAttribute(Pointer.to(value), attribute,
-                new Handles.DevicePointer(address)));
-        if (result == CUresult.CUDA_ERROR_INVALID_VALUE) {
-            return -1;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_INT);
+            int result = result(() -> JCudaDriver.cuPointerGetAttribute(Handles.HostPointer.to(value), attribute,
+                    new Handles.DevicePointer(address)));
+            if (result == CUresult.CUDA_ERROR_INVALID_VALUE) {
+                return -1;
+            }
+            check(operation, "cuPointerGetAttribute of 0x" + Long.toHexString(address), result);
+            return value.get(ValueLayout.JAVA_INT, 0);
         }
-        check(operation, "cuPointerGetAttribute of 0x" + Long.toHexString(address), result);
-        return value[0];
     }
 
     /** Whether host memory at this address is pinned, so that the device can reach it without a detour. */
@@ -254,9 +266,10 @@ final class CudaDriver {
             return stream;
         }
         long scratch = allocate(operation, Long.BYTES);
-        try {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocateFrom(ValueLayout.JAVA_LONG, raw);
             call(operation, "cuMemcpyHtoD", () -> JCudaDriver.cuMemcpyHtoD(new Handles.DevicePointer(scratch),
-                    Pointer.to(new long[] {raw}), Long.BYTES));
+                    Handles.HostPointer.to(value), Long.BYTES));
             call(operation, "cuMemcpyDtoH", () -> JCudaDriver.cuMemcpyDtoH(Pointer.to(stream),
                     new Handles.DevicePointer(scratch), Long.BYTES));
         } finally {
@@ -322,17 +335,17 @@ final class CudaDriver {
     /** Loads a PTX text; where the driver's compiler refuses it, the error carries its log. */
     Handles.Module loadModule(String operation, String name, byte[] ptx) {
         Handles.Module module = new Handles.Module();
-        byte[] text = Arrays.copyOf(ptx, ptx.length + 1);
         enter(operation);
         try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = arena.allocate(ptx.length + 1L).copyFrom(MemorySegment.ofArray(ptx));
             MemorySegment log = arena.allocate(16384, 8);
             MemorySegment values = arena.allocate(2 * ValueLayout.JAVA_LONG.byteSize(), 8);
             values.setAtIndex(ValueLayout.JAVA_LONG, 0, log.address());
             values.setAtIndex(ValueLayout.JAVA_LONG, 1, log.byteSize());
             int[] options =
                     {CUjit_option.CU_JIT_ERROR_LOG_BUFFER, CUjit_option.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
-            int result = result(() -> JCudaDriver.cuModuleLoadDataEx(module, Pointer.to(text), options.length, options,
-                    new Handles.HostPointer(values.address())));
+            int result = result(() -> JCudaDriver.cuModuleLoadDataEx(module, Handles.HostPointer.to(text),
+                    options.length, options, Handles.HostPointer.to(values)));
             if (result != 0) {
                 String message = log.getString(0, StandardCharsets.UTF_8).strip();
                 throw failure(operation, "cuModuleLoadDataEx(" + name + ")"

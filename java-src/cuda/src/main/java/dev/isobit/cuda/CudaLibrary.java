@@ -94,7 +94,7 @@ final class CudaLibrary {
         if (loaded != null) {
             if (!loaded.path.equals(path)) {
                 throw new IsobitException("this process has loaded " + loaded.path + " as its " + SONAME
-                        + " and cannot load " + path + " as well");
+                        + " and cannot load " + path + " as well (backends cuda and sim exclude each other in a JVM)");
             }
             return loaded;
         }
@@ -107,10 +107,16 @@ final class CudaLibrary {
         }
         // JCuda's library asks for the soname: it must find this one and no second.
         if (open(SONAME, RTLD_LAZY | RTLD_NOLOAD).address() != handle.address()) {
-            throw new IsobitException(path + " does not have the soname " + SONAME);
+            throw new IsobitException(path + " does not have the soname " + SONAME
+                    + ", or other code of this process has loaded another " + SONAME);
         }
         loaded = new CudaLibrary(path, handle);
         return loaded;
+    }
+
+    /** What {@link #load} has loaded; null before. */
+    static synchronized @Nullable String loadedPath() {
+        return loaded == null ? null : loaded.path;
     }
 
     /**

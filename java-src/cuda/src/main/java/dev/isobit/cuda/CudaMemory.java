@@ -35,7 +35,7 @@ final class CudaMemory implements DeviceMemory {
 
     @Override
     public String backendName() {
-        return CudaProvider.NAME;
+        return driver.backendName();
     }
 
     @Override
@@ -68,7 +68,8 @@ final class CudaMemory implements DeviceMemory {
 
     @Override
     public String toString() {
-        return "DeviceMemory[cuda device " + driver.ordinal() + ", 0x" + Long.toHexString(address) + ", " + byteSize
+        return "DeviceMemory[" + backendName() + " device " + driver.ordinal() + ", 0x" + Long.toHexString(address)
+                + ", " + byteSize
                 + " bytes" + (owned == null ? ", foreign" : "") + "]";
     }
 }

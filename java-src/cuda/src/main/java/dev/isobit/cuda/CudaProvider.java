@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Finds CUDA devices and opens them. The driver's library is {@code libcuda.so.1} as the system's linker finds it, or
- * what the system property {@code isobit.cuda.library} names.
+ * what the system property {@code isobit.cuda.library} names. A process has one: the first that is loaded stays.
  *
  * <p>Thread-safe.
  */
@@ -32,25 +32,38 @@ public final class CudaProvider implements BackendProvider {
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
     private static final int MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97;
 
+    private final String name;
     private final @Nullable Path library;
 
     /** A provider over the system's driver, or the library that the system property names. */
     public CudaProvider() {
+        this.name = NAME;
         this.library = null;
     }
 
     /**
-     * A provider over a given driver library, whose soname has to be {@code libcuda.so.1}. A process has one.
+     * A provider over a given driver library.
      *
-     * @param library its file
+     * @param name the name of its backend
+     * @param library its file, whose soname has to be {@code libcuda.so.1}
      */
-    public CudaProvider(Path library) {
+    public CudaProvider(String name, Path library) {
+        this.name = name;
         this.library = library;
+    }
+
+    /**
+     * The driver's library that this process has loaded for a backend, if it has.
+     *
+     * @return a name or path; null before the first look for a driver, and where there was none
+     */
+    public static @Nullable String loadedLibrary() {
+        return CudaLibrary.loadedPath();
     }
 
     @Override
     public String name() {
-        return NAME;
+        return name;
     }
 
     @Override
@@ -61,7 +74,7 @@ public final class CudaProvider implements BackendProvider {
     @Override
     public BackendProbe probe() {
         CudaFinding finding = find();
-        return new BackendProbe(NAME, finding.available(), finding.summary());
+        return new BackendProbe(name, finding.available(), finding.summary());
     }
 
     /**
@@ -182,19 +195,19 @@ public final class CudaProvider implements BackendProvider {
     public CudaBackend open(BackendOptions options, LaunchMethod launchMethod) {
         CudaFinding finding = find();
         if (!finding.available()) {
-            throw new BackendUnavailableException("backend cuda cannot run here: " + finding.summary());
+            throw new BackendUnavailableException("backend " + name + " cannot run here: " + finding.summary());
         }
         int ordinal = options.deviceOrdinal();
         if (ordinal >= finding.devices().size()) {
-            throw new BackendUnavailableException("backend cuda has no device " + ordinal + "; there "
+            throw new BackendUnavailableException("backend " + name + " has no device " + ordinal + "; there "
                     + (finding.devices().size() == 1 ? "is device 0" : "are 0 to " + (finding.devices().size() - 1)));
         }
         CudaDevice device = finding.devices().get(ordinal);
         if (device.problem() != null) {
-            throw new BackendUnavailableException("backend cuda cannot use " + device);
+            throw new BackendUnavailableException("backend " + name + " cannot use " + device);
         }
         CudaLibrary cuda = CudaLibrary.load(libraryPath());
         JCudaNatives.load();
-        return new CudaBackend(cuda, device, launchMethod);
+        return new CudaBackend(name, cuda, device, launchMethod);
     }
 }

@@ -1,5 +1,6 @@
 package dev.isobit.cuda;
 
+import java.lang.foreign.MemorySegment;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdeviceptr;
@@ -61,6 +62,11 @@ final class Handles {
 
         HostPointer(long address) {
             super(address);
+        }
+
+        /** Of a native segment, which has to live until the call returns. */
+        static HostPointer to(MemorySegment segment) {
+            return new HostPointer(segment.address());
         }
 
         long raw() {

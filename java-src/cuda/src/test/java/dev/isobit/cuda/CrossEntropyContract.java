@@ -241,7 +241,8 @@ abstract class CrossEntropyContract {
         int capability = Math.min(d.capability(), sharedBytes < 64 << 10 ? 75 : 90);
         CudaDevice small = new CudaDevice(0, d.name(), capability / 10, capability % 10, 1, sharedBytes,
                 d.memoryBytes(), capability >= 90 ? d.ptx() : "sm_75", null);
-        try (CudaBackend backend = new CudaBackend(cuda.driver().library(), small, LaunchMethod.chosen())) {
+        try (CudaBackend backend =
+                new CudaBackend(cuda.name(), cuda.driver().library(), small, LaunchMethod.chosen())) {
             for (int classes : new int[] {10, 200, 1000, 20_000}) {
                 try (Batch batch = new Batch(classes, classes <= 200 ? 1200 : 12, classes)) {
                     compare(backend, batch, Reduction.MEAN, DType.I64, 0);

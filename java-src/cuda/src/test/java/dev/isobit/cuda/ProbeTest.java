@@ -42,7 +42,7 @@ class ProbeTest {
     @Test
     @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
     void aLibraryThatIsNotThereIsNamed() {
-        CudaFinding finding = new CudaProvider(Path.of("/nowhere/libcuda.so.1")).find();
+        CudaFinding finding = new CudaProvider("cuda", Path.of("/nowhere/libcuda.so.1")).find();
         assertFalse(finding.available());
         assertEquals("no CUDA driver: there is no file /nowhere/libcuda.so.1", finding.problems().getLast());
         assertEquals(0, finding.devices().size());
@@ -67,7 +67,7 @@ class ProbeTest {
     @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
     void aFileThatIsNoLibraryIsNamed(@TempDir Path folder) throws IOException {
         Path file = Files.writeString(folder.resolve("libcuda.so.1"), "no library");
-        CudaFinding finding = new CudaProvider(file).find();
+        CudaFinding finding = new CudaProvider("cuda", file).find();
         assertTrue(finding.problems().getLast().contains(file.toString()), finding.summary());
         assertFalse(finding.available());
     }
@@ -77,7 +77,7 @@ class ProbeTest {
     void aLibraryOfAnotherNameIsRefused() {
         Path libm = Path.of("/lib/x86_64-linux-gnu/libm.so.6");
         if (Files.exists(libm)) {
-            CudaFinding finding = new CudaProvider(libm).find();
+            CudaFinding finding = new CudaProvider("cuda", libm).find();
             assertEquals("no CUDA driver: " + libm + " does not have the soname libcuda.so.1",
                     finding.problems().getLast());
         }

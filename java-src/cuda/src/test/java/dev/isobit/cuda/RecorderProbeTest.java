@@ -113,9 +113,10 @@ class RecorderProbeTest {
     @Test
     void aSecondDriverIsRefused(@TempDir Path folder) throws IOException {
         Path other = Files.copy(RecorderExtension.library(), folder.resolve("libcuda.so.1"));
-        CudaFinding finding = new CudaProvider(other).find();
+        CudaFinding finding = new CudaProvider("cuda", other).find();
         assertEquals("no CUDA driver: this process has loaded " + RecorderExtension.library()
-                + " as its libcuda.so.1 and cannot load " + other + " as well", finding.problems().getLast());
+                + " as its libcuda.so.1 and cannot load " + other
+                + " as well (backends cuda and sim exclude each other in a JVM)", finding.problems().getLast());
     }
 
     /** A symbol that is missing would end the JVM at its first call. */

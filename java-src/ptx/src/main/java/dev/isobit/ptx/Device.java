@@ -21,12 +21,14 @@ public final class Device implements AutoCloseable {
     private static final long FIRST_ADDRESS = 0x2_0000_0000L;
     private static final long ALIGNMENT = 512;
     private static final long GAP = 1 << 24;
+    private static final int MOST_DEVICES = 64;
 
     private final TreeMap<Long, Allocation> memory = new TreeMap<>();
     private final Map<Long, Arena> arenas = new TreeMap<>();
     private final Map<PtxModule, Image> images = new IdentityHashMap<>();
     private final Object running = new Object();
-    private long nextAddress = FIRST_ADDRESS;
+    private final long endAddress;
+    private long nextAddress;
     private boolean closed;
 
     private final boolean sanitizing;
@@ -34,11 +36,31 @@ public final class Device implements AutoCloseable {
 
     /** Makes an empty device. */
     public Device() {
-        this(false);
+        this(false, FIRST_ADDRESS, Space.FIRST_WINDOW);
     }
 
-    private Device(boolean sanitizing) {
+    private Device(boolean sanitizing, long firstAddress, long endAddress) {
         this.sanitizing = sanitizing;
+        this.nextAddress = firstAddress;
+        this.endAddress = endAddress;
+    }
+
+    /**
+     * Makes one empty device of several that share the addresses: no address belongs to two of them.
+     *
+     * @param index which one, from 0
+     * @param count how many there are, 1 to 64
+     * @param sanitizing whether it watches its launches, as {@link #sanitizing()} says
+     * @return the device
+     * @throws IllegalArgumentException when there is no such device of so many
+     */
+    public static Device of(int index, int count, boolean sanitizing) {
+        if (index < 0 || index >= count || count > MOST_DEVICES) {
+            throw new IllegalArgumentException("device " + index + " of " + count + ", at most " + MOST_DEVICES);
+        }
+        long share = (Space.FIRST_WINDOW - FIRST_ADDRESS) / count / ALIGNMENT * ALIGNMENT;
+        long first = FIRST_ADDRESS + index * share;
+        return new Device(sanitizing, first, first + share);
     }
 
     /**
@@ -49,7 +71,7 @@ public final class Device implements AutoCloseable {
      * @return the device
      */
     public static Device sanitizing() {
-        return new Device(true);
+        return new Device(true, FIRST_ADDRESS, Space.FIRST_WINDOW);
     }
 
     /**
@@ -98,7 +120,7 @@ public final class Device implements AutoCloseable {
             }
             long address = nextAddress;
             long end = address + segment.byteSize() + GAP;
-            if (end > Space.FIRST_WINDOW) {
+            if (end > endAddress) {
                 throw new IllegalStateException("the addresses of the device are used up");
             }
             nextAddress = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
