@@ -106,9 +106,11 @@ final class CudaLibrary {
             throw new IsobitException(lastError());
         }
         // JCuda's library asks for the soname: it must find this one and no second.
-        if (open(SONAME, RTLD_LAZY | RTLD_NOLOAD).address() != handle.address()) {
-            throw new IsobitException(path + " does not have the soname " + SONAME
-                    + ", or other code of this process has loaded another " + SONAME);
+        long found = open(SONAME, RTLD_LAZY | RTLD_NOLOAD).address();
+        if (found != handle.address()) {
+            throw new IsobitException(found == 0
+                    ? path + " does not have the soname " + SONAME
+                    : "other code of this process has loaded another " + SONAME + " than " + path);
         }
         loaded = new CudaLibrary(path, handle);
         return loaded;
