@@ -67,9 +67,7 @@ class ExclusionTest {
 
     /** JCuda holds arrays while the driver works; with this collector nothing could be allocated meanwhile. */
     @Test
-    void anyCollectorWillDo() throws IOException, InterruptedException {
-        for (String collector : List.of("-XX:+UseSerialGC", "-XX:+UseParallelGC", "-XX:+UseG1GC")) {
-            assertTrue(run(List.of(collector, "-Xmx128m", "-Xmn2m"), "sim").contains("sim: the cpu's bits"), collector);
-        }
+    void noCallIsMadeWithAnArray() throws IOException, InterruptedException {
+        assertTrue(run(List.of("-XX:+UseParallelGC", "-Xmx128m", "-Xmn2m"), "sim").contains("sim: the cpu's bits"));
     }
 }
