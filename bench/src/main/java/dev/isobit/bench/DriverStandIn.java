@@ -33,7 +33,7 @@ final class DriverStandIn {
     }
 
     static CudaBackend open(LaunchMethod method) {
-        return new CudaProvider(LIBRARY).open(BackendOptions.defaults(), method);
+        return new CudaProvider("cuda", LIBRARY).open(BackendOptions.defaults(), method);
     }
 
     static void setRecording(boolean on) {

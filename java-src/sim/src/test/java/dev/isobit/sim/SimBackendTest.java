@@ -15,10 +15,13 @@ import dev.isobit.DeviceMemory;
 import dev.isobit.Memory;
 import dev.isobit.cuda.CudaBackend;
 import dev.isobit.cuda.CudaException;
+import dev.isobit.cuda.CudaProvider;
+import dev.isobit.cuda.LaunchMethod;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The backend {@code sim} as a user meets it. */
@@ -69,6 +72,16 @@ class SimBackendTest {
         }
         assertTrue(driver().launches() > 0);
         assertTrue(driver().threadInstructions() > 1000);
+    }
+
+    @ParameterizedTest
+    @EnumSource(LaunchMethod.class)
+    void bothLaunchersComeHere(LaunchMethod method) {
+        try (Backend backend =
+                new CudaProvider(SimProvider.NAME, driver().library()).open(BackendOptions.defaults(), method)) {
+            assertArrayEquals(Workload.bits("cpu"), Workload.bits(backend));
+            assertTrue(driver().calls().get("cuLaunchKernel") > 10, driver().calls().toString());
+        }
     }
 
     @Test
