@@ -209,10 +209,7 @@ final class Decoder {
                 }
             }
         }
-        for (int i = 0; i < n - 1; i++) {
-            successors[i] = waysToMeet(start, i, successors[i]);
-        }
-        int[] meeting = new FlowGraph(successors).meetingPoints();
+        int[] meeting = new FlowGraph(waysToMeet(start, successors)).meetingPoints();
         for (int i = 0; i < n; i++) {
             int join = meeting[i] == n || endsAtOnce(code.get(start + meeting[i]))
                     ? Fragment.NOWHERE
@@ -226,13 +223,27 @@ final class Decoder {
         }
     }
 
-    /** The ways on which threads may meet others again: threads that end are not waited for. */
-    private int[] waysToMeet(int start, int index, int[] successors) {
-        if (successors.length == 0) {
-            return new int[] {code.size() - start};
+    /**
+     * The ways on which threads may meet others again. Threads that end are not waited for, unless ending is the only
+     * way out, as it is of a loop at the end of a kernel.
+     */
+    private int[][] waysToMeet(int start, int[][] successors) {
+        int n = successors.length;
+        int[][] going = new int[n][];
+        for (int i = 0; i < n; i++) {
+            going[i] = Arrays.stream(successors[i]).filter(s -> s == n || !endsAtOnce(code.get(start + s))).toArray();
+            if (successors[i].length == 0) {
+                successors[i] = new int[] {n};
+            }
+            if (going[i].length == 0) {
+                going[i] = successors[i];
+            }
         }
-        int[] going = Arrays.stream(successors).filter(s -> !endsAtOnce(code.get(start + s))).toArray();
-        return going.length == 0 ? successors : going;
+        boolean[] ending = new FlowGraph(going).reachingEnd();
+        for (int i = 0; i < n; i++) {
+            going[i] = ending[i] ? going[i] : successors[i];
+        }
+        return going;
     }
 
     /** Ways that meet only to end need not wait for each other. */

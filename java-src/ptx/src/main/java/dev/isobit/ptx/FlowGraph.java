@@ -54,6 +54,18 @@ final class FlowGraph {
         return meeting;
     }
 
+    /** Per instruction whether there is a way from it to the end. */
+    boolean[] reachingEnd() {
+        int n = end + 1;
+        int[] order = new int[n];
+        reversedPostOrder(predecessors(n), order);
+        boolean[] reaching = new boolean[n];
+        for (int i = 0; i < n; i++) {
+            reaching[i] = order[i] >= 0;
+        }
+        return reaching;
+    }
+
     private int[][] predecessors(int n) {
         int[] count = new int[n];
         for (int[] list : successors) {

@@ -136,6 +136,31 @@ class ControlFlowTest {
                 """), Launch.of(1, 32), t -> t < 4 ? 0 : t < 16 ? 2802 : 2801);
     }
 
+    /** As in every kernel that strides over a grid: there is no other end than that of the loop. */
+    @Test
+    void branchesInALoopThatIsLeftToEnd() {
+        check("sm_75", entry("""
+                  mov.u32 %d, 0;
+                  mov.u32 %i, 0;
+                LOOP:
+                  setp.ge.u32 %p, %i, 3;
+                  @%p bra DONE;
+                  and.b32 %a, %t, 1;
+                  setp.eq.u32 %q, %a, 0;
+                  @%q bra EVEN;
+                  add.u32 %d, %d, 1000;
+                EVEN:
+                  activemask.b32 %c;
+                  popc.b32 %c, %c;
+                  add.u32 %d, %d, %c;
+                  st.global.u32 [%x], %d;
+                  add.u32 %i, %i, 1;
+                  bra LOOP;
+                DONE:
+                  ret;
+                """), Launch.of(1, 32), t -> t % 2 == 0 ? 96 : 3096);
+    }
+
     @Test
     void aTableOfBranches() {
         check("sm_75", entry("""
