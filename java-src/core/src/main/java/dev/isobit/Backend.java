@@ -8,7 +8,8 @@ import java.util.Set;
 
 /**
  * A device that runs the operations: {@code reference} (float64, slow, obvious), {@code cpu} (Vector API),
- * {@code cuda}. All float32 backends return the same bits.
+ * {@code cuda}, {@code sim} (the kernels of {@code cuda} on a simulated device, for tests). All float32 backends return
+ * the same bits.
  *
  * <p>Thread-safe. Ownership: whoever opened it closes it; closing releases workers, streams and memory that it
  * allocated. Idempotent.
@@ -40,7 +41,7 @@ public interface Backend extends AutoCloseable {
     /**
      * Opens a backend by name with default options.
      *
-     * @param name {@code reference}, {@code cpu}, {@code cuda}
+     * @param name {@code reference}, {@code cpu}, {@code cuda}, {@code sim}
      * @return an open backend
      * @throws BackendUnavailableException if it cannot run here; the message says why
      * @throws IllegalArgumentException if there is no such backend; the message lists those there are
@@ -52,7 +53,7 @@ public interface Backend extends AutoCloseable {
     /**
      * Opens a backend by name.
      *
-     * @param name {@code reference}, {@code cpu}, {@code cuda}
+     * @param name {@code reference}, {@code cpu}, {@code cuda}, {@code sim}
      * @param options threads, device
      * @return an open backend
      * @throws BackendUnavailableException if it cannot run here; the message says why
@@ -75,7 +76,7 @@ public interface Backend extends AutoCloseable {
     /**
      * The backend's name.
      *
-     * @return {@code reference}, {@code cpu}, {@code cuda}
+     * @return {@code reference}, {@code cpu}, {@code cuda}, {@code sim}
      */
     String name();
 

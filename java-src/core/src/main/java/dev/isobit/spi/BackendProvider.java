@@ -17,7 +17,8 @@ public interface BackendProvider {
     String name();
 
     /**
-     * The higher, the earlier {@link Backend#best()} tries it. {@code cuda} 100, {@code cpu} 50, {@code reference} 0.
+     * The higher, the earlier {@link Backend#best()} tries it. {@code cuda} 100, {@code cpu} 50, {@code reference} 0;
+     * what is below 0 it never comes to.
      *
      * @return priority
      */

@@ -45,6 +45,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ReadmeTest {
     /** Where .ci/run runs for every change. A platform joins this list when it joins there, and not before. */
     private static final Set<String> TESTED = Set.of("Linux x86-64");
+    /** Backends that run the kernels; to open one here would decide which driver this JVM has. */
+    private static final Set<String> KERNELS = Set.of("cuda", "sim");
     private static final List<String> PLATFORMS = List.of("Linux x86-64", "Linux aarch64", "macOS aarch64",
             "macOS x86-64", "Windows x86-64", "Windows aarch64");
 
@@ -110,7 +112,7 @@ class ReadmeTest {
     @Test
     void systemPropertiesAreThoseOfTheCode() throws IOException {
         var inCode = new TreeSet<String>();
-        for (String module : List.of("core", "cuda")) {
+        for (String module : List.of("core", "cuda", "sim")) {
             try (Stream<Path> sources = Files.walk(root.resolve("java-src/" + module + "/src/main/java"))) {
                 for (Path source : sources.filter(Files::isRegularFile).toList()) {
                     matches(Files.readString(source), "\"(isobit\\.[a-z.]+)\"").forEach(inCode::add);
@@ -179,7 +181,7 @@ class ReadmeTest {
         JsonNode ptx = json(root.resolve("kernels/ptx/manifest.json")).get("ptx");
         Map<String, Set<DType>> hostTypes = new TreeMap<>();
         for (String name : backends) {
-            if (!name.equals("cuda")) {
+            if (!KERNELS.contains(name)) {
                 try (Backend backend = Backend.open(name)) {
                     hostTypes.put(name, backend.dtypes());
                 }
@@ -191,17 +193,18 @@ class ReadmeTest {
         for (String operation : operations()) {
             var cells = new ArrayList<String>(List.of("`" + operation + "`"));
             for (String name : backends) {
-                Set<DType> types = name.equals("cuda") ? kernelTypes(ptx, operation) : hostTypes.get(name);
+                Set<DType> types = KERNELS.contains(name) ? kernelTypes(ptx, operation) : hostTypes.get(name);
                 cells.add(types.stream().map(DType::name).collect(Collectors.joining(", ")));
             }
             row(table, cells);
         }
         table.append('\n');
-        row(table, List.of("platform", "`cpu`, `reference`", "`cuda`"));
-        row(table, List.of("---", "---", "---"));
+        row(table, List.of("platform", "`cpu`, `reference`", "`cuda`", "`sim`"));
+        row(table, List.of("---", "---", "---", "---"));
         for (String platform : PLATFORMS) {
             row(table, List.of(platform, TESTED.contains(platform) ? "tested" : "untested",
-                    platform.equals(cudaPlatform()) ? cudaTests() : "not available"));
+                    platform.equals(cudaPlatform()) ? cudaTests() : "not available",
+                    platform.equals(cudaPlatform()) ? "tested" : "not available"));
         }
         table.append("\nKernels are assembled by `ptxas` for compute capability ").append(capabilities(ptx))
                 .append(".\n");
@@ -255,22 +258,15 @@ class ReadmeTest {
 
     private static String cudaTests() throws IOException {
         Set<String> devices = devices();
-        return (interpreted() ? "the shipped PTX tested by an interpreter, " : "")
-                + "launches on a driver that records them; "
+        return (simulated() ? "tested on a simulated device; " : "")
                 + (devices.isEmpty()
                         ? "no run on a GPU is recorded yet"
                         : "verified on " + String.join(", ", devices));
     }
 
-    /** Whether every operation's kernels are interpreted in a test. */
-    private static boolean interpreted() throws IOException {
-        for (String operation : operations()) {
-            if (!Files.exists(
-                    root.resolve("java-src/cuda/src/test/java/dev/isobit/cuda/" + operation + "PtxTest.java"))) {
-                return false;
-            }
-        }
-        return true;
+    /** Whether the tests that need a device run on the simulated one. */
+    private static boolean simulated() throws IOException {
+        return Files.readString(root.resolve("java-src/sim/pom.xml")).contains("<groups>gpu</groups>");
     }
 
     /** Devices that a recorded report of {@code isobit verify} found sound. */

@@ -68,24 +68,28 @@ public record SimOptions(List<Chip> chips, long memoryBytes, int driverVersion, 
                 Chip known = Chip.of(parts[0]);
                 wanted.add(parts.length == 1
                         ? known
-                        : known.withMultiprocessors(Math.toIntExact(number(CHIP_PROPERTY, parts[1]))));
+                        : known.withMultiprocessors((int) number(CHIP_PROPERTY, parts[1], Integer.MAX_VALUE)));
             }
             options = options.withChips(wanted);
         }
         return new SimOptions(options.chips,
-                Math.multiplyExact(property(MEMORY_PROPERTY, options.memoryBytes >> MIB_SHIFT), 1L << MIB_SHIFT),
-                Math.toIntExact(property(DRIVER_PROPERTY, options.driverVersion)),
-                property(SEED_PROPERTY, options.seed), Boolean.getBoolean(SANITIZE_PROPERTY));
+                property(MEMORY_PROPERTY, options.memoryBytes >> MIB_SHIFT, Long.MAX_VALUE >> MIB_SHIFT) << MIB_SHIFT,
+                (int) property(DRIVER_PROPERTY, options.driverVersion, Integer.MAX_VALUE),
+                property(SEED_PROPERTY, options.seed, Long.MAX_VALUE), Boolean.getBoolean(SANITIZE_PROPERTY));
     }
 
-    private static long property(String name, long otherwise) {
+    private static long property(String name, long otherwise, long most) {
         String value = System.getProperty(name);
-        return value == null ? otherwise : number(name, value);
+        return value == null ? otherwise : number(name, value, most);
     }
 
-    private static long number(String name, String value) {
+    private static long number(String name, String value, long most) {
         try {
-            return Long.parseLong(value.strip());
+            long number = Long.parseLong(value.strip());
+            if (number > most) {
+                throw new IllegalArgumentException("-D" + name + ": " + number + " is more than " + most);
+            }
+            return number;
         } catch (NumberFormatException e) {
             throw new IllegalArgumentException("-D" + name + ": \"" + value + "\" is no number", e);
         }

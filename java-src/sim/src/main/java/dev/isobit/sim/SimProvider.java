@@ -37,25 +37,40 @@ public final class SimProvider implements BackendProvider {
     /** Says what would be simulated. Loads nothing: a probe must not decide which driver this JVM has. */
     @Override
     public BackendProbe probe() {
-        try {
-            String os = System.getProperty("os.name", "");
-            String arch = System.getProperty("os.arch", "");
-            if (!os.equals("Linux") || !arch.equals("amd64") && !arch.equals("x86_64")) {
-                return new BackendProbe(NAME, false, "the simulated driver needs Linux on x86-64, for JCuda does");
-            }
-            SimulatedDriver running = SimulatedDriver.running();
-            String other = CudaProvider.loadedLibrary();
-            if (running == null && other != null) {
-                return new BackendProbe(NAME, false, "this JVM has loaded " + other
+        SimulatedDriver running = SimulatedDriver.running();
+        if (running != null) {
+            return found(running.options());
+        }
+        String other = CudaProvider.loadedLibrary();
+        return other == null
+                ? probeOwnJvm()
+                : new BackendProbe(NAME, false, "this JVM has loaded " + other
                         + " for the backend cuda: sim and cuda exclude each other in a JVM");
-            }
-            SimOptions options = running == null ? SimOptions.fromProperties() : running.options();
-            return new BackendProbe(NAME, true, "PTX interpreted on a simulated "
-                    + options.chips().stream().map(Chip::target).collect(Collectors.joining(", "))
-                    + (options.sanitizing() ? ", watched" : "") + ": for tests, slow");
-        } catch (RuntimeException e) {
+    }
+
+    /**
+     * What {@link #probe} says in a JVM that has not looked for a CUDA driver and has the system properties of this one.
+     * Loads nothing.
+     *
+     * @return the finding
+     */
+    public static BackendProbe probeOwnJvm() {
+        String os = System.getProperty("os.name", "");
+        String arch = System.getProperty("os.arch", "");
+        if (!os.equals("Linux") || !arch.equals("amd64") && !arch.equals("x86_64")) {
+            return new BackendProbe(NAME, false, "the simulated driver needs Linux on x86-64, for JCuda does");
+        }
+        try {
+            return found(SimOptions.fromProperties());
+        } catch (IllegalArgumentException e) {
             return new BackendProbe(NAME, false, String.valueOf(e.getMessage()));
         }
+    }
+
+    private static BackendProbe found(SimOptions options) {
+        return new BackendProbe(NAME, true, "PTX interpreted on a simulated "
+                + options.chips().stream().map(Chip::target).collect(Collectors.joining(", "))
+                + (options.sanitizing() ? ", watched" : "") + ": for tests, slow");
     }
 
     @Override

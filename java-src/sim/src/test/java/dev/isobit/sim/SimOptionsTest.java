@@ -35,14 +35,16 @@ class SimOptionsTest {
         refused(SimOptions.CHIP_PROPERTY, "sm_90:0", "multiprocessors = 0");
         refused(SimOptions.MEMORY_PROPERTY, "4G", "-Disobit.sim.memory: \"4G\" is no number");
         refused(SimOptions.MEMORY_PROPERTY, "0", "memoryBytes = 0");
+        refused(SimOptions.MEMORY_PROPERTY, "9000000000000", "9000000000000 is more than ");
         refused(SimOptions.DRIVER_PROPERTY, "12", "driverVersion = 12");
+        refused(SimOptions.DRIVER_PROPERTY, "12060000000", "is more than 2147483647");
     }
 
     private static void refused(String property, String value, String message) {
         System.setProperty(property, value);
         var e = assertThrows(IllegalArgumentException.class, SimOptions::fromProperties);
         assertTrue(e.getMessage().contains(message), e.getMessage());
-        assertTrue(!new SimProvider().probe().available() || SimulatedDriver.running() != null);
+        assertTrue(SimProvider.probeOwnJvm().detail().contains(message), SimProvider.probeOwnJvm().detail());
         System.clearProperty(property);
     }
 }

@@ -6,14 +6,17 @@ import dev.isobit.DType;
 import dev.isobit.harness.ChildJvm;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Machine;
+import dev.isobit.harness.OwnJvm;
 import dev.isobit.harness.Progress;
 import dev.isobit.harness.Ulp;
 import dev.isobit.harness.Workspace;
+import dev.isobit.sim.SimProvider;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -60,12 +63,12 @@ public final class DemoCommand implements Callable<Integer> {
     public DemoCommand() {}
 
     /** A run of the compared split in a JVM of its own. */
-    private record Variant(String name, List<String> flags) {}
+    private record Variant(String name, String backend, List<String> flags) {}
 
     private static final List<Variant> VARIANTS = List.of(
-            new Variant("cpu, scalar code", List.of("-Disobit.cpu.path=scalar")),
-            new Variant("cpu, one thread", List.of("-Disobit.threads=1")),
-            new Variant("cpu, 128-bit vectors", List.of("-XX:MaxVectorSize=16")));
+            new Variant("cpu, scalar code", "cpu", List.of("-Disobit.cpu.path=scalar")),
+            new Variant("cpu, one thread", "cpu", List.of("-Disobit.threads=1")),
+            new Variant("cpu, 128-bit vectors", "cpu", List.of("-XX:MaxVectorSize=16")));
 
     @Override
     public Integer call() {
@@ -123,8 +126,11 @@ public final class DemoCommand implements Callable<Integer> {
         TrainingRecord expected = records.get(COMPARED_SPLIT);
         say("%nSplit %d again, step by step against %s (%d losses, %d weights):", COMPARED_SPLIT + 1, name,
                 expected.steps(), expected.weightBits().length);
+        boolean gpu = false;
         for (BackendProbe probe : Backend.probes()) {
-            if (probe.available() && !probe.name().equals(name) && !probe.name().equals("reference")) {
+            gpu |= probe.name().equals("cuda") && probe.available();
+            if (probe.available() && !probe.name().equals(name) && !probe.name().equals("reference")
+                    && !OwnJvm.isFor(probe.name())) {
                 try (Backend other = Backend.open(probe.name())) {
                     if (other.dtypes().contains(DType.F32)) {
                         runs.add(tell(Agreement.of(probe.name(), expected,
@@ -136,6 +142,9 @@ public final class DemoCommand implements Callable<Integer> {
         for (Variant variant : VARIANTS) {
             runs.add(tell(Agreement.of(variant.name(), expected,
                     trainInChild(workspace, variant, training))));
+        }
+        if (!gpu && !OwnJvm.isFor(name)) {
+            simulated(workspace, digits, training, name).ifPresent(run -> runs.add(tell(run)));
         }
         TrainingRecord float64;
         try (Backend reference = Backend.open("reference")) {
@@ -154,6 +163,21 @@ public final class DemoCommand implements Callable<Integer> {
                 DemoReport.confusion(digits, records), DemoReport.mistakes(digits, records));
     }
 
+    /** With no GPU here, the kernels' PTX is interpreted: for one epoch, which is another training than a longer one's. */
+    private Optional<Agreement> simulated(Workspace workspace, Digits digits, Training training, String name) {
+        BackendProbe sim = SimProvider.probeOwnJvm();
+        if (!sim.available()) {
+            say("(not on sim: %s)", sim.detail());
+            return Optional.empty();
+        }
+        Training oneEpoch = training.withEpochs(1);
+        try (Backend backend = Backend.open(name)) {
+            TrainingRecord expected = oneEpoch.run(backend, digits, COMPARED_SPLIT, done -> {});
+            return Optional.of(Agreement.of("sim, one epoch", expected,
+                    trainInChild(workspace, new Variant("sim", OwnJvm.SIM, List.of()), oneEpoch)));
+        }
+    }
+
     /** Backends before the one that runs that cannot run here. */
     private static List<String> passedOver(String name) {
         return Backend.probes().stream().takeWhile(probe -> !probe.name().equals(name))
@@ -170,9 +194,10 @@ public final class DemoCommand implements Callable<Integer> {
         Path settings = workspace.temporary("training.json");
         Path result = workspace.temporary("record.json");
         workspace.write(settings, Json.write(training));
-        try (var progress = new Progress(variant.name(), epochs)) {
+        try (var progress = new Progress(variant.name(), training.epochs())) {
             new ChildJvm(workspace, variant.flags(), TrainInChild.class,
-                    List.of("cpu", Integer.toString(COMPARED_SPLIT), settings.toString(), result.toString()))
+                    List.of(variant.backend(), Integer.toString(COMPARED_SPLIT), settings.toString(),
+                            result.toString()))
                     .run(done -> progress.step(1));
         }
         return Json.read(result, TrainingRecord.class);

@@ -8,7 +8,11 @@ import dev.isobit.cuda.CudaDevice;
 import dev.isobit.cuda.CudaFinding;
 import dev.isobit.cuda.CudaProvider;
 import dev.isobit.cuda.LaunchMethod;
+import dev.isobit.harness.ChildJvm;
+import dev.isobit.harness.ChildJvm.IsobitChildException;
 import dev.isobit.harness.Machine;
+import dev.isobit.harness.OwnJvm;
+import dev.isobit.harness.Workspace;
 import dev.isobit.harness.doctor.DoctorReport.Device;
 import dev.isobit.harness.doctor.DoctorReport.Finding;
 import dev.isobit.harness.doctor.DoctorReport.Gpu;
@@ -50,7 +54,7 @@ final class Examination {
         examination.fma();
         examination.compiler();
         examination.forced();
-        List<BackendProbe> probes = Backend.probes().stream().map(Examination::tried).toList();
+        List<BackendProbe> probes = OwnJvm.probes().stream().map(Examination::tried).toList();
         CudaFinding cuda = new CudaProvider().find();
         for (BackendProbe probe : probes) {
             examination.backend(probe, cuda);
@@ -67,11 +71,21 @@ final class Examination {
             return probe;
         }
         try {
-            Backend.open(probe.name()).close();
+            if (OwnJvm.isFor(probe.name())) {
+                openInChild(probe.name());
+            } else {
+                Backend.open(probe.name()).close();
+            }
             return probe;
-        } catch (IsobitException e) {
-            return new BackendProbe(probe.name(), false,
-                    probe.detail() + "; but it could not be opened: " + e.getMessage());
+        } catch (IsobitException | IsobitChildException e) {
+            return new BackendProbe(probe.name(), false, probe.detail() + "; but it could not be opened: "
+                    + String.valueOf(e.getMessage()).lines().reduce((first, last) -> last).orElse(""));
+        }
+    }
+
+    private static void openInChild(String backend) {
+        try (var workspace = new Workspace()) {
+            new ChildJvm(workspace, List.of(), OpenInChild.class, List.of(backend)).run(done -> {});
         }
     }
 

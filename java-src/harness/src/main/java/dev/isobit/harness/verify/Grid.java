@@ -15,12 +15,14 @@ import java.util.stream.IntStream;
 /**
  * The problems, the same list in every JVM, each size with its reason.
  *
- * @param name {@code default}, {@code full} or {@code small}
+ * @param name {@code default}, {@code full}, {@code simulated} or {@code small}
  * @param problems in the order in which they are run
  */
 record Grid(String name, List<Problem> problems) {
     static final String DEFAULT = "default";
     static final String FULL = "full";
+    /** Few enough for an interpreter: every kernel, both sides of every bound between them. */
+    static final String SIMULATED = "simulated";
     /** A few problems of each operation: for tests. */
     static final String SMALL = "small";
 
@@ -54,8 +56,10 @@ record Grid(String name, List<Problem> problems) {
         return switch (name) {
             case DEFAULT -> build(false);
             case FULL -> build(true);
+            case SIMULATED -> simulated();
             case SMALL -> small();
-            default -> throw new IllegalArgumentException("no grid \"" + name + "\"; there are default, full, small");
+            default -> throw new IllegalArgumentException(
+                    "no grid \"" + name + "\"; there are default, full, simulated, small");
         };
     }
 
@@ -64,6 +68,52 @@ record Grid(String name, List<Problem> problems) {
         crossEntropy(problems, full);
         adam(problems, full);
         return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
+    }
+
+    private static Grid simulated() {
+        List<Problem> problems = new ArrayList<>();
+        long seed = 1L << 33;
+        // A thread per row, more rows than a block has; a warp per row, four rows or one at a time; a block per row, one
+        // segment or two. Each of the options is met with each kind of logits, if not at each size.
+        int[][] shapes = {{0, 3}, {1, 1}, {5, 2}, {129, 10}, {3, 31}, {67, 32}, {3, 33}, {17, 128}, {5, 255}, {3, 256},
+            {5, 257}, {2, 1000}, {1, 1023}, {2, 1024}, {2, 1025}, {1, 3000}};
+        for (int[] shape : shapes) {
+            for (Logits logits : Logits.values()) {
+                seed++;
+                problems.add(picked(shape[0], shape[1], logits, seed));
+            }
+        }
+        for (int classes : new int[] {8191, 8192, 8193, 16385}) {
+            seed++;
+            problems.add(picked(1, classes, Logits.values()[(int) (seed % Logits.values().length)], seed));
+        }
+        // The batch itself is a row of the sum: more than its lanes, more than a segment.
+        for (Reduction reduction : Reduction.values()) {
+            for (int rows : new int[] {1025, 8193}) {
+                seed++;
+                problems.add(new CrossEntropyProblem(rows, 3, Logits.NORMAL, reduction, Upstream.PER_ROW,
+                        Ignore.DEFAULT_INDEX, seed));
+            }
+        }
+        // Around the four elements of a vector, the warp, the chunk of 2048.
+        List<List<Integer>> sizes = List.of(List.of(), List.of(0), List.of(1), List.of(33), List.of(2047, 2048, 2049),
+                List.of(1, 0, 17, 1024, 3, 5, 64, 4100, 2),
+                IntStream.range(0, 60).map(i -> 1 + i * 7 % 70).boxed().toList());
+        for (List<Integer> each : sizes) {
+            for (Values values : Values.values()) {
+                seed++;
+                var rng = new Rng(seed);
+                problems.add(new AdamProblem(each.size() + " sizes", each, adamOptions().get(rng.nextInt(10)), values,
+                        1 + rng.nextInt(20), 1 + rng.nextInt(2), seed));
+            }
+        }
+        return new Grid(SIMULATED, Collections.unmodifiableList(problems));
+    }
+
+    private static CrossEntropyProblem picked(int rows, int classes, Logits logits, long seed) {
+        var rng = new Rng(seed);
+        return new CrossEntropyProblem(rows, classes, logits, pick(rng, Reduction.values()),
+                pick(rng, Upstream.values()), pick(rng, Ignore.values()), seed);
     }
 
     private static Grid small() {
@@ -120,13 +170,17 @@ record Grid(String name, List<Problem> problems) {
         return of[rng.nextInt(of.length)];
     }
 
-    private static void adam(List<Problem> problems, boolean full) {
+    private static List<AdamOptions> adamOptions() {
         AdamOptions adam = AdamOptions.adam();
         AdamOptions adamW = AdamOptions.adamW();
-        List<AdamOptions> options = List.of(adam, adam.withWeightDecay(0.01), adamW,
-                adamW.withLr(0.5).withWeightDecay(0.1), adamW.withBetas(0, 0), adamW.withBetas(0.5, 0.9).withEps(1e-3),
-                adam.withEps(0), adam.withMaximize(true).withWeightDecay(0.5), adamW.withLr(0),
+        return List.of(adam, adam.withWeightDecay(0.01), adamW, adamW.withLr(0.5).withWeightDecay(0.1),
+                adamW.withBetas(0, 0), adamW.withBetas(0.5, 0.9).withEps(1e-3), adam.withEps(0),
+                adam.withMaximize(true).withWeightDecay(0.5), adamW.withLr(0),
                 adamW.withBetas(0.95, 0.99999).withMaximize(true));
+    }
+
+    private static void adam(List<Problem> problems, boolean full) {
+        List<AdamOptions> options = adamOptions();
         long[] firstSteps = {1, 2, 10, 1_000_000};
         long seed = 1L << 32;
         record Shape(String name, List<Integer> sizes) {}
@@ -154,7 +208,7 @@ record Grid(String name, List<Problem> problems) {
             }
         }
         // More than a chunk for every thread or block.
-        for (AdamOptions o : full ? options : List.of(adamW)) {
+        for (AdamOptions o : full ? options : List.of(AdamOptions.adamW())) {
             seed++;
             problems.add(new AdamProblem("[2097153]", List.of(2_097_153), o, Values.NORMAL, 10, 1, seed));
         }

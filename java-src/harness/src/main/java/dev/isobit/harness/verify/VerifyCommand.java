@@ -5,6 +5,7 @@ import dev.isobit.BackendOptions;
 import dev.isobit.BackendProbe;
 import dev.isobit.DType;
 import dev.isobit.harness.Json;
+import dev.isobit.harness.OwnJvm;
 import dev.isobit.harness.Progress;
 import dev.isobit.harness.Workspace;
 import java.nio.file.Files;
@@ -26,12 +27,14 @@ import picocli.CommandLine.Spec;
                 + "promises of kernels/NUMERICS.md: the same bits on every path, the right bits against float64, and "
                 + "the written edges.",
             "The cpu backend is also run with other numbers of threads and, in JVMs of their own, with scalar code, "
-                    + "other vector widths and without hardware FMA."},
+                    + "other vector widths and without hardware FMA.",
+            "With --backend sim the kernels' PTX is interpreted on a simulated device, in a JVM of its own, on a smaller "
+                    + "grid, and compared with the cpu backend."},
         exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:every promise was kept",
             "1:a promise was broken, or nothing was compared", "2:wrong options", "3:it could not run"})
 public final class VerifyCommand implements Callable<Integer> {
     @Option(names = "--backend", paramLabel = "NAME",
-            description = "only this float32 backend; may be given several times (default: all that run here)")
+            description = "only this float32 backend; may be given several times (default: all that run here but sim)")
     private List<String> backends = new ArrayList<>();
 
     @Option(names = "--json", paramLabel = "FILE", description = "write the report there")
@@ -55,13 +58,26 @@ public final class VerifyCommand implements Callable<Integer> {
             }
             Workspace.makeFolder(file.toAbsolutePath().getParent());
         }
-        Grid grid = Grid.of(full ? Grid.FULL : Grid.DEFAULT);
+        boolean simulated = backends.contains(OwnJvm.SIM);
+        Grid grid = Grid.of(full ? Grid.FULL : simulated ? Grid.SIMULATED : Grid.DEFAULT);
         List<String> absent = new ArrayList<>();
         List<Subject> subjects = new ArrayList<>();
         try (var workspace = new Workspace(); Backend reference = Backend.open("reference")) {
             List<String> names = names(absent);
-            names.forEach(name -> subjects.addAll(subjects(name)));
-            List<ChildSubject> children = names.contains("cpu") ? cpuChildren() : List.of();
+            List<ChildSubject> children = new ArrayList<>();
+            for (String name : names) {
+                if (OwnJvm.isFor(name)) {
+                    children.add(new ChildSubject(name, name, List.of()));
+                } else {
+                    subjects.addAll(subjects(name));
+                }
+            }
+            if (simulated && !names.contains("cpu")) {
+                subjects.add(new Subject("cpu", true, () -> Backend.open("cpu")));
+            }
+            if (names.contains("cpu")) {
+                children.addAll(cpuChildren());
+            }
             VerifyReport report;
             try (var progress = new Progress("verify", VerifyRun.steps(grid, subjects.size(), children.size()))) {
                 report = new VerifyRun(grid, reference, subjects, children, workspace, progress::step).run(absent);
@@ -80,11 +96,13 @@ public final class VerifyCommand implements Callable<Integer> {
             return backends.stream().distinct().toList();
         }
         List<String> names = new ArrayList<>();
-        for (BackendProbe probe : Backend.probes()) {
+        for (BackendProbe probe : OwnJvm.probes()) {
             if (probe.name().equals("reference")) {
                 continue;
             }
-            if (probe.available()) {
+            if (OwnJvm.isFor(probe.name()) && probe.available()) {
+                absent.add(probe.name() + ": not asked for (--backend " + probe.name() + ")");
+            } else if (probe.available()) {
                 names.add(probe.name());
             } else {
                 absent.add(probe.name() + ": " + probe.detail());

@@ -26,6 +26,8 @@ final class VerifyInChild {
                 return;
             }
             var tape = new Tape(args[3], backend.description(), grid.problems().size());
+            EdgeChecks.of(args[3], backend).stream().filter(edge -> !edge.kept())
+                    .forEach(edge -> tape.faults().add(edge.check() + ": " + edge.detail()));
             for (int i = 0; i < grid.problems().size(); i++) {
                 run(i, grid.problems().get(i), backend, slab, tape);
                 if ((i + 1) % TOLD_EVERY == 0) {

@@ -7,6 +7,7 @@ import dev.isobit.Backend;
 import dev.isobit.harness.CommandLineRun;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.verify.BrokenProvider;
+import dev.isobit.sim.SimOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -19,7 +20,7 @@ class DoctorTest {
         boolean usable = Backend.probes().stream().anyMatch(p -> p.name().equals("cuda") && p.available());
         assertEquals(usable ? 0 : 1, run.code(), run.out());
         for (String topic : new String[] {"Java", "processor", "vectors", "FMA", "C2", "backend cuda", "backend cpu",
-            "backend reference"}) {
+            "backend reference", "backend sim"}) {
             assertTrue(run.out().contains(topic), () -> topic + " is not in:\n" + run.out());
         }
     }
@@ -44,6 +45,21 @@ class DoctorTest {
                     + " +-> only for tests; but it could not be opened: Backend.open: out of memory\n.*"), out);
         } finally {
             System.clearProperty(BrokenProvider.UNOPENED_PROPERTY);
+        }
+    }
+
+    /** It is opened in a JVM of its own, where what is wrong shows. */
+    @Test
+    void whatIsSimulatedIsSaid() {
+        assertTrue(CommandLineRun.of("doctor").out()
+                .contains("backend sim        PTX interpreted on a simulated sm_90: for tests, slow"));
+        System.setProperty(SimOptions.CHIP_PROPERTY, "sm_61");
+        try {
+            String out = CommandLineRun.of("doctor").out();
+            assertTrue(out.matches("(?s).*\n  no +backend sim +not usable here\n +-> no chip \"sm_61\"; there are .*"),
+                    out);
+        } finally {
+            System.clearProperty(SimOptions.CHIP_PROPERTY);
         }
     }
 

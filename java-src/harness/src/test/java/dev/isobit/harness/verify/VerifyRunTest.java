@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
@@ -11,6 +12,7 @@ import dev.isobit.harness.DeviceStandIn;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Machine;
 import dev.isobit.harness.Workspace;
+import dev.isobit.sim.SimProvider;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -184,6 +186,15 @@ class VerifyRunTest {
         assertTrue(report.passed(), () -> String.join("\n", report.failures()));
         assertEquals(3, report.agreement().size());
         assertTrue(report.subjects().get(2).description().contains("scalar code"));
+    }
+
+    @Test
+    void theSimulatedDeviceAgrees() {
+        assumeTrue(SimProvider.probeOwnJvm().available(), SimProvider.probeOwnJvm().detail());
+        VerifyReport report = run(List.of(CPU), List.of(new ChildSubject("sim", "sim", List.of())));
+        assertTrue(report.passed(), () -> String.join("\n", report.failures()));
+        assertTrue(report.subjects().getLast().description().contains("Isobit simulator sm_90"));
+        assertTrue(report.agreement().getFirst().elements() > 1000);
     }
 
     @Test
