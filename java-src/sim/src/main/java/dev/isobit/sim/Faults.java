@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Faults {
     private final List<Fault> planned = new ArrayList<>();
+    private boolean paused;
 
     /** One fault. */
     private static final class Fault {
@@ -20,16 +21,26 @@ public final class Faults {
         private final long call;
         private final @Nullable Result result;
         private final long delayMillis;
+        private final boolean removes;
         private long seen;
         private boolean fired;
 
-        Fault(String function, long call, @Nullable Result result, long delayMillis) {
+        Fault(String function, long call, @Nullable Result result, long delayMillis, boolean removes) {
             this.function = function;
             this.call = call;
             this.result = result;
             this.delayMillis = delayMillis;
+            this.removes = removes;
         }
     }
+
+    /**
+     * What becomes of a call.
+     *
+     * @param result what it returns; null where it goes on
+     * @param removes whether all devices are gone when it comes
+     */
+    record Outcome(@Nullable Result result, boolean removes) {}
 
     Faults() {}
 
@@ -45,7 +56,7 @@ public final class Faults {
         if (result == Result.SUCCESS) {
             throw new IllegalArgumentException("a fault with the result SUCCESS");
         }
-        add(new Fault(function, call, result, 0));
+        add(new Fault(function, call, result, 0, false));
     }
 
     /**
@@ -57,7 +68,18 @@ public final class Faults {
      * @throws IllegalArgumentException if the driver has no such function
      */
     public void delay(String function, long call, long milliseconds) {
-        add(new Fault(function, call, null, milliseconds));
+        add(new Fault(function, call, null, milliseconds, false));
+    }
+
+    /**
+     * Lets all devices be gone when a call comes, as {@link SimulatedDriver#setDevicesRemoved} does it.
+     *
+     * @param function the function's name as in the library
+     * @param call which call from now on, 1 the next
+     * @throws IllegalArgumentException if the driver has no such function
+     */
+    public void removeDevices(String function, long call) {
+        add(new Fault(function, call, null, 0, true));
     }
 
     private synchronized void add(Fault fault) {
@@ -65,6 +87,15 @@ public final class Faults {
             throw new IllegalArgumentException("the simulated driver has no function " + fault.function);
         }
         planned.add(fault);
+    }
+
+    /**
+     * Lets calls neither fail nor count for a while.
+     *
+     * @param pause whether faults pause
+     */
+    public synchronized void pause(boolean pause) {
+        paused = pause;
     }
 
     /** Forgets all faults, fired or not. */
@@ -81,18 +112,19 @@ public final class Faults {
         return (int) planned.stream().filter(fault -> fault.fired).count();
     }
 
-    /** Counts a call; waits if it is to be slow. What it is to return; null where it goes on. */
-    @Nullable
-    Result next(String function) throws InterruptedException {
+    /** Counts a call; waits if it is to be slow. */
+    Outcome next(String function) throws InterruptedException {
         Result result = null;
+        boolean removes = false;
         long delay = 0;
         synchronized (this) {
             for (Fault fault : planned) {
-                if (fault.function.equals(function)) {
+                if (!paused && fault.function.equals(function)) {
                     fault.seen++;
                     if (fault.call == 0 || fault.seen == fault.call) {
                         fault.fired = true;
                         delay += fault.delayMillis;
+                        removes |= fault.removes;
                         result = result == null ? fault.result : result;
                     }
                 }
@@ -101,6 +133,6 @@ public final class Faults {
         if (delay > 0) {
             Thread.sleep(delay);
         }
-        return result;
+        return new Outcome(result, removes);
     }
 }

@@ -128,9 +128,13 @@ public final class SimulatedDriver {
         boolean interrupted = Thread.interrupted();
         try {
             String name = function.getName();
-            Result planned = faults.next(name);
+            Faults.Outcome outcome = faults.next(name);
+            Result planned = outcome.result();
             synchronized (this) {
                 calls.merge(name, 1L, Long::sum);
+                if (outcome.removes()) {
+                    functions.setRemoved(true);
+                }
                 if (planned != null && planned.losesContext()) {
                     functions.loseCurrent(planned);
                 }
