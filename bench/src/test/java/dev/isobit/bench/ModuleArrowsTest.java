@@ -25,7 +25,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * Arrows between modules run one way: {@code bench -> harness -> {core, cuda, sim}}, {@code sim -> {cuda, ptx}},
+ * Arrows between modules run one way: {@code bench -> harness -> {core, cuda, sim, ptx}}, {@code sim -> {cuda, ptx}},
  * {@code cuda -> core}; {@code ptx} stands alone. This module sees all others, so the test lives here.
  */
 class ModuleArrowsTest {

@@ -6,6 +6,7 @@ import dev.isobit.harness.bundle.BundleCommand;
 import dev.isobit.harness.demo.DemoCommand;
 import dev.isobit.harness.doctor.DoctorCommand;
 import dev.isobit.harness.math.MathCommand;
+import dev.isobit.harness.sanitize.SanitizeCommand;
 import dev.isobit.harness.verify.VerifyCommand;
 import java.io.UncheckedIOException;
 import java.util.logging.Level;
@@ -21,7 +22,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
         subcommands = {DemoCommand.class, VerifyCommand.class, DoctorCommand.class, MathCommand.class,
-            BundleCommand.class},
+            SanitizeCommand.class, BundleCommand.class},
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
     /** The exit code of a command that could not do its work. */

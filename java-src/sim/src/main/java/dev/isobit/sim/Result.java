@@ -83,7 +83,8 @@ public enum Result {
     /** Whether the driver refuses all further work in the context. */
     boolean losesContext() {
         return switch (this) {
-            case DEINITIALIZED, INVALID_CONTEXT, ECC_UNCORRECTABLE, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT, CONTEXT_IS_DESTROYED, ASSERT,
+            case DEINITIALIZED, INVALID_CONTEXT, ECC_UNCORRECTABLE, ILLEGAL_ADDRESS, LAUNCH_TIMEOUT,
+                    CONTEXT_IS_DESTROYED, ASSERT,
                     MISALIGNED_ADDRESS, LAUNCH_FAILED ->
                 true;
             default -> false;

@@ -280,7 +280,7 @@ final class SimContext {
     private void run(SimModule.Function function, Launch launch, MemorySegment arguments) {
         try {
             LaunchReport report = memory.launch(function.module.image, function.entry, launch, arguments, null);
-            driver.count(report);
+            driver.count(function.entry.name(), report);
             for (Finding finding : report.findings()) {
                 driver.found(finding);
             }

@@ -54,7 +54,7 @@ public final class SimulatedDriver {
     private final List<DeviceFault> deviceFaults = new ArrayList<>();
     private DriverFunctions functions;
     private SimOptions options;
-    private long launches;
+    private final Map<String, Long> launches = new TreeMap<>();
     private long threadInstructions;
 
     private SimulatedDriver(Path library, SimOptions options) {
@@ -214,8 +214,8 @@ public final class SimulatedDriver {
         keep(violations, text);
     }
 
-    void count(LaunchReport report) {
-        launches++;
+    void count(String kernel, LaunchReport report) {
+        launches.merge(kernel, 1L, Long::sum);
         threadInstructions += report.threadInstructions();
     }
 
@@ -273,7 +273,7 @@ public final class SimulatedDriver {
         notSupported.clear();
         findings.clear();
         deviceFaults.clear();
-        launches = 0;
+        launches.clear();
         threadInstructions = 0;
     }
 
@@ -341,12 +341,12 @@ public final class SimulatedDriver {
     }
 
     /**
-     * How many kernels have run to their end.
+     * How often kernels have run to their end, since the last {@link #clear}.
      *
-     * @return a count
+     * @return counts by name of the kernel, of those that ran
      */
-    public synchronized long launches() {
-        return launches;
+    public synchronized Map<String, Long> launches() {
+        return new LinkedHashMap<>(launches);
     }
 
     /**

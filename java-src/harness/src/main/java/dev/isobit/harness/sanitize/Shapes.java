@@ -1,0 +1,144 @@
+package dev.isobit.harness.sanitize;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Memory;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.harness.Rng;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What kernels are watched on. Each operand has memory of its own that ends where it ends, at any alignment, so that
+ * the first element too far is found.
+ */
+final class Shapes {
+    /** A call or several. */
+    interface Work {
+        void run(Backend backend, Operands operands);
+    }
+
+    /**
+     * One of the shapes.
+     *
+     * @param name for people
+     * @param work what is done
+     */
+    record Shape(String name, Work work) {
+        void run(Backend backend) {
+            try (var operands = new Operands(backend)) {
+                work.run(backend, operands);
+                backend.defaultStream().synchronize();
+            }
+        }
+    }
+
+    /** Memory of one shape. Used by one thread. */
+    static final class Operands implements AutoCloseable {
+        private final Backend backend;
+        private final List<Memory> memories = new ArrayList<>();
+
+        private Operands(Backend backend) {
+            this.backend = backend;
+        }
+
+        /** A copy of a host tensor, so many bytes behind the start of its memory. */
+        Tensor of(Tensor host, long offset) {
+            Memory memory = backend.allocate(offset + host.byteSize());
+            memories.add(memory);
+            Tensor tensor = Tensor.of(host.dtype(), memory, offset, host.shape());
+            backend.copy(host, tensor);
+            return tensor;
+        }
+
+        Tensor floats(Rng rng, long offset, long... shape) {
+            int count = 1;
+            for (long size : shape) {
+                count = Math.toIntExact(count * size);
+            }
+            float[] values = new float[count];
+            for (int i = 0; i < count; i++) {
+                values[i] = rng.nextNormal();
+            }
+            return of(Tensor.of(DType.F32, MemorySegment.ofArray(values), shape), offset);
+        }
+
+        @Override
+        public void close() {
+            memories.forEach(Memory::close);
+        }
+    }
+
+    private Shapes() {}
+
+    /** Both sides of every bound between kernels, of a vector, of a segment; more rows than a block has. */
+    static List<Shape> all() {
+        List<Shape> shapes = new ArrayList<>();
+        int[][] sizes =
+                {{0, 3}, {1, 1}, {129, 3}, {300, 10}, {5, 31}, {33, 32}, {3, 33}, {40, 127}, {17, 256}, {5, 257},
+                    {5, 1000}, {1, 1023}, {6, 1024}, {4, 1025}, {2, 3001}, {1, 8192}, {2, 8193}, {1, 16385}, {9000, 2}};
+        for (int[] size : sizes) {
+            for (Reduction reduction : Reduction.values()) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape("CrossEntropy [" + size[0] + ", " + size[1] + "] " + reduction + " +" + offset,
+                        (backend, operands) -> crossEntropy(backend, operands, size[0], size[1], reduction, offset)));
+            }
+        }
+        int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
+        for (int[] each : parameters) {
+            for (AdamOptions options : List.of(AdamOptions.adamW(),
+                    AdamOptions.adam().withWeightDecay(0.1).withMaximize(true))) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape("Adam of " + each.length + " +" + offset,
+                        (backend, operands) -> adam(backend, operands, each, options, offset)));
+            }
+        }
+        return shapes;
+    }
+
+    private static void crossEntropy(Backend backend, Operands operands, int rows, int classes, Reduction reduction,
+            long offset) {
+        var rng = new Rng(31L * rows + classes);
+        long[] wide = new long[rows];
+        int[] narrow = new int[rows];
+        for (int row = 0; row < rows; row++) {
+            narrow[row] = rng.nextInt(5) == 0 ? -100 : rng.nextInt(classes);
+            wide[row] = narrow[row];
+        }
+        boolean none = reduction == Reduction.NONE;
+        long[] lossShape = none ? new long[] {rows} : new long[0];
+        Tensor logits = operands.floats(rng, offset, rows, classes);
+        Tensor targets =
+                operands.of(none ? Tensor.of(narrow, rows) : Tensor.of(wide, rows), none ? offset : 2 * offset);
+        Tensor gradLoss = operands.floats(rng, offset, lossShape);
+        Tensor loss = operands.floats(rng, offset, lossShape);
+        Tensor gradient = operands.floats(rng, offset, rows, classes);
+        try (CrossEntropy op = CrossEntropy.on(backend, new CrossEntropyOptions(reduction, -100))) {
+            op.loss(logits, targets, loss);
+            op.gradient(logits, targets, gradient);
+            op.lossAndGradient(logits, targets, gradLoss, loss, gradient);
+            op.lossAndGradient(logits, targets, gradLoss, loss, logits);
+        }
+    }
+
+    private static void adam(Backend backend, Operands operands, int[] sizes, AdamOptions options, long offset) {
+        var rng = new Rng(sizes.length);
+        List<AdamParameter> parameters = new ArrayList<>();
+        for (int size : sizes) {
+            parameters.add(new AdamParameter("p" + parameters.size(), operands.floats(rng, offset, size),
+                    operands.floats(rng, offset, size), operands.floats(rng, 4, size),
+                    operands.floats(rng, offset, size)));
+        }
+        try (Adam adam = Adam.on(backend, options, parameters)) {
+            adam.step();
+            adam.step();
+        }
+    }
+}
