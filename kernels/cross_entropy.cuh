@@ -9,7 +9,7 @@
  * NUMERICS.md gives the order of every operation, and cuts rows beyond 8192 classes into segments with a maximum of their
  * own; params.h the arguments, shapes, launches and who writes what.
  *
- * Memory moved: logits read once and gradient written once, 8 bytes an element, up to 32 classes by a thread, 1024 by a
+ * Memory moved: logits read once and gradient written once, 8 bytes an element, up to 32 classes by a thread, 2048 by a
  * part of a warp or a warp, 8192 by a block, each holding a row in registers. A longer row is read a second time for the
  * gradient, from the end backwards to find what the cache still has, except for its last segment (registers) and the
  * stash_segments before it (shared memory). Beyond 256 segments, 2 M classes, it is read three times. Beyond 32 classes
@@ -161,15 +161,15 @@ __device__ __forceinline__ void move_run(float* global, float* shared, int n, in
     }
 }
 
-/* L: a power of two that covers C. */
-template <bool kGrad, int L>
+/* A row of at most M classes in L lanes, L a power of two: the lanes from M on are +0. */
+template <bool kGrad, int L, int M = L>
 __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float* shared) {
     const int classes = static_cast<int>(p.classes);
     const int thread = threadIdx.x;
     const Upstream upstream(p);
     /* Threads start at different elements of their rows, so that a power of two of classes does not send a warp to one
-     * bank; lanes form a circle (lanes.cuh), so that the sum does not see it. */
-    const int turn = (thread * classes) >> 5;
+     * bank; lanes form a circle (lanes.cuh), so that the sum does not see it. A circle has all L lanes. */
+    const int turn = M == L ? (thread * classes) >> 5 : 0;
 
     for (int64_t chunk = blockIdx.x; chunk * kThreadBlock < p.rows; chunk += gridDim.x) {
         const int64_t first_row = chunk * kThreadBlock;
@@ -187,10 +187,10 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
 
         const bool live = kind == Kind::kLive;
         float* mine = shared + in + thread * classes;
-        float v[L];
+        float v[M];
         float max = -infinity();
 #pragma unroll
-        for (int i = 0; i < L; i++) {
+        for (int i = 0; i < M; i++) {
             int k = (i + turn) & (L - 1);
             v[i] = live && k < classes ? mine[k] : -infinity();
             max = fmaxf(max, v[i]);
@@ -202,7 +202,8 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
         }
         if (!live) max = 0.0f;
         int count = 0;
-        const float rest = fold_thread<L>([&](int i) { return exponentiate(v[i], max, count); });
+        const float rest =
+            fold_thread<L>([&](int i) { return i < M ? exponentiate(v[i < M ? i : 0], max, count) : 0.0f; });
         const Row sums(max, count, static_cast<double>(rest));
         const bool valid = live && sums.is_valid();
 
@@ -214,7 +215,7 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
             const float factor = valid ? sums.factor(a, 1.0) : value_without_sums(kind);
             if (kind != Kind::kAbsent) {
 #pragma unroll
-                for (int i = 0; i < L; i++) {
+                for (int i = 0; i < M; i++) {
                     int k = (i + turn) & (L - 1);
                     if (k < classes) mine[k] = canonical(__fmul_rn(v[i], factor));
                 }
@@ -237,16 +238,22 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p) {
     float* shared = reinterpret_cast<float*>(isobit_shared);
     if (p.classes <= 4) {
         thread_rows<kGrad, 4>(p, shared);
+    } else if (p.classes <= 6) {
+        thread_rows<kGrad, 8, 6>(p, shared);
     } else if (p.classes <= 8) {
         thread_rows<kGrad, 8>(p, shared);
+    } else if (p.classes <= 10) {
+        thread_rows<kGrad, 16, 10>(p, shared);
     } else if (p.classes <= 16) {
         thread_rows<kGrad, 16>(p, shared);
+    } else if (p.classes <= 20) {
+        thread_rows<kGrad, 32, 20>(p, shared);
     } else {
         thread_rows<kGrad, 32>(p, shared);
     }
 }
 
-/* ------------------------------------------------------------- a warp, or a part of one, per row, C <= 1024 */
+/* ------------------------------------------------------------- a warp, or a part of one, per row, C <= 2048 */
 
 constexpr int kWarpBlock = 128;
 
@@ -254,6 +261,9 @@ constexpr int kWarpBlock = 128;
 template <bool kGrad, int T, int Q>
 __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
     constexpr int kRows = 32 / T;
+    /* Quads of lanes that a thread has. Two elements may share a lane, not more: their order does not matter. */
+    constexpr int kQuads = 4 * T * Q > kLanes ? kLanes / (4 * T) : Q;
+    static_assert(Q <= 2 * kQuads, "a lane of three elements has an order");
     const int classes = static_cast<int>(p.classes);
     const int thread = threadIdx.x & (T - 1);
     const int group = (threadIdx.x & 31) / T;
@@ -287,7 +297,7 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
         if (!live) max = 0.0f; /* exponentials +0, as an ignored row's gradient wants them */
 
         int count = 0;
-        const float rest = fold_group<T, Q>(thread, [&](int s) {
+        const auto slot = [&](int s) {
             float4 lane = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
             if (placement.in_use(s, classes)) {
                 lane.x = exponentiate(v[s][0], max, count);
@@ -296,7 +306,9 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
                 lane.w = exponentiate(v[s][3], max, count);
             }
             return lane;
-        });
+        };
+        const float rest = fold_group<T, kQuads>(
+            thread, [&](int s) { return kQuads == Q ? slot(s) : add_lanes(slot(s), slot(s + kQuads)); });
         const Row sums(max, group_sum<T>(count), static_cast<double>(rest));
         const bool valid = live && sums.is_valid();
 
@@ -328,6 +340,8 @@ template <bool kGrad>
 __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
     if (p.classes <= 64) {
         warp_rows<kGrad, 8, 2>(p);
+    } else if (p.classes <= 128) {
+        warp_rows<kGrad, 8, 4>(p);
     } else if (p.classes <= 256) {
         warp_rows<kGrad, 8, 8>(p);
     } else if (p.classes <= 512) {
@@ -335,6 +349,12 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
     } else {
         warp_rows<kGrad, 32, 8>(p);
     }
+}
+
+/* 1024 < C <= 2048: twice the registers of the others, which would keep fewer of their warps at work. */
+template <bool kGrad>
+__device__ __forceinline__ void wide_rows(const cross_entropy_params& p) {
+    warp_rows<kGrad, 32, 16>(p);
 }
 
 /* ----------------------------------------------------------------------------------------- a block per row, any C */

@@ -22,23 +22,25 @@
  *                                                   gradient alone
  *   3. cross_entropy_reduce_loss_f32                only for SUM and MEAN where a loss is asked for; with rows = 0 too
  *
- *   <variant>  thread | warp | block: how much of a block works on one row
+ *   <variant>  thread | warp | wide | block: how much of a block works on one row
  *
  * No kernel keeps state from one op to the next: nothing is to be set to zero, at allocation or between ops, and an op
  * that broke off between launches leaves nothing behind. The one exception is `status`, which is the host's to reset.
  *
- * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more). Blocks of `thread`
- * and `warp` are small work: no more of them than the device holds at once. A row of `block` is much work, and less
- * where it is ignored: there as many blocks as rows spread it best.
+ * Launch shapes (grids are one-dimensional; a row kernel is right with any grid of 1 block or more). Blocks of `thread`,
+ * `warp` and `wide` are small work: no more of them than the device holds at once. A row of `block` is much work, and
+ * less where it is ignored: there as many blocks as rows spread it best.
  *
  *   entry    classes      block  dynamic shared bytes            blocks that have work
  *   count    any          256    0                               exactly count_blocks
  *   thread   1 .. 32      128    512·classes + 16                ceil(rows / 128)
  *   warp     1 .. 1024    128    0                               ceil(rows / 16) for classes <= 256, else ceil(rows / 4)
+ *   wide     1 .. 2048    128    0                               ceil(rows / 4)
  *   block    any          256    32768·stash_segments            rows
  *   reduce   any          256    0                               ceil(rows / 8192), at least 1
  *
- * Which variant to take where two will do: thread for classes <= 32, warp to 1024, block beyond. All give the same bits.
+ * Which variant to take where two will do: thread for classes <= 32, warp to 1024, wide (a warp with more registers) to
+ * 2048, block beyond. All give the same bits.
  *
  * Who reads (r) and writes (w) what:
  *
@@ -68,6 +70,7 @@ enum {
 
     CROSS_ENTROPY_THREAD_CLASSES = 32,
     CROSS_ENTROPY_WARP_CLASSES = 1024,
+    CROSS_ENTROPY_WIDE_CLASSES = 2048,
     CROSS_ENTROPY_SEGMENT = 8192,
     CROSS_ENTROPY_COUNT_BLOCKS = 128 /* the most that count_blocks may be */
 };

@@ -28,6 +28,7 @@ final class KernelParams {
         static final int TARGETS_I32 = 4;
         static final int THREAD_CLASSES = 32;
         static final int WARP_CLASSES = 1024;
+        static final int WIDE_CLASSES = 2048;
         static final int SEGMENT = 8192;
         static final int COUNT_BLOCKS = 128;
 

@@ -14,19 +14,23 @@ final class LaunchTable {
      * @param capability the lowest compute capability that it is for
      * @param lossThread the loss, a thread per row, 128 threads a block
      * @param lossWarp the loss, a warp per row, 128 threads a block
+     * @param lossWide the loss, a warp with more registers per row, 128 threads a block
      * @param gradientThread with the gradient, a thread per row, 128 threads a block
      * @param gradientWarp with the gradient, a warp per row, 128 threads a block
+     * @param gradientWide with the gradient, a warp with more registers per row, 128 threads a block
      * @param block a block per row, 256 threads
      * @param stash the most segments of 32 KiB kept in shared memory per block: as many as leave room for two blocks
      * @param adam 256 threads a block
      * @param measured what was measured, where
      */
-    record Row(int capability, int lossThread, int lossWarp, int gradientThread, int gradientWarp, int block, int stash,
+    record Row(int capability, int lossThread, int lossWarp, int lossWide, int gradientThread, int gradientWarp,
+            int gradientWide, int block, int stash,
             int adam, String measured) {
         int rowBlocks(Variant variant, boolean gradient) {
             return switch (variant) {
                 case THREAD -> gradient ? gradientThread : lossThread;
                 case WARP -> gradient ? gradientWarp : lossWarp;
+                case WIDE -> gradient ? gradientWide : lossWide;
                 case BLOCK -> block;
             };
         }
@@ -34,13 +38,13 @@ final class LaunchTable {
 
     /** Blocks are as many as the registers of a multiprocessor allow (ptx/manifest.json tells them), on all chips. */
     private static final Row[] ROWS = {
-        // capability, loss: thread, warp; gradient: thread, warp; block, stash; adam; measured
-        new Row(75, 8, 8, 4, 5, 3, 0, 4, "not yet measured on a device"),
-        new Row(80, 8, 8, 4, 5, 3, 2, 4, "not yet measured on a device"),
-        new Row(86, 8, 8, 4, 5, 3, 1, 4, "not yet measured on a device"),
-        new Row(90, 8, 8, 4, 5, 3, 3, 4, "not yet measured on a device"),
-        new Row(100, 8, 8, 4, 5, 3, 3, 4, "not yet measured on a device"),
-        new Row(120, 8, 8, 4, 5, 3, 1, 4, "not yet measured on a device"),};
+        // capability, loss: thread, warp, wide; gradient: the same; block, stash; adam; measured
+        new Row(75, 8, 8, 5, 4, 5, 4, 3, 0, 4, "not yet measured on a device"),
+        new Row(80, 8, 8, 5, 4, 5, 4, 3, 2, 4, "not yet measured on a device"),
+        new Row(86, 8, 8, 5, 4, 5, 4, 3, 1, 4, "not yet measured on a device"),
+        new Row(90, 8, 8, 5, 4, 5, 4, 3, 3, 4, "not yet measured on a device"),
+        new Row(100, 8, 8, 5, 4, 5, 4, 3, 3, 4, "not yet measured on a device"),
+        new Row(120, 8, 8, 5, 4, 5, 4, 3, 1, 4, "not yet measured on a device"),};
 
     static final int COUNT_THREADS = 256;
     static final int THREAD_THREADS = 128;
@@ -60,7 +64,8 @@ final class LaunchTable {
 
     /** How a row of logits is shared out. */
     enum Variant {
-        THREAD("thread", THREAD_THREADS), WARP("warp", WARP_THREADS), BLOCK("block", BLOCK_THREADS);
+        THREAD("thread", THREAD_THREADS), WARP("warp", WARP_THREADS), WIDE("wide", WARP_THREADS), BLOCK("block",
+                BLOCK_THREADS);
 
         final String suffix;
         final int threads;
@@ -95,13 +100,16 @@ final class LaunchTable {
     Variant variant(long classes) {
         return classes <= CrossEntropy.THREAD_CLASSES
                 ? Variant.THREAD
-                : classes <= CrossEntropy.WARP_CLASSES ? Variant.WARP : Variant.BLOCK;
+                : classes <= CrossEntropy.WARP_CLASSES
+                        ? Variant.WARP
+                        : classes <= CrossEntropy.WIDE_CLASSES ? Variant.WIDE : Variant.BLOCK;
     }
 
     int rowGrid(Variant variant, boolean gradient, long rows, long classes) {
         long rowsPerBlock = switch (variant) {
             case THREAD -> THREAD_THREADS;
             case WARP -> classes <= WARP_PACKED_CLASSES ? 16 : 4;
+            case WIDE -> 4;
             case BLOCK -> 1;
         };
         return grid(ceil(rows, rowsPerBlock), row.rowBlocks(variant, gradient));
@@ -110,7 +118,7 @@ final class LaunchTable {
     int rowSharedBytes(Variant variant, long classes) {
         return switch (variant) {
             case THREAD -> (int) (512 * classes + 16);
-            case WARP -> 0;
+            case WARP, WIDE -> 0;
             case BLOCK -> SEGMENT_BYTES * stashSegments(variant, classes);
         };
     }

@@ -75,7 +75,9 @@ class CrossEntropyPtxTest {
                 logits[i] = (float) (random.nextGaussian() * 4);
             }
             targets = random.longs(rows, 0, classes).toArray();
-            variant = classes <= 32 ? "thread" : classes <= 1024 ? "warp" : "block";
+            variant = classes <= 32
+                    ? "thread"
+                    : classes <= 1024 ? "warp" : classes <= 2048 ? "wide" : "block";
         }
 
         @Override
@@ -97,10 +99,19 @@ class CrossEntropyPtxTest {
         int sharedBytes() {
             return switch (variant) {
                 case "thread" -> 512 * classes + 16;
-                case "warp" -> 0;
+                case "warp", "wide" -> 0;
                 default -> 32768 * stash;
             };
         }
+    }
+
+    private static int mostClasses(String variant) {
+        return switch (variant) {
+            case "thread" -> 32;
+            case "warp" -> 1024;
+            case "wide" -> 2048;
+            default -> Integer.MAX_VALUE;
+        };
     }
 
     private static PtxKernels.Buffer buffer(long bytes, long skip) {
@@ -223,13 +234,14 @@ class CrossEntropyPtxTest {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3, 4, 5, 8, 10, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 257, 300, 511, 512,
+    @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 20, 21, 24, 31, 32, 33, 63, 64, 65, 127, 128, 129,
+        255, 256, 257, 300, 511, 512,
         513, 1000, 1023,
-        1024, 1025, 2047, 4099, 8191, 8192, 8193, 16385, 32000})
+        1024, 1025, 1151, 1153, 1500, 2047, 2048, 2049, 4099, 8191, 8192, 8193, 16385, 32000})
     void everyVariantAndAlignment(int classes) {
         Random random = new Random(classes);
-        for (String variant : new String[] {"thread", "warp", "block"}) {
-            if (variant.equals("thread") && classes > 32 || variant.equals("warp") && classes > 1024) {
+        for (String variant : new String[] {"thread", "warp", "wide", "block"}) {
+            if (classes > mostClasses(variant)) {
                 continue;
             }
             for (int skip = 0; skip < 16; skip += 4) {
@@ -270,7 +282,7 @@ class CrossEntropyPtxTest {
     @Test
     void gradientAlignedOtherwiseThanLogits() {
         Random random = new Random(3);
-        for (int classes : new int[] {7, 32, 50, 200, 1024, 1025, 9000}) {
+        for (int classes : new int[] {7, 32, 50, 200, 1024, 1025, 2047, 2049, 9000}) {
             for (int skip = 0; skip < 16; skip += 4) {
                 Case c = new Case(classes <= 32 ? 130 : 6, classes, random);
                 c.logitsSkip = skip;
@@ -323,8 +335,8 @@ class CrossEntropyPtxTest {
         float[] special = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f,
             Float.MIN_VALUE, -Float.MIN_VALUE, Float.MAX_VALUE, -Float.MAX_VALUE, 1e30f, 88, -104, -103.9f};
         for (int classes : new int[] {1, 2, 3, 10, 32, 33, 127, 300, 1000, 1500, 8193, 20000}) {
-            for (String variant : new String[] {"thread", "warp", "block"}) {
-                if (variant.equals("thread") && classes > 32 || variant.equals("warp") && classes > 1024) {
+            for (String variant : new String[] {"thread", "warp", "wide", "block"}) {
+                if (classes > mostClasses(variant)) {
                     continue;
                 }
                 for (int kind = 0; kind < 8; kind++) {

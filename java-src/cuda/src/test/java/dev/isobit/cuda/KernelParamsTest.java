@@ -30,8 +30,9 @@ class KernelParamsTest {
 
     private static final List<String> ENTRIES = List.of("adam_step_f32", "cross_entropy_count",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
+            "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
-            "cross_entropy_loss_grad_f32_warp", "cross_entropy_reduce_loss_f32");
+            "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32");
 
     private static JsonNode json(String name) throws IOException {
         try (InputStream in = KernelParamsTest.class.getResourceAsStream("/dev/isobit/cuda/ptx/" + name)) {
@@ -73,6 +74,7 @@ class KernelParamsTest {
         found.put("CROSS_ENTROPY_TARGETS_I32", (long) KernelParams.CrossEntropy.TARGETS_I32);
         found.put("CROSS_ENTROPY_THREAD_CLASSES", (long) KernelParams.CrossEntropy.THREAD_CLASSES);
         found.put("CROSS_ENTROPY_WARP_CLASSES", (long) KernelParams.CrossEntropy.WARP_CLASSES);
+        found.put("CROSS_ENTROPY_WIDE_CLASSES", (long) KernelParams.CrossEntropy.WIDE_CLASSES);
         found.put("CROSS_ENTROPY_SEGMENT", (long) KernelParams.CrossEntropy.SEGMENT);
         found.put("CROSS_ENTROPY_COUNT_BLOCKS", (long) KernelParams.CrossEntropy.COUNT_BLOCKS);
         found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);

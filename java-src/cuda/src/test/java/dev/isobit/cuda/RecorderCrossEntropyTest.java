@@ -31,7 +31,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RecorderCrossEntropyTest {
     /** Both sides of every bound: of a variant, of how a warp packs rows, of a segment, and real vocabularies. */
     private static final long[] CLASSES =
-            {1, 10, 31, 32, 33, 255, 256, 257, 1000, 1024, 1025, 8191, 8192, 8193, 16385, 32000, 50257, 128256};
+            {1, 10, 31, 32, 33, 255, 256, 257, 1000, 1024, 1025, 2048, 2049, 8191, 8192, 8193, 16385, 32000, 50257,
+                128256};
     /** Both sides of every bound: of a block of each kernel, of a count block, of a segment, of what a device holds. */
     private static final long[] ROWS = {0, 1, 2, 4, 5, 16, 17, 128, 129, 8192, 8193, 16384, 16385, 20_000, 2_200_000};
 
@@ -144,7 +145,7 @@ class RecorderCrossEntropyTest {
         }
 
         int segments = (int) ceil(c.classes, 8192);
-        int stash = c.classes > 1024 ? Math.min(segments - 1, backend.launchTable().blockSharedBytes() / 32768) : 0;
+        int stash = c.classes > 2048 ? Math.min(segments - 1, backend.launchTable().blockSharedBytes() / 32768) : 0;
         int countBlocks = mean ? (int) Math.min(128, ceil(c.rows, 16384)) : 0;
         int flags = (mean ? 1 : 0) | (c.gradLoss == Case.PER_ROW && c.wantsGradient ? 2 : 0)
                 | (c.targets == DType.I32 ? 4 : 0);
@@ -167,6 +168,9 @@ class RecorderCrossEntropyTest {
                 int grid = (int) Math.min(ceil(c.rows, c.classes <= 256 ? 16 : 4),
                         MULTIPROCESSORS * (c.wantsGradient ? 5L : 8L));
                 expected.add(new LaunchExpectation(phase + "warp", grid, 128, 0, arguments));
+            } else if (c.classes <= 2048) {
+                int grid = (int) Math.min(ceil(c.rows, 4), MULTIPROCESSORS * (c.wantsGradient ? 4L : 5L));
+                expected.add(new LaunchExpectation(phase + "wide", grid, 128, 0, arguments));
             } else {
                 int grid = (int) Math.min(c.rows, MULTIPROCESSORS * 3L);
                 expected.add(new LaunchExpectation(phase + "block", grid, 256, 32768 * stash, arguments));
