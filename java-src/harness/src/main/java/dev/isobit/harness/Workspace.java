@@ -80,7 +80,7 @@ public final class Workspace implements AutoCloseable {
             Files.createDirectories(results);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot make the folder " + results.toAbsolutePath()
-                    + (e instanceof FileAlreadyExistsException ? ": there is such a file" : ": " + e.getMessage()), e);
+                    + (e instanceof FileAlreadyExistsException ? ": there is such a file" : ": " + e), e);
         }
         if (!Files.isWritable(results)) {
             throw new UncheckedIOException("cannot write to the folder " + results.toAbsolutePath(),

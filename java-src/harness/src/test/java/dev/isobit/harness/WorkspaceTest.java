@@ -61,6 +61,10 @@ class WorkspaceTest {
         var e = assertThrows(UncheckedIOException.class, () -> Workspace.makeFolder(file));
         assertTrue(e.getMessage().contains(file.toString()) && e.getMessage().contains("there is such a file"),
                 e.getMessage());
+        // No message of the system's own there: the kind of exception has to say what is wrong.
+        var none = assertThrows(UncheckedIOException.class, () -> Workspace.makeFolder(Path.of("/proc/none")));
+        assertTrue(none.getMessage().contains("/proc/none") && none.getMessage().contains("Exception"),
+                none.getMessage());
     }
 
     @Test
