@@ -82,6 +82,10 @@ final class Driver implements AutoCloseable {
         return arena.allocateFrom(ValueLayout.JAVA_INT, values);
     }
 
+    MemorySegment longs(long... values) {
+        return arena.allocateFrom(ValueLayout.JAVA_LONG, values);
+    }
+
     MemorySegment pinned(long bytes) {
         return MemorySegment.ofAddress(out("cuMemHostAlloc", bytes, 0)).reinterpret(bytes);
     }

@@ -228,6 +228,63 @@ class DriverFunctionsTest {
     }
 
     @Test
+    void contextsArePerThread() throws InterruptedException {
+        try (var driver = new Driver()) {
+            long context = driver.out("cuCtxGetCurrent");
+            int[] elsewhere = {0};
+            Thread other = Thread.ofPlatform().start(() -> elsewhere[0] = driver.call("cuCtxSynchronize"));
+            other.join();
+            assertEquals(201, elsewhere[0]);
+            driver.check("cuCtxPushCurrent_v2", context);
+            assertEquals(context, driver.out("cuCtxPopCurrent_v2"));
+            assertEquals(context, driver.out("cuCtxGetCurrent"));
+            assertEquals(context, driver.out("cuCtxPopCurrent_v2"));
+            assertEquals(0, driver.out("cuCtxGetCurrent"));
+            driver.check("cuCtxSetCurrent", context);
+        }
+    }
+
+    /** All blocks of a cooperative launch run at once: each waits until all have come. */
+    @Test
+    void aCooperativeLaunchRunsAllBlocksAtOnce() {
+        String ptx = """
+                .version 7.0
+                .target sm_75
+                .address_size 64
+                .visible .global .align 4 .u32 arrived;
+                .visible .entry meet(.param .u64 to)
+                {
+                    .reg .pred %p<2>;
+                    .reg .b32 %r<5>;
+                    .reg .b64 %rd<3>;
+                    ld.param.u64 %rd1, [to];
+                    atom.global.add.u32 %r1, [arrived], 1;
+                    mov.u32 %r2, %nctaid.x;
+                again:
+                    ld.relaxed.gpu.global.u32 %r3, [arrived];
+                    setp.lt.u32 %p1, %r3, %r2;
+                    @%p1 bra again;
+                    mov.u32 %r4, %ctaid.x;
+                    mul.wide.u32 %rd2, %r4, 4;
+                    add.s64 %rd1, %rd1, %rd2;
+                    st.global.u32 [%rd1], %r3;
+                    ret;
+                }
+                """;
+        try (var driver = new Driver()) {
+            long module = driver.out("cuModuleLoadData", driver.text(ptx));
+            long function = driver.out("cuModuleGetFunction", module, driver.text("meet"));
+            long arrived = driver.out("cuModuleGetGlobal_v2", 0L, module, driver.text("arrived"));
+            long to = driver.device(0, 0, 0);
+            MemorySegment block = driver.longs(to);
+            driver.check("cuLaunchCooperativeKernel", function, 3, 1, 1, 1, 1, 1, 0, 0L,
+                    driver.longs(block.address()).address());
+            assertArrayEquals(new int[] {3, 3, 3}, driver.read(to, 3));
+            assertEquals(3, driver.read(arrived, 1)[0]);
+        }
+    }
+
+    @Test
     void whatIsLeftBehindIsTold() {
         SimulatedDriver simulated = SimSession.driver();
         var driver = new Driver();

@@ -19,6 +19,9 @@ public final class SimSession implements LauncherSessionListener {
 
     @Override
     public void launcherSessionOpened(LauncherSession session) {
+        if (!SimProvider.probeOwnJvm().available()) {
+            return; // the tests are skipped with the reason: SimExtension
+        }
         LOG.setLevel(Level.SEVERE);
         System.setProperty(CudaProvider.LIBRARY_PROPERTY, driver().library().toString());
     }

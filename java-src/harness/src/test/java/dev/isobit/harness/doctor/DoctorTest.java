@@ -2,12 +2,14 @@ package dev.isobit.harness.doctor;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isobit.Backend;
 import dev.isobit.harness.CommandLineRun;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.verify.BrokenProvider;
 import dev.isobit.sim.SimOptions;
+import dev.isobit.sim.SimProvider;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -51,6 +53,7 @@ class DoctorTest {
     /** It is opened in a JVM of its own, where what is wrong shows. */
     @Test
     void whatIsSimulatedIsSaid() {
+        assumeTrue(SimProvider.probeOwnJvm().available(), SimProvider.probeOwnJvm().detail());
         assertTrue(CommandLineRun.of("doctor").out()
                 .contains("backend sim        PTX interpreted on a simulated sm_90: for tests, slow"));
         System.setProperty(SimOptions.CHIP_PROPERTY, "sm_61");
