@@ -6,12 +6,17 @@ final class CrossEntropyRows {
 
     final SegmentWork work = new SegmentWork();
     private final RowState state = new RowState();
+    private final ShortRows shortRows = new ShortRows(work, state);
 
     /** Computes rows [from, to): their losses, and their gradients if these are wanted. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
         work.operands(batch.logits, batch.gradLogits, batch.wantsGradient);
-        for (long row = from; row < to; row++) {
-            batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row);
+        if (stages.hasShortRows(batch.classes)) {
+            shortRows.run(batch, stages, from, to);
+        } else {
+            for (long row = from; row < to; row++) {
+                batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row);
+            }
         }
         work.clear();
     }

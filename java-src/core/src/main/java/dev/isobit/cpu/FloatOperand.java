@@ -73,6 +73,15 @@ final class FloatOperand {
         }
     }
 
+    /** Writes the first floats of a segment. */
+    void copyFrom(MemorySegment values, long element, long length) {
+        if (kind == Kind.ARRAY) {
+            MemorySegment.copy(values, ValueLayout.JAVA_FLOAT, 0, array, (int) position(element), (int) length);
+        } else {
+            MemorySegment.copy(values, 0, segment, position(element), length * Float.BYTES);
+        }
+    }
+
     void fill(long element, long length, float value) {
         if (kind == Kind.ARRAY) {
             Arrays.fill(array, (int) position(element), (int) position(element + length), value);

@@ -1,5 +1,8 @@
 package dev.isobit.cpu;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
 /** The stages for one combination of operands. The fields are not final: the JIT must not take them for constants. */
 final class SegmentStages {
     private final int width;
@@ -9,6 +12,7 @@ final class SegmentStages {
     private SegmentStage tail;
     private SegmentStage sum;
     private SegmentStage scale;
+    private @Nullable SegmentStage shortRow;
 
     /**
      * Bundles stages.
@@ -32,6 +36,24 @@ final class SegmentStages {
         this.scale = scale;
     }
 
+    /**
+     * Adds what rows of at most {@link SegmentWork#LANES} classes, but at least a vector, go through instead.
+     *
+     * @param row sets {@code count}, {@code maxAt}, the lanes and {@code nextMax}, and writes the previous row's gradient
+     */
+    SegmentStages withShortRows(SegmentStage row) {
+        shortRow = row;
+        return this;
+    }
+
+    boolean hasShortRows(long classes) {
+        return shortRow != null && classes >= width && classes <= SegmentWork.LANES;
+    }
+
+    void shortRow(SegmentWork work) {
+        run(Objects.requireNonNull(shortRow), work);
+    }
+
     void reduce(SegmentWork work) {
         run(firstExponentials, work);
         if (work.length > SegmentWork.LANES) {
@@ -45,6 +67,10 @@ final class SegmentStages {
 
     void max(SegmentWork work) {
         run(max, work);
+    }
+
+    void sum(SegmentWork work) {
+        run(sum, work);
     }
 
     void scale(SegmentWork work) {

@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
 
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
 final class SegmentWork {
@@ -12,9 +13,17 @@ final class SegmentWork {
     static final int LANES = 1024;
     /** Float lanes of a vector at most. */
     private static final int WIDEST = 64;
+    private static final long SHORT_LANES_STEP = LANES * (long) Float.BYTES + 1344;
+
+    /** Where the gradient of no row goes. */
+    private final float[] spare = new float[LANES];
 
     /** Native and aligned: a vector in an array straddles two cache lines. */
-    final MemorySegment lanes = Arena.ofAuto().allocate(LANES * (long) Float.BYTES, 64);
+    MemorySegment lanes = allocateLanes();
+    /** Scratch memory of their fold. */
+    final MemorySegment folded = allocateLanes();
+    /** Lanes of short rows; further apart than 4096 bytes, the distance at which a CPU mistakes addresses. */
+    private final MemorySegment shortLanes = Arena.ofAuto().allocate(3 * SHORT_LANES_STEP, 64);
     /** What is left of a segment behind the whole vectors. */
     final float[] tail = new float[WIDEST];
 
@@ -27,11 +36,29 @@ final class SegmentWork {
     long outAt;
     int length;
     boolean gradient;
+    /** Short rows, whose lanes are their exponentials: those of the row before, and where its gradient goes. */
+    MemorySegment previous = folded;
+    float[] previousOut;
+    MemorySegment previousOutSegment;
+    long previousOutAt;
+    /** Where the next row starts, as {@link #at}; its maximum; where in this row the last maximum was met. */
+    long nextAt;
+    float nextMax;
+    int maxAt;
 
     float max;
     int count;
     float sum;
     float factor;
+
+    SegmentWork() {
+        previousOut = spare;
+        previousOutSegment = folded;
+    }
+
+    private static MemorySegment allocateLanes() {
+        return Arena.ofAuto().allocate(LANES * (long) Float.BYTES, 64);
+    }
 
     void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         gradient = wantsGradient;
@@ -41,7 +68,29 @@ final class SegmentWork {
         outSegment = gradLogits.segment;
     }
 
+    MemorySegment shortLanes(int index) {
+        return shortLanes.asSlice(index * SHORT_LANES_STEP, LANES * (long) Float.BYTES);
+    }
+
+    /**
+     * The gradient that a short row's stage writes.
+     *
+     * @param gradLogits the gradients, or null: nothing waits, what is written goes into scratch memory
+     * @param exponentials of that row
+     * @param first the row's first element
+     * @param scale what its exponentials are multiplied by
+     */
+    void previousGradient(@Nullable FloatOperand gradLogits, MemorySegment exponentials, long first, float scale) {
+        previous = exponentials;
+        previousOut = gradLogits == null ? spare : gradLogits.array;
+        previousOutSegment = gradLogits == null ? folded : gradLogits.segment;
+        previousOutAt = gradLogits == null ? 0 : gradLogits.position(first);
+        factor = scale;
+    }
+
     void clear() {
+        previousOut = spare;
+        previousOutSegment = folded;
         in = tail;
         inSegment = MemorySegment.NULL;
         out = tail;

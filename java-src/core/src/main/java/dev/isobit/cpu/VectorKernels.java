@@ -19,7 +19,7 @@ final class VectorKernels implements CpuKernels {
             STAGES.compareAndSet(flags, null, new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags),
                     stage(VectorExponentials.class, flags | 1 << 5), stage(VectorExponentials.class, flags),
                     stage(VectorTail.class, flags), new VectorSum(),
-                    stage(VectorScale.class, flags)));
+                    stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags)));
             stages = STAGES.get(flags);
         }
         return stages;

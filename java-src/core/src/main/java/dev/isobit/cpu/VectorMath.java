@@ -36,7 +36,39 @@ final class VectorMath {
     /** {@link ExactMath#EXP_MAGIC} with 24 in the place of 64. */
     private static final float MAGIC = ExactMath.EXP_MAGIC - 64 + 24;
 
+    /** e^d is normal where d is not below this. */
+    private static final float NORMAL_ABOVE = -87;
+    /** {@link ExactMath#EXP_MAGIC} without bias. */
+    private static final float MAGIC_0 = 0x1.8p23f;
+    /** What is missing from its low bits. */
+    static final int BIAS = (int) (ExactMath.EXP_MAGIC - MAGIC_0);
+    /**
+     * The constants of {@link #expDifference}, {@link #SPECIES} wide each, in the order of {@link #kept}'s callers. A loop
+     * that is to keep a constant in a register must load it: the JIT repeats a broadcast on every turn.
+     */
+    private static final float[] KEPT = table(1, 0, ExactMath.LOG2E, MAGIC_0, -ExactMath.LN2_HI,
+            -ExactMath.LN2_LO, ExactMath.EXP_C6, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3, ExactMath.EXP_C2,
+            NORMAL_ABOVE);
+
     private VectorMath() {}
+
+    private static float[] table(float... values) {
+        float[] table = new float[values.length * SPECIES.length()];
+        for (int i = 0; i < table.length; i++) {
+            table[i] = values[i / SPECIES.length()];
+        }
+        return table;
+    }
+
+    /** A constant that stays in a register: 0: 1; 1: 0; from 2: those of exp in the order of their use. */
+    static FloatVector kept(int index) {
+        return FloatVector.fromArray(SPECIES, KEPT, index * SPECIES.length());
+    }
+
+    /** A value that stays in a register; the product keeps every bit of it but a NaN's. */
+    static FloatVector kept(FloatVector one, float value) {
+        return one.mul(FloatVector.broadcast(SPECIES, value));
+    }
 
     static FloatVector constant(float value) {
         return FloatVector.broadcast(SPECIES, value);

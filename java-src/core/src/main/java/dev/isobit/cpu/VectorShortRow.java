@@ -1,0 +1,120 @@
+package dev.isobit.cpu;
+
+import dev.isobit.math.ExactMath;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * A row of one vector to {@link SegmentWork#LANES} classes: its exponentials, and meanwhile the maximum of the next row
+ * and the gradient of the previous one. Each of the three waits for something else: arithmetic, reading, writing.
+ *
+ * <p>One element is one lane, so the exponentials themselves are the lanes. The last vector ends with the row and
+ * overlaps the one before, which computes some elements twice and none differently.
+ *
+ * <p>Everything is written out in one method, {@link VectorMath#expDifference} as well: what C2 does not inline, since
+ * the method is large, would take its vectors boxed; methods of the Vector API are always inlined. Copied by
+ * {@link Specialized}.
+ */
+final class VectorShortRow implements SegmentStage {
+    private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
+    private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
+    private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final int WIDTH = VectorAccess.WIDTH;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+    VectorShortRow() {}
+
+    @Override
+    public void run(SegmentWork work) {
+        float[] in = work.in;
+        MemorySegment inSegment = work.inSegment;
+        float[] out = work.previousOut;
+        MemorySegment outSegment = work.previousOutSegment;
+        MemorySegment lanes = work.lanes;
+        MemorySegment previous = work.previous;
+        VectorAccess.require(true, lanes);
+        VectorAccess.require(true, previous);
+        VectorAccess.require(IN_NATIVE, inSegment);
+        VectorAccess.require(OUT_NATIVE, outSegment);
+        long at = work.at;
+        long nextAt = work.nextAt;
+        long outAt = work.previousOutAt;
+        int length = work.length;
+        FloatVector one = VectorMath.kept(0);
+        FloatVector zero = VectorMath.kept(1);
+        FloatVector log2e = VectorMath.kept(2);
+        FloatVector magic = VectorMath.kept(3);
+        FloatVector minusLn2Hi = VectorMath.kept(4);
+        FloatVector minusLn2Lo = VectorMath.kept(5);
+        FloatVector c6 = VectorMath.kept(6);
+        FloatVector c5 = VectorMath.kept(7);
+        FloatVector c4 = VectorMath.kept(8);
+        FloatVector c3 = VectorMath.kept(9);
+        FloatVector c2 = VectorMath.kept(10);
+        IntVector normalAbove = VectorMath.kept(11).reinterpretAsInts();
+        FloatVector max = VectorMath.kept(one, work.max);
+        FloatVector factor = VectorMath.kept(one, work.factor);
+        IntVector nextMax = VectorMath.kept(one, -0f).reinterpretAsInts();
+        int whole = SPECIES.loopBound(length);
+        int count = 0;
+        int maxAt = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            int i = pass == 0 ? 0 : length - WIDTH;
+            int end = pass == 0 ? whole : length;
+            int mirror = pass == 0 ? whole - WIDTH : 2 * (length - WIDTH);
+            long fresh = pass == 0 ? -1L : -1L << WIDTH - (length - whole);
+            for (; i < end; i += WIDTH) {
+                FloatVector z = IN_ARRAY
+                        ? FloatVector.fromArray(SPECIES, in, (int) at + i)
+                        : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                FloatVector next = IN_ARRAY
+                        ? FloatVector.fromArray(SPECIES, in, (int) nextAt + i)
+                        : FloatVector.fromMemorySegment(SPECIES, inSegment, nextAt + i * 4L, ORDER);
+                nextMax = nextMax.max(next.reinterpretAsInts());
+                if (GRADIENT) {
+                    int j = mirror - i;
+                    FloatVector g = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
+                    if (OUT_ARRAY) {
+                        g.intoArray(out, (int) outAt + j);
+                    } else {
+                        g.intoMemorySegment(outSegment, outAt + j * 4L, ORDER);
+                    }
+                }
+                FloatVector d = z.sub(max);
+                FloatVector b = d.sub(z);
+                FloatVector t = d.fma(log2e, magic);
+                FloatVector n = t.sub(magic);
+                FloatVector error = z.sub(d.sub(b)).sub(max.add(b));
+                FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
+                FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
+                FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+                        .reinterpretAsFloats();
+                // As integers, 0, everything below -87, and NaN are above the bits of -87.
+                if (d.reinterpretAsInts().compare(VectorOperators.GT, normalAbove).anyTrue()) {
+                    e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
+                            .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+                    VectorMask<Float> isMax = d.eq(zero);
+                    e = e.blend(zero, isMax);
+                    long bits = isMax.toLong() & fresh;
+                    if (bits != 0) {
+                        count += Long.bitCount(bits);
+                        maxAt = i + Long.numberOfTrailingZeros(bits);
+                    }
+                }
+                e.intoMemorySegment(lanes, i * 4L, ORDER);
+            }
+        }
+        work.count = count;
+        work.maxAt = maxAt;
+        work.nextMax = Float.intBitsToFloat(nextMax.reduceLanes(VectorOperators.MAX));
+    }
+}
