@@ -52,6 +52,7 @@ final class SegmentStages {
 
     void shortRow(SegmentWork work) {
         run(Objects.requireNonNull(shortRow), work);
+        run(sum, work);
     }
 
     void reduce(SegmentWork work) {
@@ -67,10 +68,6 @@ final class SegmentStages {
 
     void max(SegmentWork work) {
         run(max, work);
-    }
-
-    void sum(SegmentWork work) {
-        run(sum, work);
     }
 
     void scale(SegmentWork work) {

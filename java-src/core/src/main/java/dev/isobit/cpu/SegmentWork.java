@@ -23,7 +23,7 @@ final class SegmentWork {
     /** Scratch memory of their fold. */
     final MemorySegment folded = allocateLanes();
     /** Lanes of short rows; further apart than 4096 bytes, the distance at which a CPU mistakes addresses. */
-    private final MemorySegment shortLanes = Arena.ofAuto().allocate(3 * SHORT_LANES_STEP, 64);
+    private final MemorySegment shortLanes = Arena.ofAuto().allocate(2 * SHORT_LANES_STEP, 64);
     /** What is left of a segment behind the whole vectors. */
     final float[] tail = new float[WIDEST];
 

@@ -4,82 +4,71 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Rows of at most {@link SegmentWork#LANES} classes, by vectors, three at a time: while a row's exponentials are
- * computed, the maximum of the row behind it is found and the gradient of the row two before it is written. The row
- * between is summed after that, when its exponentials have long left the pipeline. One per worker, reused.
+ * Rows of at most {@link SegmentWork#LANES} classes, by vectors. While a row's exponentials are computed, the maximum of
+ * the row behind it is found, and the gradient of the row before it is written. One per worker, reused.
  */
 final class ShortRows {
     private static final float UNKNOWN = -1;
 
-    /** A row on its way. */
-    private static final class Row {
-        final MemorySegment lanes;
-        /** Where the maximum is, if it is met more than once: there the exponential, 1, is left out of the lanes. */
-        final int[] ties = new int[SegmentWork.LANES];
-        long index;
-        float max;
-        int count;
-        int maxAt;
-        /** Known after the sum. */
-        float factor;
-        float targetGradient;
-
-        Row(MemorySegment lanes) {
-            this.lanes = lanes;
-        }
-    }
-
     private final SegmentWork work;
     private final RowState state;
-    private Row computed;
-    private Row summed;
-    private Row free;
-    private boolean hasComputed;
-    private boolean hasSummed;
+    /** For the exponentials of two rows, by turns. */
+    private MemorySegment lanes;
+    private MemorySegment previous;
+
+    /** The row whose exponentials wait in {@link #previous} for being written as a gradient, if there is one. */
+    private boolean isPending;
+    private long first;
+    private float factor;
+    private long target;
+    private float targetGradient;
+    /** Where its maximum is: there the exponential, 1, has been left out of the lanes. */
+    private final int[] maxAt = new int[SegmentWork.LANES];
+    private int maxCount;
 
     ShortRows(SegmentWork work, RowState state) {
         this.work = work;
         this.state = state;
-        computed = new Row(work.shortLanes(0));
-        summed = new Row(work.shortLanes(1));
-        free = new Row(work.shortLanes(2));
+        lanes = work.shortLanes(0);
+        previous = work.shortLanes(1);
     }
 
     /** Computes rows [from, to). */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        computed.lanes.fill((byte) 0);
-        summed.lanes.fill((byte) 0);
-        free.lanes.fill((byte) 0);
-        MemorySegment lanes = work.lanes;
+        MemorySegment longLanes = work.lanes;
+        lanes.fill((byte) 0);
+        previous.fill((byte) 0);
         work.length = (int) batch.classes;
         work.nextMax = UNKNOWN;
-        hasComputed = false;
-        hasSummed = false;
+        isPending = false;
         for (long row = from; row < to; row++) {
+            float loss;
             if (batch.targets.get(row) == batch.ignoreIndex) {
                 work.nextMax = UNKNOWN;
-                finish(batch, row, 0);
+                loss = 0;
+                fill(batch, row, 0);
             } else {
-                compute(batch, stages, row, row + 1 < to ? row + 1 : row);
+                loss = row(batch, stages, row, row + 1 < to ? row + 1 : row);
+                if (loss != loss) {
+                    fill(batch, row, Float.NaN);
+                }
             }
+            batch.rowLoss[(int) (row - batch.firstRow)] = loss;
         }
-        write(batch, stages);
-        sum(batch, stages, free);
-        write(batch, stages);
-        work.lanes = lanes;
+        flush(batch, stages);
+        work.lanes = longLanes;
     }
 
-    /** A row without exponentials. */
-    private static void finish(CrossEntropyBatch batch, long row, float value) {
-        batch.rowLoss[(int) (row - batch.firstRow)] = value;
+    private static void fill(CrossEntropyBatch batch, long row, float value) {
         if (batch.wantsGradient) {
             batch.gradLogits.fill(row * batch.classes, batch.classes, value);
         }
     }
 
-    private void compute(CrossEntropyBatch batch, SegmentStages stages, long index, long next) {
-        Row row = free;
-        work.at = batch.logits.position(index * batch.classes);
+    /** The loss of a row; NaN if it has no softmax. */
+    private float row(CrossEntropyBatch batch, SegmentStages stages, long row, long next) {
+        long start = row * batch.classes;
+        work.at = batch.logits.position(start);
         // The look ahead compares bits as integers, which puts negative floats and NaN in no useful order.
         if (work.nextMax >= 0) {
             work.max = work.nextMax;
@@ -88,97 +77,74 @@ final class ShortRows {
         }
         work.nextMax = UNKNOWN;
         if (!Float.isFinite(work.max)) {
-            finish(batch, index, Float.NaN);
-            return;
+            return Float.NaN;
         }
         work.nextAt = batch.logits.position(next * batch.classes);
-        work.lanes = row.lanes;
-        work.previousGradient(hasSummed ? batch.gradLogits : null, summed.lanes, summed.index * batch.classes,
-                summed.factor);
+        work.lanes = lanes;
+        work.previousGradient(isPending ? batch.gradLogits : null, previous, first, factor);
         stages.shortRow(work);
-        row.index = index;
-        row.max = work.max;
-        row.count = work.count;
-        row.maxAt = work.maxAt;
-        if (hasSummed) {
-            correct(batch);
-        }
-        sum(batch, stages, row);
-        hasComputed = true;
-    }
-
-    /** Sums the computed row, which is the summed one then; {@code row} takes its place. */
-    private void sum(CrossEntropyBatch batch, SegmentStages stages, Row row) {
-        free = summed;
-        summed = computed;
-        computed = row;
-        hasSummed = false;
-        if (!hasComputed) {
-            return;
-        }
-        hasComputed = false;
-        work.lanes = summed.lanes;
-        stages.sum(work);
+        correct(batch);
+        MemorySegment exponentials = lanes;
+        lanes = previous;
+        previous = exponentials;
         if (work.sum != work.sum) {
-            finish(batch, summed.index, Float.NaN);
-            return;
+            return Float.NaN;
         }
         state.begin(batch.classes);
-        state.add(summed.max, summed.count, work.sum);
+        state.add(work.max, work.count, work.sum);
         state.join();
-        long first = summed.index * batch.classes;
-        long target = batch.targets.get(summed.index);
-        float targetLogit = batch.logits.get(first + target);
-        batch.rowLoss[(int) (summed.index - batch.firstRow)] = state.loss(targetLogit);
+        long targetClass = batch.targets.get(row);
+        float targetLogit = batch.logits.get(start + targetClass);
         if (batch.wantsGradient) {
-            double upstream = batch.upstream(summed.index);
-            summed.factor = state.factor(0, upstream);
-            summed.targetGradient = state.targetGradient(targetLogit,
-                    summed.lanes.getAtIndex(ValueLayout.JAVA_FLOAT, target), 0, upstream);
-            if (summed.count > 1) {
-                findTies(batch, first);
-            }
-            hasSummed = true;
-            if (!Float.isFinite(summed.factor)) {
-                write(batch, stages);
+            double upstream = batch.upstream(row);
+            isPending = true;
+            first = start;
+            factor = state.factor(0, upstream);
+            target = targetClass;
+            targetGradient = state.targetGradient(targetLogit,
+                    exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, targetClass), 0, upstream);
+            findMaxima(batch);
+            if (!Float.isFinite(factor)) {
+                flush(batch, stages);
             }
         }
+        return state.loss(targetLogit);
     }
 
-    /** Before a gradient may lie over the logits. */
-    private void findTies(CrossEntropyBatch batch, long first) {
-        int count = 0;
+    /** Now, since the gradient may lie over the logits. */
+    private void findMaxima(CrossEntropyBatch batch) {
+        if (work.count == 1) {
+            maxAt[0] = work.maxAt;
+            maxCount = 1;
+            return;
+        }
+        maxCount = 0;
         for (int i = 0; i < batch.classes; i++) {
-            if (batch.logits.get(first + i) == summed.max) {
-                summed.ties[count++] = i;
+            if (batch.logits.get(first + i) == work.max) {
+                maxAt[maxCount++] = i;
             }
         }
     }
 
-    /** Writes the summed row's gradient where there is no row behind it that would, or where the factor is not finite. */
-    private void write(CrossEntropyBatch batch, SegmentStages stages) {
-        if (hasSummed) {
-            long first = summed.index * batch.classes;
-            batch.gradLogits.copyFrom(summed.lanes, first, batch.classes);
+    /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
+    private void flush(CrossEntropyBatch batch, SegmentStages stages) {
+        if (isPending) {
+            batch.gradLogits.copyFrom(previous, first, batch.classes);
             work.outAt = batch.gradLogits.position(first);
-            work.factor = summed.factor;
+            work.factor = factor;
             stages.scale(work);
             correct(batch);
-            hasSummed = false;
         }
     }
 
-    /** What is not exponential times factor in the summed row's gradient. */
+    /** What is not exponential times factor in the pending gradient. */
     private void correct(CrossEntropyBatch batch) {
-        long first = summed.index * batch.classes;
-        float one = SegmentWork.canonical(summed.factor);
-        if (summed.count == 1) {
-            batch.gradLogits.set(first + summed.maxAt, one);
-        } else {
-            for (int i = 0; i < summed.count; i++) {
-                batch.gradLogits.set(first + summed.ties[i], one);
+        if (isPending) {
+            for (int i = 0; i < maxCount; i++) {
+                batch.gradLogits.set(first + maxAt[i], SegmentWork.canonical(factor));
             }
+            batch.gradLogits.set(first + target, targetGradient);
+            isPending = false;
         }
-        batch.gradLogits.set(first + batch.targets.get(summed.index), summed.targetGradient);
     }
 }
