@@ -160,7 +160,7 @@ class FaultsTest {
 
     @Test
     void everyFaultIsAnErrorThatNamesTheOperationOrDoesNoHarm() {
-        int count = Integer.getInteger("isobit.sim.faults", 2_000);
+        int count = Integer.getInteger("isobit.sim.faults", 10_000);
         long seed = Long.getLong("isobit.sim.faults.seed", 20);
         train();
         Map<String, Long> calls = driver().calls();
