@@ -35,11 +35,15 @@ class AdamPtxTest {
     }
 
     /** One parameter on both sides; index 0..3 are param, grad, expAvg, expAvgSq. */
-    private static final class Parameter {
+    static final class Parameter {
         final float[][] host = new float[4][];
         final PtxKernels.Buffer[] device = new PtxKernels.Buffer[4];
 
         Parameter(int count, int[] skips, Random random, float[] special) {
+            this(kernels, count, skips, random, special);
+        }
+
+        Parameter(PtxKernels kernels, int count, int[] skips, Random random, float[] special) {
             for (int a = 0; a < 4; a++) {
                 host[a] = new float[count];
                 for (int i = 0; i < count; i++) {
@@ -54,7 +58,13 @@ class AdamPtxTest {
     }
 
     private static void check(AdamOptions options, List<Parameter> parameters, int chunk, int grid, int steps) {
-        PtxKernels.Buffer table = table(parameters, chunk);
+        check(kernels, cpu, options, parameters, chunk, grid, steps, 0);
+    }
+
+    /** @param firstChunk chunks before it are those of blocks that do not run: they are in no table */
+    static void check(PtxKernels kernels, Backend cpu, AdamOptions options, List<Parameter> parameters, int chunk,
+            int grid, int steps, long firstChunk) {
+        PtxKernels.Buffer table = table(kernels, parameters, chunk);
         List<AdamParameter> tensors = new ArrayList<>();
         for (Parameter p : parameters) {
             int n = p.host[0].length;
@@ -67,14 +77,17 @@ class AdamPtxTest {
                 adam.step();
                 scalars.set(options, options.lr(), step);
                 boolean decaysGradient = !options.decoupled() && options.weightDecay() != 0;
-                PtxKernels.Struct params = kernels.new Struct("adam_params").set("chunks", table)
-                        .set("chunk_count", table.bytes / kernels.size("adam_chunk")).set("w1", scalars.w1)
+                PtxKernels.Struct params = kernels.new Struct("adam_params")
+                        .set("chunks", table.address - firstChunk * kernels.size("adam_chunk"))
+                        .set("chunk_count", firstChunk + table.bytes / kernels.size("adam_chunk")).set("w1", scalars.w1)
                         .set("w2", scalars.w2).set("neg_step_size", scalars.negStepSize)
                         .set("rsqrt_bc2", scalars.rsqrtBc2).set("eps", scalars.eps)
                         .set("param_decay", scalars.paramDecay).set("grad_decay", scalars.gradDecay)
                         .set("flags", (options.maximize() ? PtxKernels.MAXIMIZE : 0)
                                 | (decaysGradient ? PtxKernels.GRAD_DECAY : 0));
+                kernels.firstBlock = firstChunk / 8;
                 kernels.launch("adam", "adam_step_f32", grid, 256, 0, params);
+                kernels.firstBlock = 0;
             }
         }
         assertEquals(List.of(), kernels.device.findings());
@@ -93,7 +106,7 @@ class AdamPtxTest {
         table.free();
     }
 
-    private static PtxKernels.Buffer table(List<Parameter> parameters, int chunk) {
+    private static PtxKernels.Buffer table(PtxKernels kernels, List<Parameter> parameters, int chunk) {
         int size = kernels.size("adam_chunk");
         int chunks = 0;
         for (Parameter p : parameters) {
@@ -114,7 +127,7 @@ class AdamPtxTest {
         return table;
     }
 
-    private static List<AdamOptions> options() {
+    static List<AdamOptions> options() {
         AdamOptions adam = AdamOptions.adam();
         AdamOptions adamW = AdamOptions.adamW();
         return List.of(adam, adamW, adam.withWeightDecay(0.1), adamW.withMaximize(true), adamW.withWeightDecay(0),

@@ -1,8 +1,10 @@
 package dev.isobit.cuda;
 
 import dev.isobit.ptx.Device;
+import dev.isobit.ptx.Image;
 import dev.isobit.ptx.Launch;
 import dev.isobit.ptx.PtxModule;
+import dev.isobit.ptx.Tracer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -11,7 +13,9 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -30,13 +34,24 @@ final class PtxKernels implements AutoCloseable {
 
     private final Arena arena = Arena.ofConfined();
     final Device device;
+    private static final Map<String, PtxModule> MODULES = new ConcurrentHashMap<>();
     private final Map<String, PtxModule> modules = new HashMap<>();
     private final Map<String, Map<String, Integer>> offsets;
+    private final Map<PtxModule, Image> images = new IdentityHashMap<>();
     private final Map<String, Integer> sizes = new HashMap<>();
     /** Scheduling order of the next launches; see {@link Launch#seed}. */
     long seed;
     /** Warp instructions of all launches. */
     long instructions;
+
+    /** The first block that runs; where it is not 0, all that is left to do is its work. */
+    long firstBlock;
+    /** Most warp instructions of a launch; 0 for any number. */
+    long limit;
+    /** Is told of every instruction; or null. */
+    Tracer tracer;
+    /** Texts that are run in place of those that are shipped, by entry. */
+    final Map<String, String> texts = new HashMap<>();
 
     /** Launches so far. */
     private int launches;
@@ -71,7 +86,7 @@ final class PtxKernels implements AutoCloseable {
         return structs;
     }
 
-    private static String read(String file) {
+    static String read(String file) {
         try {
             return Files.readString(PTX.resolve(file));
         } catch (IOException e) {
@@ -79,10 +94,19 @@ final class PtxKernels implements AutoCloseable {
         }
     }
 
-    /** The PTX of an op; both files take turns. */
-    private PtxModule module(String op) {
+    /** The PTX of an entry; both files of its op take turns. */
+    private PtxModule module(String op, String entry) {
         String file = op + (launches++ % 2 == 0 ? ".sm_75.ptx" : ".sm_90.ptx");
-        return modules.computeIfAbsent(file, key -> PtxModule.parse(read(key)));
+        String text = texts.get(entry);
+        if (firstBlock == 0) {
+            return text == null ? MODULES.computeIfAbsent(file, key -> PtxModule.parse(read(key))) : own(text);
+        }
+        String all = text == null ? PtxMutant.only(read(file), entry) : text;
+        return own(all.replaceAll("%ctaid\\.x", Long.toString(firstBlock)).replaceAll("%nctaid\\.x", "1"));
+    }
+
+    private PtxModule own(String text) {
+        return modules.computeIfAbsent(text, PtxModule::parse);
     }
 
     /** Memory of which the first {@code skip} bytes, and what lies behind the end, are not the kernel's. */
@@ -178,8 +202,11 @@ final class PtxKernels implements AutoCloseable {
     }
 
     void launch(String op, String entry, int grid, int block, int sharedBytes, Struct params) {
-        instructions += device.launch(module(op).entry(entry),
-                Launch.of(grid, block).withSharedBytes(sharedBytes).withSeed(seed), params.bytes).warpInstructions();
+        PtxModule module = module(op, entry);
+        Launch launch = Launch.of(firstBlock == 0 ? grid : 1, block).withSharedBytes(sharedBytes).withSeed(seed)
+                .withLimit(limit);
+        Image image = images.computeIfAbsent(module, device::load);
+        instructions += device.launch(image, module.entry(entry), launch, params.bytes, tracer).warpInstructions();
     }
 
     @Override

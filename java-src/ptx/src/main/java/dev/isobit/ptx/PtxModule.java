@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
  * A PTX text, parsed and decoded. Everything that it uses is known to be executable once {@link #parse} returns.
@@ -21,9 +22,12 @@ public final class PtxModule {
     final byte[] constants;
 
     private final String[] lines;
+    /** What {@link #line} has given before. */
+    private final AtomicReferenceArray<String> shown;
 
     private PtxModule(Parser parser, String text) {
         lines = text.split("\n", -1);
+        shown = new AtomicReferenceArray<>(lines.length);
         version = parser.version;
         target = parser.target;
         variables = parser.variables;
@@ -111,8 +115,13 @@ public final class PtxModule {
 
     /** A line of the text, with single blanks and without the semicolon at its end. */
     String line(int number) {
-        String line = lines[number - 1].strip().replaceAll("\\s+", " ");
-        return line.endsWith(";") ? line.substring(0, line.length() - 1) : line;
+        String line = shown.get(number - 1);
+        if (line == null) {
+            line = lines[number - 1].strip().replaceAll("\\s+", " ");
+            line = line.endsWith(";") ? line.substring(0, line.length() - 1) : line;
+            shown.set(number - 1, line);
+        }
+        return line;
     }
 
     Program program(String name) {

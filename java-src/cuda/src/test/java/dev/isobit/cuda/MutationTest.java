@@ -1,0 +1,425 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.Reduction;
+import dev.isobit.ptx.PtxModule;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Whether the comparison of the interpreted kernels with the CPU backend sees mistakes: kernels with one mistake each,
+ * made by {@link PtxMutant}'s operators at places of a seed, must all fail a compact suite that the shipped kernels pass.
+ * One that passes is no mistake, and {@code equivalent-mutants.txt} says why; or the suite lacks a case.
+ *
+ * <p>{@code -Disobit.mutants=200 -Disobit.mutants.seed=7} makes others and more of them.
+ */
+class MutationTest {
+    private static final int COUNT = Integer.getInteger("isobit.mutants", 42);
+    private static final long SEED = Long.getLong("isobit.mutants.seed", 1);
+
+    /** One check of the suite. */
+    private static final class Check {
+        final String op;
+        final String name;
+        /** Whether races and the like are looked for, too. */
+        final boolean watched;
+        final Consumer<PtxKernels> body;
+        /** Lines of the PTX that it executes. */
+        final BitSet lines = new BitSet();
+        long instructions;
+
+        Check(String op, String name, boolean watched, Consumer<PtxKernels> body) {
+            this.op = op;
+            this.name = name;
+            this.watched = watched;
+            this.body = body;
+        }
+
+        void passes() {
+            try (PtxKernels kernels = new PtxKernels(watched)) {
+                kernels.tracer = (block, warp, mask, source, instruction) -> lines.set(source.ptxLine());
+                body.accept(kernels);
+                instructions = kernels.instructions;
+            }
+        }
+
+        /** Why the kernel with the mistake fails, or null. */
+        String failure(PtxMutant mutant, String text) {
+            try (PtxKernels kernels = new PtxKernels(watched)) {
+                kernels.texts.put(mutant.entry(), text);
+                kernels.limit = 100_000 + 10 * instructions;
+                body.accept(kernels);
+                return null;
+            } catch (RuntimeException | AssertionError e) {
+                return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+            }
+        }
+    }
+
+    private static final float[] MAXIMA = {0, 1.7f, -3.3f, 9.1f, 0.01f, -77.7f, 1000.3f, 1e-9f};
+    /** Logits at which a rounding shows: of an exponential by maximum; of a logarithm by two maxima and log2 of copies. */
+    private static final List<List<Float>> EXPS = new ArrayList<>();
+    private static final Map<Boolean, List<List<Float>>> LOGS = new HashMap<>();
+
+    private static final List<Check> suite = new ArrayList<>();
+    private static Backend cpu;
+
+    @BeforeAll
+    static void shippedKernelsPass() {
+        cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
+        addCrossEntropy();
+        addAdam();
+        suite.forEach(Check::passes);
+        suite.sort(Comparator.comparingLong(check -> check.watched ? 4 * check.instructions : check.instructions));
+        System.out.printf("mutants: %d checks of %d warp instructions%n", suite.size(),
+                suite.stream().mapToLong(check -> check.instructions).sum());
+    }
+
+    @AfterAll
+    static void close() {
+        suite.clear();
+        cpu.close();
+    }
+
+    private static void add(CrossEntropyCase c, boolean watched) {
+        c.expect(cpu);
+        suite.add(new Check("cross_entropy", c.toString(), watched, c::check));
+    }
+
+    private static void addCrossEntropy() {
+        Random random = new Random(1);
+        for (float m : MAXIMA) {
+            EXPS.add(RoundedLogits.ofExp(m, random));
+        }
+        for (boolean two : new boolean[] {true, false}) {
+            LOGS.put(two, new ArrayList<>());
+            for (int power = 0; power < 6; power++) {
+                LOGS.get(two).add(RoundedLogits.ofLog(two, 1 << power, random));
+            }
+        }
+        int[][] classesOf = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 16, 17, 20, 21, 26, 31, 32},
+            {33, 50, 63, 64, 65, 100, 127, 128, 129, 200, 255, 256, 257, 400, 511, 512, 513, 800, 1023, 1024},
+            {1025, 1026, 1500, 2047, 2048}, {2049, 4099, 8191, 8192, 8193, 8200, 20000}};
+        String[] variants = {"thread", "warp", "wide", "block"};
+        int turn = 0;
+        for (int v = 0; v < variants.length; v++) {
+            for (int classes : classesOf[v]) {
+                int rows = new int[] {261, 37, 13, 10}[v];
+                for (int kind = 0; kind < 4; kind++) {
+                    CrossEntropyCase c = mixed(rows, classes, random);
+                    c.variant = variants[v];
+                    c.grid = 1;
+                    c.wantsGradient = kind > 0;
+                    c.wantsLoss = kind != 2;
+                    c.logitsSkip = 4 * (turn % 4);
+                    c.gradSkip = kind == 3 ? 4 * (turn / 4 % 4) : c.logitsSkip;
+                    c.inPlace = kind == 2;
+                    c.wideTargets = turn % 3 != 0;
+                    c.reduction = turn % 5 == 4 ? Reduction.SUM : Reduction.NONE;
+                    c.reduceGrid = 2;
+                    c.gradLoss = upstream(turn, c);
+                    c.stash = v == 3 ? kind % 3 : 0;
+                    turn++;
+                    add(c, false);
+                }
+            }
+        }
+        for (int classes : new int[] {4, 6, 8, 10, 16, 20, 32, 63, 127, 254, 511, 1023, 2047, 8191, 20000}) {
+            for (boolean gradient : new boolean[] {false, true}) {
+                CrossEntropyCase c =
+                        new CrossEntropyCase(classes <= 32 ? 140 : classes <= 1024 ? 9 : 2, classes, random);
+                c.grid = 1;
+                c.logitsSkip = 4;
+                c.gradSkip = classes % 3 == 0 ? 8 : 4;
+                c.wantsGradient = gradient;
+                c.stash = classes > 8192 ? 1 : 0;
+                add(c, true);
+                rounding(classes, gradient, random);
+                edges(classes, gradient, random);
+                far(classes, gradient, 0, random);
+                far(classes, gradient, 4, random);
+            }
+        }
+        for (boolean gradient : new boolean[] {false, true}) {
+            CrossEntropyCase c = new CrossEntropyCase(1, 256 * 8192 + 5, random);
+            c.reduction = Reduction.NONE;
+            c.wantsGradient = gradient;
+            c.logitsSkip = 4;
+            c.gradSkip = 4;
+            c.grid = 1;
+            add(c, false);
+        }
+        for (int rows : new int[] {1, 2, 3, 9, 1000, 1025, 8191, 8192, 8193, 20000}) {
+            for (int skip = 0; skip < 16; skip += 4) {
+                CrossEntropyCase c = new CrossEntropyCase(rows, 2, random);
+                c.reduction = skip % 8 == 0 ? Reduction.SUM : Reduction.MEAN;
+                c.lossSkip = skip;
+                c.targetsSkip = rows % 2 == 0 ? skip / 8 * 8 : skip;
+                c.wideTargets = rows % 2 == 0;
+                c.wantsGradient = skip == 4;
+                c.grid = 5;
+                c.countBlocks = 1 + skip / 4;
+                c.reduceGrid = 1 + skip / 4;
+                for (int i = 0; i < rows; i += 3) {
+                    c.targets[i] = i % 2 == 0 ? CrossEntropyCase.IGNORE : c.targets[i];
+                }
+                add(c, false);
+                CrossEntropyCase bad = new CrossEntropyCase(rows, 2, random);
+                bad.reduction = Reduction.MEAN;
+                bad.wantsLoss = false;
+                bad.targetsSkip = c.targetsSkip;
+                bad.wideTargets = c.wideTargets;
+                bad.countBlocks = c.countBlocks;
+                for (int i = 0; i < rows; i++) {
+                    bad.targets[i] = new long[] {0, 1, 2, -1, CrossEntropyCase.IGNORE}[random.nextInt(5)];
+                }
+                add(bad, false);
+                CrossEntropyCase given = new CrossEntropyCase(rows, 2, random);
+                given.reduction = Reduction.SUM;
+                given.givenParts = new long[] {1L << 35, 3, (1L << 35) - 3};
+                given.wantsGradient = false;
+                given.reduceGrid = c.reduceGrid;
+                add(given, false);
+                add(c, rows < 10 || rows == 8193);
+            }
+        }
+    }
+
+    /** Rows of logits at which each rounding of exp and log shows, wherever a logit stands. */
+    private static void rounding(int classes, boolean gradient, Random random) {
+        int rows = classes <= 32 ? 1024 : classes <= 512 ? 512 : classes <= 2048 ? 400 : classes < 8192 ? 100 : 12;
+        CrossEntropyCase c = new CrossEntropyCase(rows, classes, random);
+        c.reduction = Reduction.NONE;
+        for (int row = 0; row < rows; row++) {
+            int from = row * classes;
+            Arrays.fill(c.logits, from, from + classes, row % 3 == 0 ? -1000 : Float.NEGATIVE_INFINITY);
+            int top = random.nextInt(classes);
+            c.targets[row] = top;
+            boolean logarithm = row % 3 == 0;
+            int copies = 1 << random.nextInt(6);
+            boolean two = row % 2 == 0;
+            int maximum = logarithm ? 0 : random.nextInt(MAXIMA.length);
+            List<Float> values =
+                    logarithm ? LOGS.get(two).get(Integer.numberOfTrailingZeros(copies)) : EXPS.get(maximum);
+            if (logarithm && copies + 2 > classes) {
+                copies = 1;
+                values = LOGS.get(two).get(0);
+            }
+            float one = values.get(random.nextInt(values.size()));
+            if (!logarithm && gradient) {
+                for (int k = 0; k < classes; k++) {
+                    c.logits[from + k] = values.get(random.nextInt(values.size()));
+                }
+            } else {
+                for (int k = 0; k < (logarithm ? copies : 1); k++) {
+                    c.logits[from + (top + 2 + k * (classes / (copies + 2) + 1)) % classes] = one;
+                }
+                if (!logarithm) {
+                    c.logits[from + random.nextInt(classes)] = one;
+                } else if (two) {
+                    c.logits[from + (top + 1) % classes] = 0;
+                }
+            }
+            c.logits[from + top] = logarithm ? 0 : MAXIMA[maximum];
+        }
+        c.wantsGradient = gradient;
+        add(c, false);
+    }
+
+    /** Rows of one logit that counts, one that is too small, one that is NaN, wherever it stands. */
+    private static void edges(int classes, boolean gradient, Random random) {
+        int rows = classes <= 32 ? 512 : classes <= 1024 ? 300 : classes <= 2048 ? 400 : classes < 8192 ? 100 : 8;
+        CrossEntropyCase c = new CrossEntropyCase(rows, classes, random);
+        c.reduction = Reduction.NONE;
+        c.wantsGradient = gradient;
+        float[] small = {Float.NEGATIVE_INFINITY, -105, -1e4f};
+        for (int row = 0; row < rows; row++) {
+            int top = random.nextInt(classes);
+            int from = row * classes;
+            Arrays.fill(c.logits, from, from + classes, small[row % 3]);
+            c.logits[from + random.nextInt(classes)] = row % 4 == 0 ? Float.NaN : row % 4 == 1 ? -103.5f : -104;
+            c.logits[from + top] = row % 5 == 4 ? 1 : 0;
+            c.targets[row] = row % 8 < 6 ? top : random.nextInt(classes);
+        }
+        add(c, false);
+    }
+
+    /** A block of a grid so large that numbers of rows and of bytes do not fit in 32 bits. */
+    private static void far(int classes, boolean gradient, int gradSkip, Random random) {
+        CrossEntropyCase c = mixed(classes <= 32 ? 140 : 20, classes, random);
+        c.firstRow = c.variant.equals("block") ? (1L << 31) - 2 : 3L << 31;
+        c.reduction = Reduction.NONE;
+        c.gradSkip = gradSkip;
+        c.givenParts = new long[40];
+        long left = 1L << 36;
+        for (int i = 39; i >= 0; i--) {
+            c.givenParts[i] = i == 0 ? left : (1L << 30) + random.nextInt();
+            left -= c.givenParts[i];
+        }
+        c.wantsGradient = gradient;
+        c.wideTargets = classes % 2 == 0;
+        add(c, false);
+    }
+
+    private static float[] upstream(int turn, CrossEntropyCase c) {
+        if (c.reduction != Reduction.NONE || turn % 2 == 0) {
+            return turn % 3 == 0 ? null : new float[] {turn % 3 - 1.7f};
+        }
+        float[] upstream = new float[c.rows];
+        for (int i = 0; i < c.rows; i++) {
+            upstream[i] = i % 9 == 8 ? 0 : i * 0.37f - 2;
+        }
+        return upstream;
+    }
+
+    /** Rows of all kinds. */
+    private static CrossEntropyCase mixed(int rows, int classes, Random random) {
+        CrossEntropyCase c = new CrossEntropyCase(rows, classes, random);
+        float[] special = {Float.NEGATIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE, 1e30f,
+            -Float.MAX_VALUE, 88, -104, -103.9f};
+        long[] bad = {classes, -1, Integer.MIN_VALUE, Integer.MAX_VALUE, CrossEntropyCase.IGNORE};
+        for (int row = 0; row < rows; row++) {
+            int kind = row % 10;
+            if (kind == 9) {
+                c.targets[row] = bad[random.nextInt(bad.length)];
+            }
+            int only = random.nextInt(classes);
+            for (int k = 0; k < classes; k++) {
+                int i = row * classes + k;
+                switch (kind) {
+                    case 0 -> c.logits[i] = random.nextInt(3);
+                    case 1 -> c.logits[i] = random.nextInt(8) == 0 ? special[random.nextInt(special.length)] : k % 7;
+                    case 2 -> c.logits[i] = k == only ? row % 20 == 2 ? Float.NaN : Float.POSITIVE_INFINITY : 1;
+                    case 3 -> c.logits[i] = k == only ? 3 : c.logits[i] - 5;
+                    case 4 -> c.logits[i] = row % 20 == 4 && k == only ? 1 : Float.NEGATIVE_INFINITY;
+                    case 5 -> c.logits[i] = c.logits[i] * 1e-3f;
+                    default -> {
+                    }
+                }
+            }
+        }
+        return c;
+    }
+
+    private static void addAdam() {
+        float[] special = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE,
+            -Float.MAX_VALUE, Float.MAX_VALUE, 1e-30f, -1};
+        for (AdamOptions options : AdamPtxTest.options()) {
+            for (int from : new int[] {1, 29, 61, 125, 1000}) {
+                for (boolean even : new boolean[] {true, false}) {
+                    for (float[] values : new float[][] {null, special}) {
+                        long firstChunk = from == 125 ? 3L << 31 : 0;
+                        suite.add(new Check("adam", "adam from " + from, from < 100, kernels -> {
+                            Random random = new Random(from);
+                            List<AdamPtxTest.Parameter> parameters = new ArrayList<>();
+                            for (int n = from; n < from + 8; n++) {
+                                int skip = 4 * (n % 4);
+                                int[] skips = {skip, skip, skip, skip};
+                                if (!even) {
+                                    skips[n / 4 % 4] = (skip + 4) % 16;
+                                }
+                                parameters.add(new AdamPtxTest.Parameter(kernels, n, skips, random, values));
+                            }
+                            AdamPtxTest.check(kernels, cpu, options, parameters, 2048, 1, 1, firstChunk);
+                        }));
+                    }
+                }
+            }
+        }
+    }
+
+    /** Checks that execute the line of a mutant, or would if the one before it went on. */
+    private static List<Check> checksOf(PtxMutant mutant) {
+        String[] lines = mutant.shipped().split("\n", -1);
+        int before = mutant.line() - 1;
+        while (!lines[before - 1].strip().matches("(@|[a-z]).*;.*")) {
+            before--;
+        }
+        int previous = before;
+        return suite.stream().filter(check -> mutant.file().startsWith(check.op + "."))
+                .filter(check -> check.lines.get(mutant.line()) || check.lines.get(previous)).toList();
+    }
+
+    private static String failure(PtxMutant mutant) {
+        String text = mutant.text();
+        assertNotEquals(mutant.shipped(), text, mutant.toString());
+        PtxModule.parse(text);
+        for (Check check : checksOf(mutant)) {
+            String failure = check.failure(mutant, text);
+            if (failure != null) {
+                return failure;
+            }
+        }
+        return null;
+    }
+
+    /** Lines {@code operator; kernel; line of the PTX} with the reason below, indented. */
+    private static List<String> equivalents() throws IOException {
+        try (var in = MutationTest.class.getResourceAsStream("equivalent-mutants.txt")) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8).lines()
+                    .filter(line -> !line.isBlank() && !line.startsWith(" ") && !line.startsWith("#")).toList();
+        }
+    }
+
+    private static String key(PtxMutant mutant) {
+        return mutant.operator() + "; " + mutant.entry() + "; " + mutant.original().replaceAll("\\s+", " ");
+    }
+
+    @Test
+    void everyMistakeIsSeen() throws IOException {
+        List<String> equivalents = equivalents();
+        Map<String, int[]> table = new TreeMap<>();
+        PtxMutant.operators().forEach(operator -> table.put(operator, new int[3]));
+        List<String> survivors = new ArrayList<>();
+        int made = 0;
+        long begin = System.nanoTime();
+        for (PtxMutant mutant : PtxMutant.choose(COUNT, SEED)) {
+            made++;
+            long start = System.nanoTime();
+            int[] counts = table.get(mutant.operator());
+            counts[0]++;
+            String failure = failure(mutant);
+            if (failure != null) {
+                counts[1]++;
+            } else if (equivalents.contains(key(mutant))) {
+                counts[2]++;
+            } else {
+                survivors.add(key(mutant) + "\n    " + mutant + ", " + checksOf(mutant).size() + " checks");
+            }
+            if (Boolean.getBoolean("isobit.mutants.verbose")) {
+                System.out.printf("%.1f s, %s: %s%n", (System.nanoTime() - start) * 1e-9, mutant, failure);
+            }
+        }
+        System.out.printf("mutants of seed %d%n%-24s mutants  killed  equivalent%n", SEED, "operator");
+        table.forEach((operator, counts) -> System.out.printf("%-24s %7d %7d %11d%n", operator, counts[0], counts[1],
+                counts[2]));
+        int[] sum = new int[3];
+        table.values().forEach(counts -> {
+            for (int i = 0; i < 3; i++) {
+                sum[i] += counts[i];
+            }
+        });
+        System.out.printf("%-24s %7d %7d %11d%n", "all", sum[0], sum[1], sum[2]);
+        assertEquals(COUNT, made);
+        assertTrue(survivors.isEmpty(), survivors.size() + " mutants pass:\n" + String.join("\n", survivors));
+    }
+}
