@@ -84,20 +84,21 @@ final class RoundedLogits {
         float of(float z);
     }
 
-    /** For each operation up to {@code found} of the given candidates whose result it decides. */
-    private List<Float> deciding(List<Float> candidates, int operations, int found, Function function) {
+    /** For each operation up to two of the given candidates whose result it decides. */
+    private List<Float> deciding(List<Float> candidates, int operations, Function function) {
+        float[] right = new float[candidates.size()];
+        wrong = -1;
+        for (int i = 0; i < right.length; i++) {
+            right[i] = function.of(candidates.get(i));
+        }
         List<Float> all = new ArrayList<>();
         for (int at = 0; at < operations; at++) {
-            int left = found;
-            for (int i = 0; i < candidates.size() && left > 0; i++) {
-                float z = candidates.get(i);
-                operation = 0;
-                wrong = -1;
-                float right = function.of(z);
+            int left = 2;
+            for (int i = 0; i < right.length && left > 0; i++) {
                 operation = 0;
                 wrong = at;
-                if (right != function.of(z)) {
-                    all.add(z);
+                if (right[i] != function.of(candidates.get(i))) {
+                    all.add(candidates.get(i));
                     left--;
                 }
             }
@@ -105,11 +106,15 @@ final class RoundedLogits {
         return all;
     }
 
+    /** Also where what is left of an exponent is largest, and the first steps of a polynomial weigh most. */
     private static List<Float> below(float m, int count, Random random) {
+        double[] scales = {0.3, 1, 3, 30, 104};
         List<Float> candidates = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            double scale = new double[] {0.3, 1, 3, 30, 104}[i % 5];
-            candidates.add((float) (m - scale * random.nextDouble()));
+            double d = i % 2 == 0
+                    ? scales[i / 2 % 5] * random.nextDouble()
+                    : (random.nextInt(12) + 0.5 + 0.03 * random.nextGaussian()) * Math.log(2);
+            candidates.add((float) (m - d));
         }
         return candidates;
     }
@@ -120,7 +125,7 @@ final class RoundedLogits {
     }
 
     private List<Float> expDeciding(float m, Random random) {
-        return deciding(below(m, 40_000, random), 19, 2, z -> exp(z, m));
+        return deciding(below(m, 100_000, random), 19, z -> exp(z, m));
     }
 
     /**
@@ -132,7 +137,7 @@ final class RoundedLogits {
     }
 
     private List<Float> logDeciding(boolean twoMaxima, int copies, Random random) {
-        return deciding(below(0, 20_000, random).stream().filter(z -> z > -20).toList(), 24, 2, z -> {
+        return deciding(below(0, 20_000, random).stream().filter(z -> z > -20).toList(), 24, z -> {
             int target = wrong;
             wrong = -1;
             float rest = copies * exp(z, 0);
