@@ -254,16 +254,20 @@ class MutationTest {
 
     /** Rows of one logit that counts, one that is too small, one that is NaN, wherever it stands. */
     private static void edges(int classes, boolean gradient, Random random) {
-        int rows = classes <= 32 ? 512 : classes <= 1024 ? 300 : classes <= 2048 ? 400 : classes < 8192 ? 100 : 8;
+        int rows = classes <= 32 ? 512 : classes <= 1024 ? 300 : classes <= 2048 ? 400 : classes < 8192 ? 140 : 8;
         CrossEntropyCase c = new CrossEntropyCase(rows, classes, random);
         c.reduction = Reduction.NONE;
         c.wantsGradient = gradient;
         float[] small = {Float.NEGATIVE_INFINITY, -105, -1e4f};
         for (int row = 0; row < rows; row++) {
-            int top = random.nextInt(classes);
+            // by turns every slot of a thread, and every component of it
+            int place =
+                    row / 2 % 16 * classes / 16 + (row / 32 + 4 * random.nextInt(classes)) % Math.max(1, classes / 16);
+            int top = row % 2 == 0 ? random.nextInt(classes) : place;
             int from = row * classes;
             Arrays.fill(c.logits, from, from + classes, small[row % 3]);
-            c.logits[from + random.nextInt(classes)] = row % 4 == 0 ? Float.NaN : row % 4 == 1 ? -103.5f : -104;
+            c.logits[from + (row % 2 == 0 ? place : random.nextInt(classes))] =
+                    row % 2 == 0 ? Float.NaN : row % 4 == 1 ? -103.5f : -104;
             c.logits[from + top] = row % 5 == 4 ? 1 : 0;
             c.targets[row] = row % 8 < 6 ? top : random.nextInt(classes);
         }
