@@ -13,17 +13,20 @@ final class SegmentWork {
     static final int LANES = 1024;
     /** Float lanes of a vector at most. */
     private static final int WIDEST = 64;
-    private static final long SHORT_LANES_STEP = LANES * (long) Float.BYTES + 1344;
+    private static final long LANES_BYTES = LANES * (long) Float.BYTES;
+    /** Between two sets of lanes: not 4096 bytes, the distance at which a CPU mistakes addresses. */
+    private static final long LANES_STEP = LANES_BYTES + 1344;
 
     /** Where the gradient of no row goes. */
     private final float[] spare = new float[LANES];
 
     /** Native and aligned: a vector in an array straddles two cache lines. */
-    MemorySegment lanes = allocateLanes();
-    /** Scratch memory of their fold. */
-    final MemorySegment folded = allocateLanes();
-    /** Lanes of short rows; further apart than 4096 bytes, the distance at which a CPU mistakes addresses. */
-    private final MemorySegment shortLanes = Arena.ofAuto().allocate(2 * SHORT_LANES_STEP, 64);
+    private final MemorySegment allLanes = Arena.ofAuto().allocate(3 * LANES_STEP, 64);
+    MemorySegment lanes = allLanes.asSlice(0, LANES_BYTES);
+    /** Short rows, whose lanes are their exponentials: those of the row before, which change places with the lanes. */
+    MemorySegment previous = allLanes.asSlice(LANES_STEP, LANES_BYTES);
+    /** Scratch memory of the fold. */
+    final MemorySegment folded = allLanes.asSlice(2 * LANES_STEP, LANES_BYTES);
     /** What is left of a segment behind the whole vectors. */
     final float[] tail = new float[WIDEST];
 
@@ -36,10 +39,9 @@ final class SegmentWork {
     long outAt;
     int length;
     boolean gradient;
-    /** Short rows, whose lanes are their exponentials: those of the row before, and where its gradient goes. */
-    MemorySegment previous = folded;
-    float[] previousOut;
-    MemorySegment previousOutSegment;
+    /** Where the gradient of the row before goes. */
+    float[] previousOut = spare;
+    MemorySegment previousOutSegment = folded;
     long previousOutAt;
     /** Where the next row starts, as {@link #at}; its maximum; where in this row the last maximum was met. */
     long nextAt;
@@ -51,15 +53,6 @@ final class SegmentWork {
     float sum;
     float factor;
 
-    SegmentWork() {
-        previousOut = spare;
-        previousOutSegment = folded;
-    }
-
-    private static MemorySegment allocateLanes() {
-        return Arena.ofAuto().allocate(LANES * (long) Float.BYTES, 64);
-    }
-
     void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         gradient = wantsGradient;
         in = logits.array;
@@ -68,20 +61,14 @@ final class SegmentWork {
         outSegment = gradLogits.segment;
     }
 
-    MemorySegment shortLanes(int index) {
-        return shortLanes.asSlice(index * SHORT_LANES_STEP, LANES * (long) Float.BYTES);
-    }
-
     /**
      * The gradient that a short row's stage writes.
      *
      * @param gradLogits the gradients, or null: nothing waits, what is written goes into scratch memory
-     * @param exponentials of that row
      * @param first the row's first element
-     * @param scale what its exponentials are multiplied by
+     * @param scale what the exponentials in {@link #previous} are multiplied by
      */
-    void previousGradient(@Nullable FloatOperand gradLogits, MemorySegment exponentials, long first, float scale) {
-        previous = exponentials;
+    void previousGradient(@Nullable FloatOperand gradLogits, long first, float scale) {
         previousOut = gradLogits == null ? spare : gradLogits.array;
         previousOutSegment = gradLogits == null ? folded : gradLogits.segment;
         previousOutAt = gradLogits == null ? 0 : gradLogits.position(first);
@@ -89,8 +76,7 @@ final class SegmentWork {
     }
 
     void clear() {
-        previousOut = spare;
-        previousOutSegment = folded;
+        previousGradient(null, 0, 0);
         in = tail;
         inSegment = MemorySegment.NULL;
         out = tail;

@@ -12,11 +12,7 @@ final class ShortRows {
 
     private final SegmentWork work;
     private final RowState state;
-    /** For the exponentials of two rows, by turns. */
-    private MemorySegment lanes;
-    private MemorySegment previous;
-
-    /** The row whose exponentials wait in {@link #previous} for being written as a gradient, if there is one. */
+    /** The row whose exponentials wait in {@code work.previous} for being written as a gradient, if there is one. */
     private boolean isPending;
     private long first;
     private float factor;
@@ -29,15 +25,12 @@ final class ShortRows {
     ShortRows(SegmentWork work, RowState state) {
         this.work = work;
         this.state = state;
-        lanes = work.shortLanes(0);
-        previous = work.shortLanes(1);
     }
 
     /** Computes rows [from, to). */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        MemorySegment longLanes = work.lanes;
-        lanes.fill((byte) 0);
-        previous.fill((byte) 0);
+        work.lanes.fill((byte) 0);
+        work.previous.fill((byte) 0);
         work.length = (int) batch.classes;
         work.nextMax = UNKNOWN;
         isPending = false;
@@ -56,7 +49,6 @@ final class ShortRows {
             batch.rowLoss[(int) (row - batch.firstRow)] = loss;
         }
         flush(batch, stages);
-        work.lanes = longLanes;
     }
 
     private static void fill(CrossEntropyBatch batch, long row, float value) {
@@ -80,13 +72,12 @@ final class ShortRows {
             return Float.NaN;
         }
         work.nextAt = batch.logits.position(next * batch.classes);
-        work.lanes = lanes;
-        work.previousGradient(isPending ? batch.gradLogits : null, previous, first, factor);
+        work.previousGradient(isPending ? batch.gradLogits : null, first, factor);
         stages.shortRow(work);
         correct(batch);
-        MemorySegment exponentials = lanes;
-        lanes = previous;
-        previous = exponentials;
+        MemorySegment exponentials = work.lanes;
+        work.lanes = work.previous;
+        work.previous = exponentials;
         if (work.sum != work.sum) {
             return Float.NaN;
         }
@@ -129,7 +120,7 @@ final class ShortRows {
     /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
     private void flush(CrossEntropyBatch batch, SegmentStages stages) {
         if (isPending) {
-            batch.gradLogits.copyFrom(previous, first, batch.classes);
+            batch.gradLogits.copyFrom(work.previous, first, batch.classes);
             work.outAt = batch.gradLogits.position(first);
             work.factor = factor;
             stages.scale(work);

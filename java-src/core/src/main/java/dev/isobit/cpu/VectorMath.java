@@ -7,8 +7,8 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The vector twin of {@link ExactMath}: the same operations in the same order, a lane an element. The constants are
- * static final vectors: broadcast in the loop they cost a factor of four.
+ * The vector twin of {@link ExactMath}: the same operations in the same order, a lane an element. In hot loops a constant
+ * is broadcast where it is used or, better, {@link #kept}; a static final vector is read from the heap on every turn.
  */
 final class VectorMath {
     /** The widest vector of this JVM. */
