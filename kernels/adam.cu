@@ -1,7 +1,12 @@
-/* Entry point of Adam and AdamW. What it does: adam.cuh; how it is launched: params.h. */
+/* Entry points of Adam and AdamW. What it does: adam.cuh; how it is launched: params.h. */
 #include "adam.cuh"
 
 extern "C" __global__ void __launch_bounds__(isobit::adam::kBlock, 4)
     adam_step_f32(const __grid_constant__ adam_params p) {
-    isobit::adam::step(p);
+    isobit::adam::step<false>(p);
+}
+
+extern "C" __global__ void __launch_bounds__(isobit::adam::kBlock, 3)
+    adam_step_f32_amsgrad(const __grid_constant__ adam_params p) {
+    isobit::adam::step<true>(p);
 }

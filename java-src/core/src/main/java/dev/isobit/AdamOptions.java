@@ -12,14 +12,15 @@ import java.util.Objects;
  * @param weightDecay weight decay, finite, at least 0
  * @param decoupled true for AdamW (decay apart from the gradient), false for Adam (decay inside the gradient)
  * @param maximize true to ascend: the gradient is negated first
+ * @param amsgrad true to divide by the largest second moment so far: AMSGrad
  * @param semantics whose reading of Adam
  */
 public record AdamOptions(double lr, double beta1, double beta2, double eps, double weightDecay, boolean decoupled,
-        boolean maximize, AdamSemantics semantics) {
+        boolean maximize, boolean amsgrad, AdamSemantics semantics) {
     private static final AdamOptions ADAM =
-            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 0.0, false, false, AdamSemantics.TORCH);
+            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 0.0, false, false, false, AdamSemantics.TORCH);
     private static final AdamOptions ADAM_W =
-            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 1e-2, true, false, AdamSemantics.TORCH);
+            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 1e-2, true, false, false, AdamSemantics.TORCH);
 
     /** Checks the ranges. */
     public AdamOptions {
@@ -68,7 +69,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withLr(double lr) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
     }
 
     /**
@@ -79,7 +80,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withBetas(double beta1, double beta2) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
     }
 
     /**
@@ -89,7 +90,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withEps(double eps) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
     }
 
     /**
@@ -99,7 +100,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withWeightDecay(double weightDecay) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
     }
 
     /**
@@ -109,6 +110,26 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withMaximize(boolean maximize) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+    }
+
+    /**
+     * A copy with or without AMSGrad.
+     *
+     * @param amsgrad true to divide by the largest second moment so far
+     * @return changed options
+     */
+    public AdamOptions withAmsgrad(boolean amsgrad) {
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+    }
+
+    /**
+     * A copy with another reading of Adam.
+     *
+     * @param semantics whose reading
+     * @return changed options
+     */
+    public AdamOptions withSemantics(AdamSemantics semantics) {
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
     }
 }

@@ -12,14 +12,28 @@ import org.jspecify.annotations.Nullable;
  * @param grad its gradient, read only
  * @param expAvg first moment, updated in place; null to have it allocated
  * @param expAvgSq second moment, updated in place; null to have it allocated
+ * @param maxExpAvgSq largest second moment so far, updated in place, with {@code amsgrad} only; null to have it allocated
  */
 public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg,
-        @Nullable Tensor expAvgSq) {
+        @Nullable Tensor expAvgSq, @Nullable Tensor maxExpAvgSq) {
     /** Checks for null. */
     public AdamParameter {
         Objects.requireNonNull(name, "name");
         Objects.requireNonNull(param, "param");
         Objects.requireNonNull(grad, "grad");
+    }
+
+    /**
+     * A parameter whose largest second moment, where there is one, the optimizer allocates.
+     *
+     * @param name for messages and saved state
+     * @param param the parameter
+     * @param grad its gradient
+     * @param expAvg first moment; null to have it allocated
+     * @param expAvgSq second moment; null to have it allocated
+     */
+    public AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg, @Nullable Tensor expAvgSq) {
+        this(name, param, grad, expAvg, expAvgSq, null);
     }
 
     /**
@@ -31,6 +45,6 @@ public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Te
      * @return the parameter
      */
     public static AdamParameter of(String name, Tensor param, Tensor grad) {
-        return new AdamParameter(name, param, grad, null, null);
+        return new AdamParameter(name, param, grad, null, null, null);
     }
 }

@@ -9,6 +9,9 @@ final class AdamOperands {
     final FloatOperand grad = new FloatOperand();
     final FloatOperand expAvg = new FloatOperand();
     final FloatOperand expAvgSq = new FloatOperand();
+    /** Empty without {@link #amsgrad}. */
+    final FloatOperand maxExpAvgSq = new FloatOperand();
+    final boolean amsgrad;
     final long count;
     final AdamUpdate update;
 
@@ -17,7 +20,11 @@ final class AdamOperands {
         grad.set(parameter.grad());
         expAvg.set(Objects.requireNonNull(parameter.expAvg()));
         expAvgSq.set(Objects.requireNonNull(parameter.expAvgSq()));
+        amsgrad = parameter.maxExpAvgSq() != null;
+        if (parameter.maxExpAvgSq() != null) {
+            maxExpAvgSq.set(parameter.maxExpAvgSq());
+        }
         count = parameter.param().elementCount();
-        update = kernels.adam(param, grad, expAvg, expAvgSq);
+        update = kernels.adam(this);
     }
 }

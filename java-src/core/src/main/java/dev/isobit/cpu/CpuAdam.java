@@ -32,7 +32,7 @@ final class CpuAdam implements AdamKernel, Workers.Task {
             tensors[i] = new AdamOperands(parameters.get(i), backend.kernels());
             starts[i + 1] = starts[i] + tensors[i].count;
             for (FloatOperand operand : List.of(tensors[i].param, tensors[i].grad, tensors[i].expAvg,
-                    tensors[i].expAvgSq)) {
+                    tensors[i].expAvgSq, tensors[i].maxExpAvgSq)) {
                 shared &= backend.workers().mayAccess(operand.segment);
             }
         }

@@ -6,5 +6,5 @@ interface CpuKernels {
     SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient);
 
     /** The update kernel for these operands. */
-    AdamUpdate adam(FloatOperand param, FloatOperand grad, FloatOperand expAvg, FloatOperand expAvgSq);
+    AdamUpdate adam(AdamOperands operands);
 }

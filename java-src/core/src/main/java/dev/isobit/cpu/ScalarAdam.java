@@ -6,6 +6,12 @@ import dev.isobit.spi.AdamScalars;
 
 /** Adam by scalar code: any memory, any JVM. {@link VectorAdam} must match it to the bit. */
 final class ScalarAdam implements AdamUpdate {
+    private final boolean amsgrad;
+
+    ScalarAdam(boolean amsgrad) {
+        this.amsgrad = amsgrad;
+    }
+
     @Override
     public void run(AdamOperands tensors, long from, long to, AdamScalars s, boolean maximize) {
         for (long i = from; i < to; i++) {
@@ -21,10 +27,16 @@ final class ScalarAdam implements AdamUpdate {
             }
             m = fma(s.w1, g - m, m);
             v = fma(s.w2, fma(g, g, -v), v);
+            float x = v;
+            if (amsgrad) {
+                float largest = tensors.maxExpAvgSq.get(i);
+                x = v > largest || v != v ? v : largest;
+                tensors.maxExpAvgSq.set(i, SegmentWork.canonical(x));
+            }
             if (s.paramDecay != 1) {
                 p *= s.paramDecay;
             }
-            p = fma(s.negStepSize, m / fma((float) Math.sqrt(v), s.rsqrtBc2, s.eps), p);
+            p = fma(s.negStepSize, m / fma((float) Math.sqrt(x), s.rsqrtBc2, s.eps), p);
             tensors.param.set(i, SegmentWork.canonical(p));
             tensors.expAvg.set(i, SegmentWork.canonical(m));
             tensors.expAvgSq.set(i, SegmentWork.canonical(v));

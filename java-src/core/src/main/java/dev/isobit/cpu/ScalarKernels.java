@@ -6,7 +6,8 @@ final class ScalarKernels implements CpuKernels {
             new SegmentStages(1, new ScalarMax(), new ScalarExponentials(true), new ScalarExponentials(false),
                     new ScalarSum(), new ScalarSum(),
                     new ScalarScale());
-    static final AdamUpdate ADAM = new ScalarAdam();
+    static final AdamUpdate ADAM = new ScalarAdam(false);
+    static final AdamUpdate AMSGRAD = new ScalarAdam(true);
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -14,7 +15,11 @@ final class ScalarKernels implements CpuKernels {
     }
 
     @Override
-    public AdamUpdate adam(FloatOperand param, FloatOperand grad, FloatOperand expAvg, FloatOperand expAvgSq) {
-        return ADAM;
+    public AdamUpdate adam(AdamOperands operands) {
+        return adam(operands.amsgrad);
+    }
+
+    static AdamUpdate adam(boolean amsgrad) {
+        return amsgrad ? AMSGRAD : ADAM;
     }
 }

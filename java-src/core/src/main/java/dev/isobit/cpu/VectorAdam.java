@@ -18,12 +18,15 @@ final class VectorAdam implements AdamUpdate {
     private static final boolean EXP_AVG_NATIVE = Specialized.flag(MethodHandles.lookup(), 5);
     private static final boolean EXP_AVG_SQ_ARRAY = Specialized.flag(MethodHandles.lookup(), 6);
     private static final boolean EXP_AVG_SQ_NATIVE = Specialized.flag(MethodHandles.lookup(), 7);
+    private static final boolean MAX_ARRAY = Specialized.flag(MethodHandles.lookup(), 8);
+    private static final boolean MAX_NATIVE = Specialized.flag(MethodHandles.lookup(), 9);
+    private static final boolean AMSGRAD = Specialized.flag(MethodHandles.lookup(), 10);
 
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = SPECIES.length();
     /** Elements of an inner loop, which counts in int. */
     private static final int RUN = 1 << 20;
-    private static final ScalarAdam TAIL = new ScalarAdam();
+    private static final ScalarAdam TAIL = new ScalarAdam(AMSGRAD);
 
     /** Called through {@link Specialized}. */
     VectorAdam() {}
@@ -40,18 +43,22 @@ final class VectorAdam implements AdamUpdate {
         float[] grads = tensors.grad.array;
         float[] expAvgs = tensors.expAvg.array;
         float[] expAvgSqs = tensors.expAvgSq.array;
+        float[] maxima = tensors.maxExpAvgSq.array;
         MemorySegment paramSegment = tensors.param.segment;
         MemorySegment gradSegment = tensors.grad.segment;
         MemorySegment expAvgSegment = tensors.expAvg.segment;
         MemorySegment expAvgSqSegment = tensors.expAvgSq.segment;
+        MemorySegment maxSegment = tensors.maxExpAvgSq.segment;
         long paramAt = tensors.param.base + from * (PARAM_ARRAY ? 1 : Float.BYTES);
         long gradAt = tensors.grad.base + from * (GRAD_ARRAY ? 1 : Float.BYTES);
         long expAvgAt = tensors.expAvg.base + from * (EXP_AVG_ARRAY ? 1 : Float.BYTES);
         long expAvgSqAt = tensors.expAvgSq.base + from * (EXP_AVG_SQ_ARRAY ? 1 : Float.BYTES);
+        long maxAt = tensors.maxExpAvgSq.base + from * (MAX_ARRAY ? 1 : Float.BYTES);
         VectorAccess.require(PARAM_NATIVE, paramSegment);
         VectorAccess.require(GRAD_NATIVE, gradSegment);
         VectorAccess.require(EXP_AVG_NATIVE, expAvgSegment);
         VectorAccess.require(EXP_AVG_SQ_NATIVE, expAvgSqSegment);
+        VectorAccess.require(AMSGRAD && MAX_NATIVE, maxSegment);
         FloatVector w1 = VectorMath.constant(s.w1);
         FloatVector w2 = VectorMath.constant(s.w2);
         FloatVector negStepSize = VectorMath.constant(s.negStepSize);
@@ -75,20 +82,31 @@ final class VectorAdam implements AdamUpdate {
             }
             m = w1.fma(g.sub(m), m);
             v = w2.fma(g.fma(g, v.neg()), v);
+            FloatVector x = v;
+            if (AMSGRAD) {
+                FloatVector largest = VectorAccess.load(MAX_ARRAY, maxima, maxSegment, maxAt, i);
+                x = largest.blend(v, v.compare(VectorOperators.GT, largest).or(v.compare(VectorOperators.NE, v)));
+            }
             if (decaysParam) {
                 p = p.mul(paramDecay);
             }
-            p = negStepSize.fma(m.div(v.sqrt().fma(rsqrtBc2, eps)), p);
+            p = negStepSize.fma(m.div(x.sqrt().fma(rsqrtBc2, eps)), p);
             VectorMask<Float> bad = p.compare(VectorOperators.NE, p);
             if (bad.anyTrue()) {
-                // A NaN moment makes a NaN parameter, so one test serves all three.
+                // A NaN moment makes a NaN parameter, so one test serves all.
                 p = p.blend(Float.NaN, bad);
                 m = m.blend(Float.NaN, m.compare(VectorOperators.NE, m));
                 v = v.blend(Float.NaN, v.compare(VectorOperators.NE, v));
+                if (AMSGRAD) {
+                    x = x.blend(Float.NaN, x.compare(VectorOperators.NE, x));
+                }
             }
             VectorAccess.store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
             VectorAccess.store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, m);
             VectorAccess.store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i, v);
+            if (AMSGRAD) {
+                VectorAccess.store(MAX_ARRAY, maxima, maxSegment, maxAt, i, x);
+            }
         }
         if (whole < count) {
             TAIL.run(tensors, from + whole, from + count, s, maximize);

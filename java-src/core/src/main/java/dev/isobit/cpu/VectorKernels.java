@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /** The Vector API where memory allows, in copies specialised by kind of memory, made when first asked for. */
 final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
-    private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 8);
+    private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 11);
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -30,10 +30,11 @@ final class VectorKernels implements CpuKernels {
     }
 
     @Override
-    public AdamUpdate adam(FloatOperand param, FloatOperand grad, FloatOperand expAvg, FloatOperand expAvgSq) {
-        int flags = flags(param, 0) | flags(grad, 2) | flags(expAvg, 4) | flags(expAvgSq, 6);
+    public AdamUpdate adam(AdamOperands operands) {
+        int flags = flags(operands.param, 0) | flags(operands.grad, 2) | flags(operands.expAvg, 4)
+                | flags(operands.expAvgSq, 6) | (operands.amsgrad ? flags(operands.maxExpAvgSq, 8) | 1 << 10 : 0);
         if (flags < 0) {
-            return ScalarKernels.ADAM;
+            return ScalarKernels.adam(operands.amsgrad);
         }
         AdamUpdate update = ADAM.get(flags);
         if (update == null) {

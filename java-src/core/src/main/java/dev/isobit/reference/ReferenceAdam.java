@@ -2,23 +2,28 @@ package dev.isobit.reference;
 
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
 import java.util.List;
 import java.util.Objects;
 
 /**
- * Adam and AdamW as PyTorch defines them, in float64:
+ * Adam and AdamW as their authors define them, in float64:
  * <pre>
  * g = -g                                         maximize
  * g = g + weightDecay·p                          Adam
  * m = m + w1·(g - m)
  * v = v + w2·(g·g - v)
- * p = p·(1 - lr·weightDecay)                     AdamW
- * p = p - lr/bc1·m/(sqrt(v)/sqrt(bc2) + eps)     bc = 1 - (1 - w)^step
+ * x = max(x, v)                                  amsgrad, else x = v
+ * p = p·d                                        AdamW, semantics that decay before
+ * p = p - lr/bc1·m/(sqrt(x)/sqrt(bc2) + eps)     bc = 1 - (1 - w)^step; ONNX: step - 1, no correction for 0
+ * p = p - lr·sqrt(bc2)/bc1·m/(sqrt(x) + eps)     in place of it, with epsilon-hat
+ * p = p·d                                        AdamW, semantics that decay after
  * </pre>
- * The scalars that are operands of float32 arithmetic enter as the floats that they are there: w1, w2, eps, weightDecay
- * and 1 - lr·weightDecay. What is computed from them (bias corrections, step size) stays in float64.
+ * d = 1 - lr·weightDecay, 1 - weightDecay for ONNX. The scalars that are operands of float32 arithmetic enter as the
+ * floats that they are there: w1, w2, eps, weightDecay and d. What is computed from them (bias corrections, step size)
+ * stays in float64.
  */
 final class ReferenceAdam implements AdamKernel {
     private final ReferenceBackend backend;
@@ -34,14 +39,18 @@ final class ReferenceAdam implements AdamKernel {
     @Override
     public void step(AdamScalars scalars) {
         backend.requireOpen();
-        double bc1 = -Math.expm1(scalars.step * Math.log1p(-(double) scalars.w1));
-        double bc2 = -Math.expm1(scalars.step * Math.log1p(-(double) scalars.w2));
-        double stepSize = scalars.lr / bc1;
+        AdamSemantics semantics = options.semantics();
+        double bc1 = correction(scalars.w1, scalars.step);
+        double bc2 = correction(scalars.w2, scalars.step);
+        double stepSize = semantics.usesEpsilonHat() ? scalars.lr * Math.sqrt(bc2) / bc1 : scalars.lr / bc1;
+        double rootCorrection = semantics.usesEpsilonHat() ? 1 : Math.sqrt(bc2);
+        boolean decaysParam = options.decoupled() && options.weightDecay() != 0;
         for (AdamParameter parameter : parameters) {
             var param = Elements.of(parameter.param());
             var grad = Elements.of(parameter.grad());
             var expAvg = Elements.of(Objects.requireNonNull(parameter.expAvg()));
             var expAvgSq = Elements.of(Objects.requireNonNull(parameter.expAvgSq()));
+            var maxExpAvgSq = options.amsgrad() ? Elements.of(Objects.requireNonNull(parameter.maxExpAvgSq())) : null;
             for (long i = 0; i < parameter.param().elementCount(); i++) {
                 double p = param.get(i);
                 double g = grad.get(i);
@@ -55,15 +64,28 @@ final class ReferenceAdam implements AdamKernel {
                 }
                 m = m + scalars.w1 * (g - m);
                 v = v + scalars.w2 * (g * g - v);
-                if (options.decoupled() && options.weightDecay() != 0) {
+                double x = v;
+                if (maxExpAvgSq != null) {
+                    x = Math.max(maxExpAvgSq.get(i), v);
+                    maxExpAvgSq.set(i, x);
+                }
+                if (decaysParam && !semantics.decaysAfterUpdate()) {
                     p = p * scalars.paramDecay;
                 }
-                p = p - stepSize * m / (Math.sqrt(v) / Math.sqrt(bc2) + scalars.eps);
+                p = p - stepSize * m / (Math.sqrt(x) / rootCorrection + scalars.eps);
+                if (decaysParam && semantics.decaysAfterUpdate()) {
+                    p = p * scalars.paramDecay;
+                }
                 param.set(i, p);
                 expAvg.set(i, m);
                 expAvgSq.set(i, v);
             }
         }
+    }
+
+    private double correction(float weight, long step) {
+        long steps = options.semantics() == AdamSemantics.ONNX ? step - 1 : step;
+        return steps == 0 ? 1 : -Math.expm1(steps * Math.log1p(-(double) weight));
     }
 
     @Override

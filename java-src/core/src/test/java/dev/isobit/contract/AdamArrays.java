@@ -10,8 +10,10 @@ import java.util.SplittableRandom;
  * @param grad gradient
  * @param expAvg first moment
  * @param expAvgSq second moment
+ * @param maxExpAvgSq largest second moment
  */
-public record AdamArrays(float[] param, float[] grad, float[] expAvg, float[] expAvgSq) {
+public record AdamArrays(float[] param, float[] grad, float[] expAvg, float[] expAvgSq,
+        float[] maxExpAvgSq) {
     /** Kinds of elements. */
     public enum Kind {
         /** What training sees. */
@@ -34,16 +36,16 @@ public record AdamArrays(float[] param, float[] grad, float[] expAvg, float[] ex
      * @param kind their kind
      * @param size how many
      * @param random where they come from
-     * @return four arrays
+     * @return five arrays
      */
     public static AdamArrays of(Kind kind, int size, SplittableRandom random) {
-        float[][] all = new float[4][size];
+        float[][] all = new float[5][size];
         for (int i = 0; i < size; i++) {
-            for (int role = 0; role < 4; role++) {
+            for (int role = 0; role < 5; role++) {
                 all[role][i] = element(kind, role, random);
             }
         }
-        return new AdamArrays(all[0], all[1], all[2], all[3]);
+        return new AdamArrays(all[0], all[1], all[2], all[3], all[4]);
     }
 
     private static float element(Kind kind, int role, SplittableRandom random) {
@@ -79,6 +81,6 @@ public record AdamArrays(float[] param, float[] grad, float[] expAvg, float[] ex
      * @param step from 1
      */
     public void step(AdamOptions options, double lr, long step) {
-        AdamDefinition.step(options, lr, step, param, grad, expAvg, expAvgSq);
+        AdamDefinition.step(options, lr, step, param, grad, expAvg, expAvgSq, maxExpAvgSq);
     }
 }

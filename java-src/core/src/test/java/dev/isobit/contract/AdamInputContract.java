@@ -141,6 +141,23 @@ public abstract class AdamInputContract extends BackendContract {
         }
     }
 
+    /** The fifth operand is there with amsgrad only, and then checked as the others are. */
+    @Test
+    void largestSecondMoment() {
+        Tensor[] four = tensors.get(0);
+        AdamOptions amsgrad = AdamOptions.adam().withAmsgrad(true);
+        Tensor good = tensors.get(1)[3];
+        refused(IllegalArgumentException.class, () -> Adam.on(backend(), AdamOptions.adam(),
+                List.of(new AdamParameter("w", four[0], four[1], four[2], four[3], good))).close(),
+                "Adam.on", "maxExpAvgSq of w", "amsgrad");
+        for (Tensor bad : new Tensor[] {shifted(good, DType.F32, 0, 11), four[3], four[1],
+            closed(DType.F32, SIZE), foreign(DType.F32, SIZE)}) {
+            refused(RuntimeException.class, () -> Adam.on(backend(), amsgrad,
+                    List.of(new AdamParameter("w", four[0], four[1], four[2], four[3], bad))).close(),
+                    "Adam.on", "maxExpAvgSq of w");
+        }
+    }
+
     /** Touching is no overlap, and neither is lying within a tensor without elements. */
     @Test
     void neighboursAreNoOverlap() {
@@ -180,7 +197,7 @@ public abstract class AdamInputContract extends BackendContract {
             refused(IllegalArgumentException.class, () -> good.withBetas(0.5, beta), "Adam", "beta2", "" + beta);
         }
         refused(IllegalArgumentException.class,
-                () -> new AdamOptions(bad, 0, 0, 0, 0, false, false, AdamSemantics.TORCH), "lr");
+                () -> new AdamOptions(bad, 0, 0, 0, 0, false, false, false, AdamSemantics.TORCH), "lr");
         try (Adam adam = Adam.on(backend(), good, parameters())) {
             refused(IllegalArgumentException.class, () -> adam.setLr(bad), "lr", "" + bad);
             assertEquals(good.lr(), adam.lr());

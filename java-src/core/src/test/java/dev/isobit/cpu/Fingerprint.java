@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
@@ -42,9 +43,12 @@ final class Fingerprint {
         /** Loss, then gradient. */
         List<float[]> crossEntropy(CrossEntropyCase test);
 
-        /** Updates the arrays. */
-        void adam(AdamOptions options, long step, List<AdamArrays> arrays);
+        /** Updates the arrays, from a step on, so many times. */
+        void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays);
     }
+
+    /** Steps of a run whose errors would show. */
+    private static final int TRAJECTORY = 1000;
 
     private Fingerprint() {}
 
@@ -71,7 +75,8 @@ final class Fingerprint {
             for (CrossEntropyCase test : cases()) {
                 source.crossEntropy(test).forEach(bits -> add(digest, bits));
             }
-            AdamOptions[] options = {AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1)};
+            AdamOptions[] options = {AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1),
+                AdamOptions.adamW().withAmsgrad(true)};
             for (int i = 0; i < options.length; i++) {
                 for (AdamArrays.Kind kind : AdamArrays.Kind.values()) {
                     SplittableRandom random = new SplittableRandom(i);
@@ -79,17 +84,29 @@ final class Fingerprint {
                     for (int size : new int[] {1, 15, 16, 17, 300, 0, kind == AdamArrays.Kind.NORMAL ? 17_000 : 70}) {
                         arrays.add(AdamArrays.of(kind, size, random));
                     }
-                    source.adam(options[i], 9, arrays);
-                    for (AdamArrays a : arrays) {
-                        add(digest, a.param());
-                        add(digest, a.expAvg());
-                        add(digest, a.expAvgSq());
-                    }
+                    source.adam(options[i], 9, 1, arrays);
+                    add(digest, arrays);
+                }
+            }
+            for (AdamSemantics semantics : AdamSemantics.values()) {
+                for (AdamOptions base : options) {
+                    AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(5));
+                    source.adam(base.withSemantics(semantics), 1, TRAJECTORY, List.of(arrays));
+                    add(digest, List.of(arrays));
                 }
             }
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
+        }
+    }
+
+    private static void add(MessageDigest digest, List<AdamArrays> arrays) {
+        for (AdamArrays a : arrays) {
+            add(digest, a.param());
+            add(digest, a.expAvg());
+            add(digest, a.expAvgSq());
+            add(digest, a.maxExpAvgSq());
         }
     }
 
@@ -108,8 +125,12 @@ final class Fingerprint {
         }
 
         @Override
-        public void adam(AdamOptions options, long step, List<AdamArrays> arrays) {
-            arrays.forEach(a -> a.step(options, options.lr(), step));
+        public void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays) {
+            for (int i = 0; i < steps; i++) {
+                for (AdamArrays a : arrays) {
+                    a.step(options, options.lr(), step + i);
+                }
+            }
         }
     }
 
@@ -154,22 +175,28 @@ final class Fingerprint {
         }
 
         @Override
-        public void adam(AdamOptions options, long step, List<AdamArrays> arrays) {
+        public void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays) {
             List<AdamParameter> parameters = new ArrayList<>();
             for (AdamArrays a : arrays) {
                 int size = a.param().length;
                 parameters.add(new AdamParameter("p", tensor(a.param(), size), tensor(a.grad(), size),
-                        tensor(a.expAvg(), size), tensor(a.expAvgSq(), size)));
+                        tensor(a.expAvg(), size), tensor(a.expAvgSq(), size),
+                        options.amsgrad() ? tensor(a.maxExpAvgSq(), size) : null));
             }
             try (Adam adam = Adam.on(backend, options, parameters)) {
                 adam.setStepCount(step - 1);
-                adam.step();
+                for (int i = 0; i < steps; i++) {
+                    adam.step();
+                }
             }
             for (int i = 0; i < arrays.size(); i++) {
                 AdamArrays a = arrays.get(i);
                 System.arraycopy(read(parameters.get(i).param()), 0, a.param(), 0, a.param().length);
                 System.arraycopy(read(parameters.get(i).expAvg()), 0, a.expAvg(), 0, a.param().length);
                 System.arraycopy(read(parameters.get(i).expAvgSq()), 0, a.expAvgSq(), 0, a.param().length);
+                if (options.amsgrad()) {
+                    System.arraycopy(read(parameters.get(i).maxExpAvgSq()), 0, a.maxExpAvgSq(), 0, a.param().length);
+                }
             }
         }
     }

@@ -5,10 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.Tensor;
+import dev.isobit.contract.AdamOracle;
 import java.util.List;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class ReferenceAdamTest {
     /** One step over one element: param, expAvg, expAvgSq. */
@@ -65,5 +70,39 @@ class ReferenceAdamTest {
         assertEquals(-3, after[1]);
         assertEquals(9, after[2]);
         assertEquals(1 + 0.001 * 3 / (3 + (double) 1e-8f), after[0], 1e-15);
+    }
+
+    /** Each semantics against its framework's formula; what is left is the rounding of the scalars. */
+    @ParameterizedTest
+    @EnumSource(AdamSemantics.class)
+    void semantics(AdamSemantics semantics) {
+        SplittableRandom random = new SplittableRandom(8);
+        AdamOptions adam = AdamOptions.adam().withSemantics(semantics).withLr(0.1).withEps(0.01);
+        for (AdamOptions options : List.of(adam, adam.withWeightDecay(0.25), adam.withAmsgrad(true),
+                AdamOptions.adamW().withSemantics(semantics).withLr(0.5).withWeightDecay(0.25).withMaximize(true))) {
+            for (long step : new long[] {1, 2, 10, 1_000_000}) {
+                for (int i = 0; i < 20; i++) {
+                    double p = random.nextDouble(-1, 1);
+                    double g = random.nextDouble(-1, 1);
+                    double m = random.nextDouble(-1, 1);
+                    double v = random.nextDouble();
+                    double x = random.nextDouble();
+                    AdamOracle.After exact = new AdamOracle(options).step(step, p, g, m, v, x);
+                    var param = Tensor.of(new double[] {p}, 1);
+                    var largest = Tensor.of(new double[] {x}, 1);
+                    try (Backend backend = Backend.open("reference");
+                            Adam op = Adam.on(backend, options, List.of(new AdamParameter("p", param,
+                                    Tensor.of(new double[] {g}, 1), Tensor.of(new double[] {m}, 1),
+                                    Tensor.of(new double[] {v}, 1), options.amsgrad() ? largest : null)))) {
+                        op.setStepCount(step - 1);
+                        op.step();
+                    }
+                    assertEquals(exact.param(), param.get(0), 6e-8 * exact.largest(), options + " step " + step);
+                    if (options.amsgrad()) {
+                        assertEquals(exact.maxExpAvgSq(), largest.get(0), 1e-15);
+                    }
+                }
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ import dev.isobit.Tensor;
 import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import dev.isobit.cuda.KernelParams.Adam;
 import dev.isobit.cuda.KernelParams.AdamChunk;
+import dev.isobit.cuda.KernelParams.AdamGroup;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
 import java.lang.foreign.Arena;
@@ -32,7 +33,8 @@ final class CudaAdam implements AdamKernel {
     CudaAdam(CudaBackend backend, AdamOptions options, List<AdamParameter> parameters, CudaStream stream) {
         this.driver = backend.driver();
         this.stream = stream;
-        this.function = backend.module(MAKING, "adam").function(MAKING, "adam_step_f32");
+        this.function = backend.module(MAKING, "adam").function(MAKING,
+                options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32");
         ArgumentBlock arguments = new ArgumentBlock(Adam.LAYOUT);
         this.block = arguments.struct();
         this.launcher = backend.launcher(stream, arguments);
@@ -40,7 +42,7 @@ final class CudaAdam implements AdamKernel {
         for (AdamParameter parameter : parameters) {
             chunks += LaunchTable.ceil(parameter.param().elementCount(), Adam.CHUNK);
         }
-        this.grid = chunks == 0 ? 0 : backend.launchTable().adamGrid(chunks);
+        this.grid = chunks == 0 ? 0 : backend.launchTable().adamGrid(chunks, options.amsgrad());
         long table = 0;
         OwnedHandle memory = null;
         if (chunks > 0) {
@@ -62,7 +64,7 @@ final class CudaAdam implements AdamKernel {
         boolean gradDecay = !options.decoupled() && options.weightDecay() != 0;
         block.set(ValueLayout.JAVA_LONG, Adam.CHUNKS, table);
         block.set(ValueLayout.JAVA_LONG, Adam.CHUNK_COUNT, chunks);
-        block.set(ValueLayout.JAVA_INT, Adam.FLAGS,
+        block.set(ValueLayout.JAVA_INT, Adam.GROUPS_FIELD + AdamGroup.FLAGS,
                 (options.maximize() ? Adam.MAXIMIZE : 0) | (gradDecay ? Adam.GRAD_DECAY_FLAG : 0));
     }
 
@@ -72,6 +74,7 @@ final class CudaAdam implements AdamKernel {
         for (AdamParameter parameter : parameters) {
             Tensor expAvg = parameter.expAvg();
             Tensor expAvgSq = parameter.expAvgSq();
+            Tensor maxExpAvgSq = parameter.maxExpAvgSq();
             if (expAvg == null || expAvgSq == null) {
                 throw new IllegalArgumentException(MAKING + ": parameter " + parameter.name() + " has no moments");
             }
@@ -82,7 +85,10 @@ final class CudaAdam implements AdamKernel {
                 table.set(ValueLayout.JAVA_LONG, at + AdamChunk.GRAD, parameter.grad().address() + offset);
                 table.set(ValueLayout.JAVA_LONG, at + AdamChunk.EXP_AVG, expAvg.address() + offset);
                 table.set(ValueLayout.JAVA_LONG, at + AdamChunk.EXP_AVG_SQ, expAvgSq.address() + offset);
-                table.set(ValueLayout.JAVA_LONG, at + AdamChunk.COUNT, Math.min(Adam.CHUNK, elements - first));
+                table.set(ValueLayout.JAVA_LONG, at + AdamChunk.MAX_EXP_AVG_SQ,
+                        maxExpAvgSq == null ? 0 : maxExpAvgSq.address() + offset);
+                table.set(ValueLayout.JAVA_INT, at + AdamChunk.COUNT, (int) Math.min(Adam.CHUNK, elements - first));
+                table.set(ValueLayout.JAVA_INT, at + AdamChunk.GROUP, 0);
                 at += AdamChunk.LAYOUT.byteSize();
             }
         }
@@ -98,13 +104,14 @@ final class CudaAdam implements AdamKernel {
             return;
         }
         MemorySegment to = block;
-        to.set(ValueLayout.JAVA_FLOAT, Adam.W1, scalars.w1);
-        to.set(ValueLayout.JAVA_FLOAT, Adam.W2, scalars.w2);
-        to.set(ValueLayout.JAVA_FLOAT, Adam.NEG_STEP_SIZE, scalars.negStepSize);
-        to.set(ValueLayout.JAVA_FLOAT, Adam.RSQRT_BC2, scalars.rsqrtBc2);
-        to.set(ValueLayout.JAVA_FLOAT, Adam.EPS, scalars.eps);
-        to.set(ValueLayout.JAVA_FLOAT, Adam.PARAM_DECAY, scalars.paramDecay);
-        to.set(ValueLayout.JAVA_FLOAT, Adam.GRAD_DECAY, scalars.gradDecay);
+        long group = Adam.GROUPS_FIELD;
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.W1, scalars.w1);
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.W2, scalars.w2);
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.NEG_STEP_SIZE, scalars.negStepSize);
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.RSQRT_BC2, scalars.rsqrtBc2);
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.EPS, scalars.eps);
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.PARAM_DECAY, scalars.paramDecay);
+        to.set(ValueLayout.JAVA_FLOAT, group + AdamGroup.GRAD_DECAY, scalars.gradDecay);
         int result = launcher.launch(function, grid, LaunchTable.ADAM_THREADS, 0);
         if (result != 0) {
             driver.check(STEP,

@@ -75,15 +75,28 @@ final class KernelParams {
     static final class Adam {
         static final int MAXIMIZE = 1;
         static final int GRAD_DECAY_FLAG = 2;
+        static final int DISABLED = 4;
         static final int CHUNK = 2048;
+        static final int GROUPS = 64;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
-                I64.withName("chunk_count"), F32.withName("w1"), F32.withName("w2"), F32.withName("neg_step_size"),
-                F32.withName("rsqrt_bc2"), F32.withName("eps"), F32.withName("param_decay"),
-                F32.withName("grad_decay"), I32.withName("flags")).withName("adam_params");
+                I64.withName("chunk_count"),
+                MemoryLayout.sequenceLayout(GROUPS, AdamGroup.LAYOUT).withName("groups")).withName("adam_params");
 
         static final long CHUNKS = offset(LAYOUT, "chunks");
         static final long CHUNK_COUNT = offset(LAYOUT, "chunk_count");
+        static final long GROUPS_FIELD = offset(LAYOUT, "groups");
+
+        private Adam() {}
+    }
+
+    /** {@code adam_group} */
+    static final class AdamGroup {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(F32.withName("w1"), F32.withName("w2"),
+                F32.withName("neg_step_size"), F32.withName("rsqrt_bc2"), F32.withName("eps"),
+                F32.withName("param_decay"), F32.withName("grad_decay"), I32.withName("flags"))
+                .withName("adam_group");
+
         static final long W1 = offset(LAYOUT, "w1");
         static final long W2 = offset(LAYOUT, "w2");
         static final long NEG_STEP_SIZE = offset(LAYOUT, "neg_step_size");
@@ -93,20 +106,22 @@ final class KernelParams {
         static final long GRAD_DECAY = offset(LAYOUT, "grad_decay");
         static final long FLAGS = offset(LAYOUT, "flags");
 
-        private Adam() {}
+        private AdamGroup() {}
     }
 
     /** {@code adam_chunk} */
     static final class AdamChunk {
-        static final StructLayout LAYOUT =
-                MemoryLayout.structLayout(POINTER.withName("param"), POINTER.withName("grad"),
-                        POINTER.withName("exp_avg"), POINTER.withName("exp_avg_sq"), I64.withName("count"))
-                        .withName("adam_chunk");
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("param"),
+                POINTER.withName("grad"), POINTER.withName("exp_avg"), POINTER.withName("exp_avg_sq"),
+                POINTER.withName("max_exp_avg_sq"), I32.withName("count"), I32.withName("group"))
+                .withName("adam_chunk");
         static final long PARAM = offset(LAYOUT, "param");
         static final long GRAD = offset(LAYOUT, "grad");
         static final long EXP_AVG = offset(LAYOUT, "exp_avg");
         static final long EXP_AVG_SQ = offset(LAYOUT, "exp_avg_sq");
+        static final long MAX_EXP_AVG_SQ = offset(LAYOUT, "max_exp_avg_sq");
         static final long COUNT = offset(LAYOUT, "count");
+        static final long GROUP = offset(LAYOUT, "group");
 
         private AdamChunk() {}
     }

@@ -58,6 +58,8 @@ final class LaunchTable {
     /** Up to here a warp takes four rows at once, beyond it one. */
     private static final long WARP_PACKED_CLASSES = 256;
     private static final long WARPS_PER_ADAM_BLOCK = 8;
+    /** Its registers allow no more on any chip. */
+    private static final int AMSGRAD_BLOCKS = 3;
     private static final int SEGMENT_BYTES = CrossEntropy.SEGMENT * Float.BYTES;
     /** Shared memory that the block kernel uses beside the stash, with some room to spare. */
     static final int BLOCK_STATIC_SHARED_BYTES = 16384;
@@ -141,8 +143,8 @@ final class LaunchTable {
         return Math.clamp(ceil(rows, CrossEntropy.SEGMENT), 1, Integer.MAX_VALUE);
     }
 
-    int adamGrid(long chunks) {
-        return grid(ceil(chunks, WARPS_PER_ADAM_BLOCK), row.adam);
+    int adamGrid(long chunks, boolean amsgrad) {
+        return grid(ceil(chunks, WARPS_PER_ADAM_BLOCK), amsgrad ? AMSGRAD_BLOCKS : row.adam);
     }
 
     private int grid(long blocksWithWork, int perMultiprocessor) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.Memory;
@@ -15,6 +16,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Adam and AdamW where kernels run: parameters and moments have the cpu backend's bits after several steps. */
@@ -32,16 +34,24 @@ abstract class AdamContract {
                 Arguments.of("maximize", AdamOptions.adam().withWeightDecay(0.1).withMaximize(true), edges),
                 Arguments.of("many small tensors", AdamOptions.adamW().withBetas(0.8, 0.9).withLr(0.7), many),
                 Arguments.of("no eps", AdamOptions.adamW().withEps(0), edges),
+                Arguments.of("amsgrad", AdamOptions.adamW().withAmsgrad(true), edges),
+                Arguments.of("amsgrad, maximize", AdamOptions.adam().withWeightDecay(0.1).withAmsgrad(true)
+                        .withMaximize(true), edges),
+                Arguments.of("Apex", AdamOptions.adamW().withSemantics(AdamSemantics.APEX), edges),
+                Arguments.of("Keras", AdamOptions.adamW().withSemantics(AdamSemantics.KERAS), edges),
+                Arguments.of("ONNX", AdamOptions.adamW().withSemantics(AdamSemantics.ONNX), edges),
+                Arguments.of("HF", AdamOptions.adamW().withSemantics(AdamSemantics.HF), edges),
                 Arguments.of("no tensors", AdamOptions.adamW(), new long[0]));
     }
 
     private static float[][] values(Random random, long size) {
-        float[][] values = new float[4][(int) size];
+        float[][] values = new float[5][(int) size];
         for (int i = 0; i < size; i++) {
             values[0][i] = (float) random.nextGaussian();
             values[1][i] = (float) (random.nextGaussian() * Math.pow(10, random.nextInt(12) - 6));
             values[2][i] = (float) random.nextGaussian() * 0.1f;
             values[3][i] = random.nextFloat() * 0.1f;
+            values[4][i] = random.nextFloat() * 0.1f;
             switch (random.nextInt(60)) {
                 case 0 -> values[1][i] = Float.NaN;
                 case 1 -> values[1][i] = Float.NEGATIVE_INFINITY;
@@ -77,15 +87,20 @@ abstract class AdamContract {
                 for (long size : sizes) {
                     float[][] v = values(random, size);
                     host.add(v);
-                    onHost.add(new AdamParameter("p" + host.size(), Tensor.of(v[0], size), Tensor.of(v[1], size),
-                            Tensor.of(v[2], size), Tensor.of(v[3], size)));
                     // All aligned; all off by the same; each off by something else.
                     long[] off = alignment == 0
-                            ? new long[] {0, 0, 0, 0}
-                            : alignment == 1 ? new long[] {4, 4, 4, 4} : new long[] {0, 4, 8, 12};
-                    onDevice.add(new AdamParameter("p" + host.size(), device(cuda, memories, v[0], off[0]),
-                            device(cuda, memories, v[1], off[1]), device(cuda, memories, v[2], off[2]),
-                            device(cuda, memories, v[3], off[3])));
+                            ? new long[] {0, 0, 0, 0, 0}
+                            : alignment == 1 ? new long[] {4, 4, 4, 4, 4} : new long[] {0, 4, 8, 12, 8};
+                    Tensor[] there = new Tensor[5];
+                    Tensor[] here = new Tensor[5];
+                    for (int k = 0; k < 5; k++) {
+                        boolean used = k < 4 || options.amsgrad();
+                        there[k] = used ? device(cuda, memories, v[k], off[k]) : null;
+                        here[k] = used ? Tensor.of(v[k], size) : null;
+                    }
+                    String p = "p" + host.size();
+                    onHost.add(new AdamParameter(p, here[0], here[1], here[2], here[3], here[4]));
+                    onDevice.add(new AdamParameter(p, there[0], there[1], there[2], there[3], there[4]));
                 }
                 try (Adam first = Adam.on(cpu, options, onHost); Adam second = Adam.on(cuda, options, onDevice)) {
                     for (int step = 0; step < STEPS; step++) {
@@ -95,8 +110,8 @@ abstract class AdamContract {
                 }
                 for (int i = 0; i < sizes.length; i++) {
                     AdamParameter p = onDevice.get(i);
-                    Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq()};
-                    for (int k = 0; k < 4; k++) {
+                    Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()};
+                    for (int k = 0; k < (options.amsgrad() ? 5 : 4); k++) {
                         float[] found = new float[(int) sizes[i]];
                         cuda.copy(tensors[k], Tensor.of(found, sizes[i]));
                         assertArrayEquals(bits(host.get(i)[k]), bits(found),
@@ -106,6 +121,45 @@ abstract class AdamContract {
                 }
                 memories.forEach(Memory::close);
             }
+        }
+    }
+
+    /** A thousand steps, in which an error of a bit anywhere would grow. */
+    @ParameterizedTest
+    @EnumSource(AdamSemantics.class)
+    void trajectory(AdamSemantics semantics) {
+        int size = 37;
+        AdamOptions options = AdamOptions.adamW().withLr(0.05).withSemantics(semantics)
+                .withAmsgrad(semantics.ordinal() % 2 == 1);
+        Random random = new Random(semantics.ordinal());
+        float[] param = new float[size];
+        float[] grad = new float[size];
+        for (int i = 0; i < size; i++) {
+            param[i] = (float) random.nextGaussian();
+            grad[i] = (float) random.nextGaussian();
+        }
+        List<Memory> memories = new ArrayList<>();
+        float[] found = new float[size];
+        try (Backend cuda = Backend.open("cuda"); Backend cpu = Backend.open("cpu")) {
+            Tensor there = device(cuda, memories, param, 4);
+            Tensor gradThere = device(cuda, memories, grad, 0);
+            try (Adam first = Adam.on(cpu, options,
+                    List.of(AdamParameter.of("p", Tensor.of(param, size), Tensor.of(grad, size))));
+                    Adam second = Adam.on(cuda, options, List.of(AdamParameter.of("p", there, gradThere)))) {
+                for (int step = 1; step <= 1000; step++) {
+                    first.step();
+                    second.step();
+                    if (step % 50 == 0) {
+                        cuda.copy(there, Tensor.of(found, size));
+                        assertArrayEquals(bits(param), bits(found), semantics + ", step " + step);
+                        for (int i = 0; i < size; i++) {
+                            grad[i] = param[i] + 0.1f * (float) random.nextGaussian();
+                        }
+                        cuda.copy(Tensor.of(grad, size), gradThere);
+                    }
+                }
+            }
+            memories.forEach(Memory::close);
         }
     }
 

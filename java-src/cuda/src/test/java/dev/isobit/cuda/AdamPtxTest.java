@@ -19,6 +19,9 @@ import org.junit.jupiter.api.Test;
 
 /** The Adam kernel, interpreted, against the CPU backend: every bit of every output. */
 class AdamPtxTest {
+    /** Which of the groups of a launch: not the first, so that one that is not looked up shows. */
+    private static final int GROUP = 5;
+
     private static PtxKernels kernels;
     private static Backend cpu;
 
@@ -34,25 +37,25 @@ class AdamPtxTest {
         cpu.close();
     }
 
-    /** One parameter on both sides; index 0..3 are param, grad, expAvg, expAvgSq. */
+    /** One parameter on both sides; index 0..4 are param, grad, expAvg, expAvgSq, maxExpAvgSq. */
     static final class Parameter {
-        final float[][] host = new float[4][];
-        final PtxKernels.Buffer[] device = new PtxKernels.Buffer[4];
+        final float[][] host = new float[5][];
+        final PtxKernels.Buffer[] device = new PtxKernels.Buffer[5];
 
         Parameter(int count, int[] skips, Random random, float[] special) {
             this(kernels, count, skips, random, special);
         }
 
         Parameter(PtxKernels kernels, int count, int[] skips, Random random, float[] special) {
-            for (int a = 0; a < 4; a++) {
+            for (int a = 0; a < 5; a++) {
                 host[a] = new float[count];
                 for (int i = 0; i < count; i++) {
                     float x = (float) random.nextGaussian();
                     host[a][i] = special != null && random.nextInt(5) == 0
                             ? special[random.nextInt(special.length)]
-                            : a == 3 ? x * x : x;
+                            : a >= 3 ? x * x : x;
                 }
-                device[a] = kernels.new Buffer(4L * count, skips[a]).set(host[a]);
+                device[a] = kernels.new Buffer(4L * count, skips[a % 4]).set(host[a]);
             }
         }
     }
@@ -69,7 +72,8 @@ class AdamPtxTest {
         for (Parameter p : parameters) {
             int n = p.host[0].length;
             tensors.add(new AdamParameter("p", Tensor.of(p.host[0], n), Tensor.of(p.host[1], n),
-                    Tensor.of(p.host[2], n), Tensor.of(p.host[3], n)));
+                    Tensor.of(p.host[2], n), Tensor.of(p.host[3], n),
+                    options.amsgrad() ? Tensor.of(p.host[4], n) : null));
         }
         AdamScalars scalars = new AdamScalars();
         try (Adam adam = Adam.on(cpu, options, tensors)) {
@@ -79,20 +83,21 @@ class AdamPtxTest {
                 boolean decaysGradient = !options.decoupled() && options.weightDecay() != 0;
                 PtxKernels.Struct params = kernels.new Struct("adam_params")
                         .set("chunks", table.address - firstChunk * kernels.size("adam_chunk"))
-                        .set("chunk_count", firstChunk + table.bytes / kernels.size("adam_chunk")).set("w1", scalars.w1)
-                        .set("w2", scalars.w2).set("neg_step_size", scalars.negStepSize)
-                        .set("rsqrt_bc2", scalars.rsqrtBc2).set("eps", scalars.eps)
-                        .set("param_decay", scalars.paramDecay).set("grad_decay", scalars.gradDecay)
+                        .set("chunk_count", firstChunk + table.bytes / kernels.size("adam_chunk"));
+                params.element("adam_group", "groups", GROUP).set("w1", scalars.w1).set("w2", scalars.w2)
+                        .set("neg_step_size", scalars.negStepSize).set("rsqrt_bc2", scalars.rsqrtBc2)
+                        .set("eps", scalars.eps).set("param_decay", scalars.paramDecay)
+                        .set("grad_decay", scalars.gradDecay)
                         .set("flags", (options.maximize() ? PtxKernels.MAXIMIZE : 0)
                                 | (decaysGradient ? PtxKernels.GRAD_DECAY : 0));
                 kernels.firstBlock = firstChunk / 8;
-                kernels.launch("adam", "adam_step_f32", grid, 256, 0, params);
+                kernels.launch("adam", options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32", grid, 256, 0, params);
                 kernels.firstBlock = 0;
             }
         }
         assertEquals(List.of(), kernels.device.findings());
         for (Parameter p : parameters) {
-            for (int a = 0; a < 4; a++) {
+            for (int a = 0; a < 5; a++) {
                 float[] actual = p.device[a].floats();
                 for (int i = 0; i < actual.length; i++) {
                     assertEquals(Integer.toHexString(Float.floatToRawIntBits(p.host[a][i])),
@@ -121,7 +126,8 @@ class AdamPtxTest {
                         .set("param", p.device[0].address + 4L * from).set("grad", p.device[1].address + 4L * from)
                         .set("exp_avg", p.device[2].address + 4L * from)
                         .set("exp_avg_sq", p.device[3].address + 4L * from)
-                        .set("count", (long) Math.min(chunk, n - from));
+                        .set("max_exp_avg_sq", p.device[4].address + 4L * from)
+                        .set("count", Math.min(chunk, n - from)).set("group", GROUP);
             }
         }
         return table;
@@ -131,7 +137,8 @@ class AdamPtxTest {
         AdamOptions adam = AdamOptions.adam();
         AdamOptions adamW = AdamOptions.adamW();
         return List.of(adam, adamW, adam.withWeightDecay(0.1), adamW.withMaximize(true), adamW.withWeightDecay(0),
-                adam.withWeightDecay(0.01).withMaximize(true));
+                adam.withWeightDecay(0.01).withMaximize(true), adamW.withAmsgrad(true),
+                adam.withWeightDecay(0.1).withAmsgrad(true));
     }
 
     @Test

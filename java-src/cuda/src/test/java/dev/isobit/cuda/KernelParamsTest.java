@@ -26,9 +26,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The structs in Java against what a C compiler made of kernels/params.h, and against the PTX that is shipped. */
 class KernelParamsTest {
     private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
-            KernelParams.Status.LAYOUT, KernelParams.Adam.LAYOUT, KernelParams.AdamChunk.LAYOUT);
+            KernelParams.Status.LAYOUT, KernelParams.Adam.LAYOUT,
+            KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroup.LAYOUT);
 
-    private static final List<String> ENTRIES = List.of("adam_step_f32", "cross_entropy_count",
+    private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad", "cross_entropy_count",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
@@ -79,7 +80,9 @@ class KernelParamsTest {
         found.put("CROSS_ENTROPY_COUNT_BLOCKS", (long) KernelParams.CrossEntropy.COUNT_BLOCKS);
         found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);
         found.put("ADAM_GRAD_DECAY", (long) KernelParams.Adam.GRAD_DECAY_FLAG);
+        found.put("ADAM_DISABLED", (long) KernelParams.Adam.DISABLED);
         found.put("ADAM_CHUNK", (long) KernelParams.Adam.CHUNK);
+        found.put("ADAM_GROUPS", (long) KernelParams.Adam.GROUPS);
         assertEquals(constants, found);
     }
 
@@ -124,8 +127,10 @@ class KernelParamsTest {
             threads.put("cross_entropy_loss_grad_f32_" + variant.suffix, variant.threads);
         }
         threads.forEach((name, expected) -> assertEquals(expected, entries.get(name).get("max_threads").asInt(), name));
-        assertEquals(LaunchTable.ADAM_THREADS, files.get("adam." + target + ".ptx").get("entries")
-                .get("adam_step_f32").get("max_threads").asInt());
+        for (String name : List.of("adam_step_f32", "adam_step_f32_amsgrad")) {
+            assertEquals(LaunchTable.ADAM_THREADS, files.get("adam." + target + ".ptx").get("entries").get(name)
+                    .get("max_threads").asInt());
+        }
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

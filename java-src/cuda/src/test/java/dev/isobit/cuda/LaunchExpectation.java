@@ -25,10 +25,10 @@ record LaunchExpectation(String function, int grid, int block, int shared, byte[
         return to.putInt(flags).putInt(countBlocks).putInt(stashSegments).putInt(0).array();
     }
 
-    /** The argument block of Adam. */
+    /** The argument block of Adam, of one group. */
     static byte[] adam(long chunks, long chunkCount, float w1, float w2, float negStepSize, float rsqrtBc2, float eps,
             float paramDecay, float gradDecay, int flags) {
-        ByteBuffer to = ByteBuffer.allocate(48).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer to = ByteBuffer.allocate(16 + 64 * 32).order(ByteOrder.LITTLE_ENDIAN);
         to.putLong(chunks).putLong(chunkCount);
         for (float value : new float[] {w1, w2, negStepSize, rsqrtBc2, eps, paramDecay, gradDecay}) {
             to.putFloat(value);

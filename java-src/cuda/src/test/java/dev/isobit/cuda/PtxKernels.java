@@ -177,6 +177,11 @@ final class PtxKernels implements AutoCloseable {
             return offset;
         }
 
+        /** One of the structs that a field is an array of. */
+        Struct element(String of, String field, int index) {
+            return new Struct(of, bytes.asSlice(offset(field) + (long) index * sizes.get(of), sizes.get(of)));
+        }
+
         Struct set(String field, long value) {
             bytes.set(ValueLayout.JAVA_LONG_UNALIGNED, offset(field), value);
             return this;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.Memory;
@@ -34,10 +35,11 @@ class RecorderAdamTest {
         return Tensor.of(DType.F32, new CudaMemory(backend.driver(), address, 1L << 44), 0, elements);
     }
 
-    private static AdamParameter parameter(CudaBackend backend, int index, long elements) {
-        long base = (index + 1L) << 46;
+    private static AdamParameter parameter(CudaBackend backend, int index, long elements, boolean amsgrad) {
+        long base = (index + 1L) << 47;
         return new AdamParameter("p" + index, at(backend, base + 4, elements), at(backend, base + (1L << 44), elements),
-                at(backend, base + (2L << 44) + 8, elements), at(backend, base + (3L << 44) + 12, elements));
+                at(backend, base + (2L << 44) + 8, elements), at(backend, base + (3L << 44) + 12, elements),
+                amsgrad ? at(backend, base + (4L << 44) + 8, elements) : null);
     }
 
     @ParameterizedTest
@@ -48,7 +50,8 @@ class RecorderAdamTest {
                 new long[] {2048}, new long[] {2049, 0, 5}, new long[] {1, 2, 3, 0, 4096, 10_000_000});
         List<AdamOptions> variants = List.of(AdamOptions.adam(), AdamOptions.adamW(),
                 AdamOptions.adam().withWeightDecay(0.25).withMaximize(true), AdamOptions.adamW().withWeightDecay(0),
-                AdamOptions.adamW().withBetas(0.8, 0.95).withEps(1e-6).withLr(0.5).withMaximize(true));
+                AdamOptions.adamW().withBetas(0.8, 0.95).withEps(1e-6).withLr(0.5).withMaximize(true),
+                AdamOptions.adamW().withSemantics(AdamSemantics.HF), AdamOptions.adam().withAmsgrad(true));
         try (CudaBackend backend = open(recorder, capability)) {
             for (long[] sizes : lists) {
                 for (AdamOptions options : variants) {
@@ -62,11 +65,12 @@ class RecorderAdamTest {
         List<AdamParameter> parameters = new ArrayList<>();
         List<long[]> chunks = new ArrayList<>();
         for (int i = 0; i < sizes.length; i++) {
-            AdamParameter p = parameter(backend, i, sizes[i]);
+            AdamParameter p = parameter(backend, i, sizes[i], options.amsgrad());
             parameters.add(p);
             for (long first = 0; first < sizes[i]; first += 2048) {
                 chunks.add(new long[] {p.param().address() + 4 * first, p.grad().address() + 4 * first,
                     p.expAvg().address() + 4 * first, p.expAvgSq().address() + 4 * first,
+                    options.amsgrad() ? p.maxExpAvgSq().address() + 4 * first : 0,
                     Math.min(2048, sizes[i] - first)});
             }
         }
@@ -87,10 +91,9 @@ class RecorderAdamTest {
                 s.set(options, options.lr(), step);
                 int flags = (options.maximize() ? 1 : 0)
                         | (!options.decoupled() && options.weightDecay() != 0 ? 2 : 0);
-                int grid = Math.min((chunks.size() + 7) / 8,
-                        MULTIPROCESSORS * 4);
+                int grid = Math.min((chunks.size() + 7) / 8, MULTIPROCESSORS * (options.amsgrad() ? 3 : 4));
                 assertEquals(
-                        new LaunchExpectation("adam_step_f32", grid, 256, 0,
+                        new LaunchExpectation(options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32", grid, 256, 0,
                                 LaunchExpectation.adam(table, chunks.size(), s.w1, s.w2, s.negStepSize, s.rsqrtBc2,
                                         s.eps, s.paramDecay, s.gradDecay, flags))
                                 .text(stream.handle()),
@@ -101,11 +104,11 @@ class RecorderAdamTest {
     }
 
     private static void checkTable(Recorder recorder, long table, List<long[]> chunks) {
-        assertTrue(recorder.bytesFrom(table) >= 40L * chunks.size(), "the table is " + recorder.bytesFrom(table));
-        ByteBuffer found = ByteBuffer.wrap(recorder.read(table, 40 * chunks.size())).order(ByteOrder.LITTLE_ENDIAN);
+        assertTrue(recorder.bytesFrom(table) >= 48L * chunks.size(), "the table is " + recorder.bytesFrom(table));
+        ByteBuffer found = ByteBuffer.wrap(recorder.read(table, 48 * chunks.size())).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < chunks.size(); i++) {
-            for (int field = 0; field < 5; field++) {
-                assertEquals(chunks.get(i)[field], found.getLong(40 * i + 8 * field), "chunk " + i + " field " + field);
+            for (int field = 0; field < 6; field++) {
+                assertEquals(chunks.get(i)[field], found.getLong(48 * i + 8 * field), "chunk " + i + " field " + field);
             }
         }
     }

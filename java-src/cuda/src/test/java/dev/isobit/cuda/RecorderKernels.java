@@ -49,8 +49,8 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
             MemorySegment launch = view(address, 176 + 4096);
             MemorySegment block = launch.asSlice(176, launch.get(ValueLayout.JAVA_INT, 172));
             String function = launch.getString(0);
-            if (function.equals("adam_step_f32")) {
-                adam(block);
+            if (function.startsWith("adam_step_f32")) {
+                adam(block, function.endsWith("_amsgrad"));
             } else if (function.equals("cross_entropy_count")) {
                 count(block);
             } else if (function.equals("cross_entropy_reduce_loss_f32")) {
@@ -207,20 +207,17 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
 
     // ---- Adam
 
-    private static void adam(MemorySegment block) {
-        float w1 = scalar(block, 0);
-        float w2 = scalar(block, 1);
-        float negStepSize = scalar(block, 2);
-        float rsqrtBc2 = scalar(block, 3);
-        float eps = scalar(block, 4);
-        float paramDecay = scalar(block, 5);
-        float gradDecay = scalar(block, 6);
-        int flags = block.get(ValueLayout.JAVA_INT_UNALIGNED, 44);
+    private static void adam(MemorySegment block, boolean amsgrad) {
         for (int chunk = 0; chunk < field(block, 1); chunk++) {
-            MemorySegment entry = view(field(block, 0) + 40L * chunk, 40);
-            MemorySegment[] operands = new MemorySegment[4];
-            int count = (int) field(entry, 4);
-            for (int i = 0; i < 4; i++) {
+            MemorySegment entry = view(field(block, 0) + 48L * chunk, 48);
+            MemorySegment[] operands = new MemorySegment[5];
+            int count = entry.get(ValueLayout.JAVA_INT_UNALIGNED, 40);
+            MemorySegment group = block.asSlice(16 + 32L * entry.get(ValueLayout.JAVA_INT_UNALIGNED, 44), 32);
+            int flags = group.get(ValueLayout.JAVA_INT_UNALIGNED, 28);
+            if ((flags & 4) != 0) {
+                continue;
+            }
+            for (int i = 0; i < (amsgrad ? 5 : 4); i++) {
                 operands[i] = view(field(entry, i), 4L * count);
             }
             for (int i = 0; i < count; i++) {
@@ -229,19 +226,21 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                 float m = element(operands[2], i);
                 float v = element(operands[3], i);
                 g = (flags & 1) != 0 ? -g : g;
-                g = (flags & 2) != 0 ? Math.fma(gradDecay, p, g) : g;
-                m = Math.fma(w1, g - m, m);
-                v = Math.fma(w2, Math.fma(g, g, -v), v);
-                p = Math.fma(negStepSize, m / Math.fma((float) Math.sqrt(v), rsqrtBc2, eps), p * paramDecay);
-                set(operands[0], i, p);
+                g = (flags & 2) != 0 ? Math.fma(element(group, 6), p, g) : g;
+                m = Math.fma(element(group, 0), g - m, m);
+                v = Math.fma(element(group, 1), Math.fma(g, g, -v), v);
+                float x = v;
+                if (amsgrad) {
+                    float largest = element(operands[4], i);
+                    x = v > largest || v != v ? v : largest;
+                    set(operands[4], i, x);
+                }
+                float divisor = Math.fma((float) Math.sqrt(x), element(group, 3), element(group, 4));
+                set(operands[0], i, Math.fma(element(group, 2), m / divisor, p * element(group, 5)));
                 set(operands[2], i, m);
                 set(operands[3], i, v);
             }
         }
-    }
-
-    private static float scalar(MemorySegment block, int index) {
-        return block.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 16 + 4L * index);
     }
 
     private static float element(MemorySegment values, int index) {

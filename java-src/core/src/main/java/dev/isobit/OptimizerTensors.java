@@ -1,0 +1,138 @@
+package dev.isobit;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The tensors of an optimizer: checked when it is made, their memory looked at again before each step. Owns the state
+ * that it allocated.
+ */
+final class OptimizerTensors {
+    private record Operand(String name, Tensor tensor) {}
+
+    private final String optimizer;
+    private final Backend backend;
+    private final Operands checks;
+    private final List<Operand> operands = new ArrayList<>();
+    private final List<Memory> owned = new ArrayList<>();
+    private Memory[] memories = {};
+
+    /**
+     * Nothing yet.
+     *
+     * @param optimizer its name in messages
+     * @param backend where it runs
+     */
+    OptimizerTensors(String optimizer, Backend backend) {
+        this.optimizer = optimizer;
+        this.backend = backend;
+        this.checks = new Operands(optimizer + ".on", backend);
+    }
+
+    /** Takes a parameter and its tensors: their roles, param first, the second one only read; null is to be allocated. */
+    void add(String parameter, String[] roles, @Nullable Tensor... tensors) {
+        int first = operands.size();
+        for (int i = 0; i < roles.length; i++) {
+            Tensor tensor = tensors[i];
+            if (tensor != null) {
+                operands.add(new Operand(roles[i] + " of " + parameter, tensor));
+            }
+        }
+        long elements = operands.get(first).tensor.elementCount();
+        for (int i = first; i < operands.size(); i++) {
+            Operand o = operands.get(i);
+            checks.require(o.tensor.elementCount() == elements, o.name, o.tensor, elements + " elements as in param");
+            checks.dtype(o.name, o.tensor, o.tensor.dtype().isFloating()
+                    && backend.dtypes().contains(o.tensor.dtype()), backend.dtypes().toString());
+            checks.memory(o.name, o.tensor, i != first + 1);
+        }
+    }
+
+    /** What was given, or new zeroed memory like the parameter's. */
+    Tensor orAllocate(@Nullable Tensor given, String name, Tensor param) {
+        if (given != null) {
+            return given;
+        }
+        Tensor state = backend.allocate(param.dtype(), param.shape());
+        owned.add(state.memory());
+        operands.add(new Operand(name, state));
+        return state;
+    }
+
+    /** Refuses tensors that overlap. */
+    void checkOverlap() {
+        // Sorted by address, the first overlap is between neighbours: n log n for thousands of tensors.
+        List<Operand> sorted = new ArrayList<>(operands);
+        sorted.removeIf(o -> o.tensor.elementCount() == 0 || hidesArray(o.tensor));
+        Map<Object, Integer> arrays = new IdentityHashMap<>();
+        sorted.forEach(o -> arrays.putIfAbsent(space(o.tensor), arrays.size()));
+        sorted.sort((a, b) -> {
+            int space = Integer.compare(arrays.get(space(a.tensor)), arrays.get(space(b.tensor)));
+            return space != 0 ? space : Long.compareUnsigned(a.tensor.address(), b.tensor.address());
+        });
+        Operand furthest = null;
+        for (Operand o : sorted) {
+            if (furthest != null && furthest.tensor.overlaps(o.tensor)) {
+                throw checks.refuse(furthest.name + " " + furthest.tensor + " overlaps " + o.name + " " + o.tensor);
+            }
+            furthest = o;
+        }
+        // A read-only view of an array does not tell which array: it has no place in that order.
+        for (Operand hidden : operands) {
+            if (hidesArray(hidden.tensor)) {
+                for (Operand o : operands) {
+                    if (o != hidden && hidden.tensor.overlaps(o.tensor)) {
+                        throw checks.refuse(hidden.name + " " + hidden.tensor + " overlaps " + o.name + " " + o.tensor);
+                    }
+                }
+            }
+        }
+    }
+
+    private static boolean hidesArray(Tensor tensor) {
+        return tensor.memory() instanceof HostMemory host && host.hidesArray();
+    }
+
+    /** Addresses of one array are comparable, those of different arrays are not. */
+    private static Object space(Tensor tensor) {
+        return tensor.memory() instanceof HostMemory host && host.array() != null ? host.array() : OptimizerTensors.class;
+    }
+
+    /** All tensors are known. */
+    void complete() {
+        Set<Memory> distinct = Collections.newSetFromMap(new IdentityHashMap<>());
+        operands.forEach(o -> distinct.add(o.tensor.memory()));
+        memories = distinct.toArray(new Memory[0]);
+    }
+
+    /** Before a step: all memory is open, and the calling thread's to use. */
+    void requireUsable() {
+        for (Memory memory : memories) {
+            if (!memory.isAlive()) {
+                throw new IllegalStateException(
+                        optimizer + ".step: the memory of " + operandIn(memory) + " is closed");
+            }
+            if (!Operands.isAccessible(memory)) {
+                throw new WrongThreadException(
+                        optimizer + ".step: " + operandIn(memory) + " is confined to another thread than "
+                                + Thread.currentThread().getName());
+            }
+        }
+    }
+
+    /** The first operand that lies in some memory, for messages. */
+    private String operandIn(Memory memory) {
+        return operands.stream().filter(o -> o.tensor.memory() == memory).map(o -> o.name + " " + o.tensor).findFirst()
+                .orElseThrow();
+    }
+
+    /** Releases what was allocated. */
+    void close() {
+        owned.forEach(Memory::close);
+    }
+}
