@@ -100,7 +100,9 @@ final class OptimizerTensors {
 
     /** Addresses of one array are comparable, those of different arrays are not. */
     private static Object space(Tensor tensor) {
-        return tensor.memory() instanceof HostMemory host && host.array() != null ? host.array() : OptimizerTensors.class;
+        return tensor.memory() instanceof HostMemory host && host.array() != null
+                ? host.array()
+                : OptimizerTensors.class;
     }
 
     /** All tensors are known. */

@@ -91,7 +91,8 @@ class AdamPtxTest {
                         .set("flags", (options.maximize() ? PtxKernels.MAXIMIZE : 0)
                                 | (decaysGradient ? PtxKernels.GRAD_DECAY : 0));
                 kernels.firstBlock = firstChunk / 8;
-                kernels.launch("adam", options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32", grid, 256, 0, params);
+                kernels.launch("adam", options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32", grid, 256, 0,
+                        params);
                 kernels.firstBlock = 0;
             }
         }

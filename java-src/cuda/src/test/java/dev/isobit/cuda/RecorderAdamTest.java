@@ -93,7 +93,8 @@ class RecorderAdamTest {
                         | (!options.decoupled() && options.weightDecay() != 0 ? 2 : 0);
                 int grid = Math.min((chunks.size() + 7) / 8, MULTIPROCESSORS * (options.amsgrad() ? 3 : 4));
                 assertEquals(
-                        new LaunchExpectation(options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32", grid, 256, 0,
+                        new LaunchExpectation(options.amsgrad() ? "adam_step_f32_amsgrad" : "adam_step_f32", grid, 256,
+                                0,
                                 LaunchExpectation.adam(table, chunks.size(), s.w1, s.w2, s.negStepSize, s.rsqrtBc2,
                                         s.eps, s.paramDecay, s.gradDecay, flags))
                                 .text(stream.handle()),
