@@ -26,7 +26,8 @@ class ApiNamesTest {
             "yield");
 
     @ParameterizedTest
-    @ValueSource(strings = {"dev.isobit", "dev.isobit.math", "dev.isobit.spi", "dev.isobit.cuda", "dev.isobit.ptx"})
+    @ValueSource(strings = {"dev.isobit", "dev.isobit.math", "dev.isobit.spi", "dev.isobit.cuda", "dev.isobit.ptx",
+        "dev.isobit.safetensors"})
     void noPublicNameIsAKeyword(String packageName) {
         List<JavaClass> types = new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests())
                 .importPackages(packageName).stream()

@@ -26,13 +26,16 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Arrows between modules run one way: {@code bench -> harness -> {core, cuda, sim, ptx}}, {@code sim -> {cuda, ptx}},
- * {@code cuda -> core}; {@code ptx} stands alone. This module sees all others, so the test lives here.
+ * {@code cuda -> core}, {@code state -> {core, safetensors}}; {@code ptx} and {@code safetensors} stand alone. This
+ * module sees all others, so the test lives here.
  */
 class ModuleArrowsTest {
     /** A module is a package tree; core is what no other module claims. */
     private static final String[] PTX = {"dev.isobit.ptx.."};
     private static final String[] CUDA = {"dev.isobit.cuda.."};
     private static final String[] SIM = {"dev.isobit.sim.."};
+    private static final String[] SAFETENSORS = {"dev.isobit.safetensors.."};
+    private static final String[] STATE = {"dev.isobit.state.."};
     private static final String[] HARNESS = {"dev.isobit.harness.."};
     private static final String[] BENCH = {"dev.isobit.bench.."};
     private static final String[] CORE = {"dev.isobit", "dev.isobit.spi..", "dev.isobit.math..",
@@ -52,7 +55,7 @@ class ModuleArrowsTest {
 
     @Test
     void everyModuleIsSeen() {
-        for (String[] module : new String[][] {CORE, PTX, CUDA, SIM, HARNESS, BENCH}) {
+        for (String[] module : new String[][] {CORE, PTX, CUDA, SIM, SAFETENSORS, STATE, HARNESS, BENCH}) {
             assertTrue(isobit.stream().anyMatch(JavaClass.Predicates.resideInAnyPackage(module)),
                     "no class of " + module[0] + " was read");
         }
@@ -60,8 +63,8 @@ class ModuleArrowsTest {
 
     @Test
     void everyPackageBelongsToAModule() {
-        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, SIM, HARNESS, BENCH)).allowEmptyShould(true)
-                .check(isobit);
+        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, SIM, SAFETENSORS, STATE, HARNESS, BENCH))
+                .allowEmptyShould(true).check(isobit);
     }
 
     @Test
@@ -74,6 +77,19 @@ class ModuleArrowsTest {
     void ptxDependsOnNothingButTheJdk() {
         classes().that().resideInAnyPackage(PTX).should().onlyDependOnClassesThat().resideInAnyPackage(all(PTX, JDK))
                 .allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void safetensorsDependsOnNothingButTheJdkAndJackson() {
+        classes().that().resideInAnyPackage(SAFETENSORS).should().onlyDependOnClassesThat()
+                .resideInAnyPackage(all(SAFETENSORS, JDK, new String[] {"com.fasterxml.jackson.core.."}))
+                .allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void stateDependsOnCoreAndSafetensors() {
+        classes().that().resideInAnyPackage(STATE).should().onlyDependOnClassesThat()
+                .resideInAnyPackage(all(STATE, SAFETENSORS, CORE, JDK)).allowEmptyShould(true).check(isobit);
     }
 
     @Test
@@ -144,7 +160,8 @@ class ModuleArrowsTest {
     @Test
     void backendsAreFoundNotNamed() {
         noClasses().that().resideInAnyPackage(CORE).should().dependOnClassesThat()
-                .resideInAnyPackage(all(CUDA, PTX, SIM, HARNESS, BENCH)).allowEmptyShould(true).check(isobit);
+                .resideInAnyPackage(all(CUDA, PTX, SIM, SAFETENSORS, STATE, HARNESS, BENCH)).allowEmptyShould(true)
+                .check(isobit);
     }
 
     private static Path locationOf(Class<?> type) {

@@ -185,7 +185,8 @@ final class Header {
         int count = 0;
         while (parser.nextToken() != JsonToken.END_ARRAY) {
             if (parser.currentToken() != JsonToken.VALUE_NUMBER_INT || !fits(parser)) {
-                throw refuse(field + " has " + Shown.text(parser.getText()) + ", which is no number from 0 to 2^63 - 1");
+                throw refuse(
+                        field + " has " + Shown.text(parser.getText()) + ", which is no number from 0 to 2^63 - 1");
             }
             if (count == numbers.length) {
                 throw refuse(field + " has more than " + MOST_AXES + " numbers");

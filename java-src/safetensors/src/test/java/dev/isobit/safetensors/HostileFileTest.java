@@ -91,7 +91,8 @@ class HostileFileTest {
                 arguments(one("x", "F32", "[\"2\"]", "[0,8]"), "x", "shape has \"2\""),
                 arguments(one("x", "F32", "[null]", "[0,8]"), "x", "shape has \"null\""),
                 arguments(one("x", "F32", "[-2]", "[0,8]"), "x", "shape has \"-2\""),
-                arguments(one("x", "F32", "[18446744073709551617]", "[0,8]"), "x", "shape has \"18446744073709551617\""),
+                arguments(one("x", "F32", "[18446744073709551617]", "[0,8]"), "x",
+                        "shape has \"18446744073709551617\""),
                 arguments(one("x", "F32", "[2]", "[0,1e1]"), "x", "data_offsets has \"1e1\""),
                 arguments(one("x", "F32", "[" + "9".repeat(10_000) + "]", "[0,8]"), "x", "no JSON that is understood"),
                 // shapes
@@ -161,7 +162,8 @@ class HostileFileTest {
 
     @Test
     void textThatIsNotUtf8() throws IOException {
-        for (int[] wrong : new int[][] {{0xff}, {0xc0, 0x80}, {0xed, 0xa0, 0x80}, {0xf5, 0x80, 0x80, 0x80}, {0xe2, 0x82}}) {
+        for (int[] wrong : new int[][] {{0xff}, {0xc0, 0x80}, {0xed, 0xa0, 0x80}, {0xf5, 0x80, 0x80, 0x80},
+            {0xe2, 0x82}}) {
             byte[] header = one("?".repeat(wrong.length), "F32", "[2]", "[0,8]").getBytes(StandardCharsets.ISO_8859_1);
             for (int i = 0; i < wrong.length; i++) {
                 header[2 + i] = (byte) wrong[i];

@@ -67,10 +67,11 @@ class SafetensorsFileTest {
                         MemorySegment.ofArray(new float[] {3, -0f})),
                 new StoredTensor("step", StoredType.I64, new long[] {},
                         MemorySegment.ofArray(new long[] {0x1234}))));
-        String header = "{\"__metadata__\":{\"isobit.crc32c\":\"00000000\",\"isobit.checksum\":\"crc32c\",\"format\":\"pt\"},"
-                + "\"step\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
-                + "\"w\\\"\\n\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]},"
-                + "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}";
+        String header =
+                "{\"__metadata__\":{\"isobit.crc32c\":\"00000000\",\"isobit.checksum\":\"crc32c\",\"format\":\"pt\"},"
+                        + "\"step\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
+                        + "\"w\\\"\\n\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]},"
+                        + "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}";
         header += " ".repeat(Math.floorMod(-(header.length() + 8), 64));
         byte[] data = {0x34, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0x40, 0, 0, 0, (byte) 0x80, 1, 2, 3};
         byte[] expected = Bytes.file(header, data);

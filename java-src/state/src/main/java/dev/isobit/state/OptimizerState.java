@@ -1,0 +1,216 @@
+package dev.isobit.state;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.Tensor;
+import dev.isobit.safetensors.SafetensorsException;
+import dev.isobit.safetensors.SafetensorsFile;
+import dev.isobit.safetensors.StoredTensor;
+import dev.isobit.safetensors.StoredType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * An optimizer's parameters, moments and step count in a safetensors file. What is loaded continues with the bits that
+ * it would have had, on this backend or another.
+ *
+ * <p>Layout: for a parameter named {@code fc.weight}, with the names that PyTorch gives its optimizers' state
+ * <pre>
+ * fc.weight              the parameter                  its type and shape
+ * fc.weight.exp_avg      first moment                   of Adam, AdamW
+ * fc.weight.exp_avg_sq   second moment                  of Adam, AdamW
+ * fc.weight.step         steps done, a scalar           F32 as in PyTorch while it is exact there, up to 2^24; else I64
+ * </pre>
+ * {@code max_exp_avg_sq} (AMSGrad) and {@code momentum_buffer} (SGD) are the names of what other optimizers keep. The
+ * metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
+ *
+ * <p>A file from PyTorch is loaded if its names are made of the parameters' names in this way, with or without the
+ * parameters themselves:
+ * <pre>
+ * state = {f"{name}.{key}": value.contiguous() for name, parameter in model.named_parameters()
+ *          for key, value in optimizer.state[parameter].items()}
+ * safetensors.torch.save_file(state, "optimizer.safetensors")
+ * </pre>
+ *
+ * <p>Threading: as the optimizer, which belongs to one thread. Tensors on a device are copied in the order of the backend's
+ * default stream: an optimizer on a stream of its own is synchronised before.
+ */
+public final class OptimizerState {
+    /** A float counts to here by ones. */
+    private static final long EXACT_IN_FLOAT = 1L << 24;
+
+    private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+
+    private OptimizerState() {}
+
+    /** What an optimizer keeps under a name. */
+    private record Slot(String name, Tensor tensor) {}
+
+    /**
+     * Writes the state of Adam or AdamW, whole or not at all: see {@link SafetensorsFile#write}.
+     *
+     * @param file where; its folder must be there; an older file is replaced
+     * @param backend the optimizer's backend
+     * @param adam the optimizer; its parameters' names must differ
+     * @throws IllegalArgumentException if two tensors would have one name
+     * @throws IllegalStateException if a tensor's memory is closed
+     * @throws java.io.UncheckedIOException if the file cannot be written
+     */
+    public static void save(Path file, Backend backend, Adam adam) {
+        List<StoredTensor> stored = new ArrayList<>();
+        try (Arena arena = Arena.ofShared()) {
+            for (AdamParameter p : adam.parameters()) {
+                for (Slot slot : slots(p)) {
+                    stored.add(new StoredTensor(slot.name, type(slot.tensor), slot.tensor.shape(),
+                            onHost(backend, slot.tensor, arena)));
+                }
+                stored.add(step(p.name() + ".step", adam.stepCount()));
+            }
+            SafetensorsFile.write(file, Map.of("format", "pt"), stored);
+        }
+    }
+
+    /**
+     * Loads the state of Adam or AdamW, parameters included where the file has them. All is checked before anything is
+     * changed.
+     *
+     * @param file a file of {@link #save}, or one from PyTorch with these names
+     * @param backend the optimizer's backend
+     * @param adam the optimizer, with parameters of the names, types and shapes in the file
+     * @throws SafetensorsException if the file is damaged or holds anything but the state of these parameters; the message
+     *     names file, tensor and value
+     * @throws IllegalStateException if a tensor's memory is closed
+     * @throws java.io.UncheckedIOException if the file cannot be read
+     */
+    public static void load(Path file, Backend backend, Adam adam) {
+        try (SafetensorsFile saved = SafetensorsFile.open(file); Arena arena = Arena.ofShared()) {
+            Set<String> left = new HashSet<>(saved.names());
+            List<Slot> slots = new ArrayList<>();
+            boolean withParameters = adam.parameters().stream().anyMatch(p -> left.contains(p.name()));
+            long stepCount = -1;
+            for (AdamParameter p : adam.parameters()) {
+                slots.addAll(withParameters ? slots(p) : slots(p).subList(1, slots(p).size()));
+                long steps = steps(saved, p.name() + ".step", left);
+                if (stepCount >= 0 && steps != stepCount) {
+                    throw new SafetensorsException(file, p.name() + ".step",
+                            steps + " steps were done, but " + stepCount + " with the parameters before");
+                }
+                stepCount = steps;
+            }
+            for (Slot slot : slots) {
+                check(saved, slot, left);
+            }
+            if (!left.isEmpty()) {
+                throw new SafetensorsException(file, left.iterator().next(),
+                        "it is no state of this optimizer's parameters");
+            }
+            for (Slot slot : slots) {
+                fill(backend, saved.tensor(slot.name).bytes(), slot.tensor, arena);
+            }
+            adam.setStepCount(Math.max(0, stepCount));
+        }
+    }
+
+    /** The parameter first. */
+    private static List<Slot> slots(AdamParameter p) {
+        List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
+        if (p.expAvg() != null) {
+            slots.add(new Slot(p.name() + ".exp_avg", p.expAvg()));
+        }
+        if (p.expAvgSq() != null) {
+            slots.add(new Slot(p.name() + ".exp_avg_sq", p.expAvgSq()));
+        }
+        return slots;
+    }
+
+    private static StoredType type(Tensor tensor) {
+        return StoredType.valueOf(tensor.dtype().name());
+    }
+
+    private static MemorySegment onHost(Backend backend, Tensor tensor, Arena arena) {
+        if (backend.usesHostMemory()) {
+            return tensor.segment();
+        }
+        Tensor host = Tensor.of(tensor.dtype(), arena.allocate(tensor.byteSize(), tensor.dtype().byteSize()),
+                tensor.shape());
+        backend.copy(tensor, host);
+        return host.segment();
+    }
+
+    private static StoredTensor step(String name, long count) {
+        boolean exact = count <= EXACT_IN_FLOAT;
+        StoredType type = exact ? StoredType.F32 : StoredType.I64;
+        MemorySegment bytes = MemorySegment.ofArray(new byte[type.byteSize()]);
+        if (exact) {
+            bytes.set(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER), 0, count);
+        } else {
+            bytes.set(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ORDER), 0, count);
+        }
+        return new StoredTensor(name, type, new long[0], bytes);
+    }
+
+    private static long steps(SafetensorsFile saved, String name, Set<String> left) {
+        StoredTensor step = saved.tensor(name);
+        left.remove(name);
+        if (step.bytes().byteSize() != step.dtype().byteSize()) {
+            throw new SafetensorsException(saved.file(), name, "shape " + Arrays.toString(step.shape())
+                    + " is no scalar");
+        }
+        if (step.dtype() == StoredType.I64) {
+            return counted(saved, name, step.bytes().get(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ORDER), 0));
+        }
+        double value = switch (step.dtype()) {
+            case F32 -> step.bytes().get(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER), 0);
+            case F64 -> step.bytes().get(ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ORDER), 0);
+            case I32 -> step.bytes().get(ValueLayout.JAVA_INT_UNALIGNED.withOrder(ORDER), 0);
+            default -> throw new SafetensorsException(saved.file(), name,
+                    "dtype " + step.dtype() + " is none of F32, F64, I32, I64");
+        };
+        if (!(value < 0x1p63 && value == Math.rint(value))) {
+            throw new SafetensorsException(saved.file(), name, value + " is no number of steps");
+        }
+        return counted(saved, name, (long) value);
+    }
+
+    private static long counted(SafetensorsFile saved, String name, long steps) {
+        if (steps < 0) {
+            throw new SafetensorsException(saved.file(), name, steps + " is no number of steps");
+        }
+        return steps;
+    }
+
+    private static void check(SafetensorsFile saved, Slot slot, Set<String> left) {
+        StoredTensor stored = saved.tensor(slot.name);
+        left.remove(slot.name);
+        if (stored.dtype() != type(slot.tensor) || !Arrays.equals(stored.shape(), slot.tensor.shape())) {
+            throw new SafetensorsException(saved.file(), slot.name, "it is " + stored.dtype()
+                    + Arrays.toString(stored.shape()) + ", the optimizer's is " + slot.tensor.dtype()
+                    + Arrays.toString(slot.tensor.shape()));
+        }
+        if (!slot.tensor.memory().isAlive()) {
+            throw new IllegalStateException("OptimizerState.load: the memory of " + slot.name + " is closed");
+        }
+    }
+
+    private static void fill(Backend backend, MemorySegment bytes, Tensor tensor, Arena arena) {
+        if (backend.usesHostMemory()) {
+            tensor.segment().copyFrom(bytes);
+            return;
+        }
+        // Others' files may have elements at odd addresses.
+        MemorySegment aligned = bytes.address() % tensor.dtype().byteSize() == 0
+                ? bytes
+                : arena.allocate(bytes.byteSize(), tensor.dtype().byteSize()).copyFrom(bytes);
+        backend.copy(Tensor.of(tensor.dtype(), aligned, tensor.shape()), tensor);
+    }
+}

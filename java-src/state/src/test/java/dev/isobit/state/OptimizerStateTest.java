@@ -1,0 +1,234 @@
+package dev.isobit.state;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.isobit.AdamOptions;
+import dev.isobit.Backend;
+import dev.isobit.BackendProbe;
+import dev.isobit.safetensors.SafetensorsException;
+import dev.isobit.safetensors.SafetensorsFile;
+import dev.isobit.safetensors.StoredTensor;
+import dev.isobit.safetensors.StoredType;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class OptimizerStateTest {
+    private static final AdamOptions OPTIONS = AdamOptions.adamW().withLr(0.01);
+
+    @TempDir
+    private Path folder;
+
+    private Path file;
+
+    @BeforeEach
+    void name() {
+        file = folder.resolve("state.safetensors");
+    }
+
+    /** Seven steps at once, or three, a file, and four: on one backend, and from one to another. */
+    @ParameterizedTest
+    @CsvSource({"cpu, cpu", "reference, reference", "sim, cpu", "cpu, sim"})
+    void aResumedRunHasTheBitsOfOneThatNeverStopped(String first, String second) {
+        assumeRuns(first);
+        assumeRuns(second);
+        int[] whole;
+        try (Backend backend = Backend.open(first.equals("reference") ? first : "cpu");
+                var run = new Run(backend, OPTIONS)) {
+            run.steps(7);
+            whole = run.bits();
+        }
+        try (Backend backend = Backend.open(first); var run = new Run(backend, OPTIONS)) {
+            run.steps(3);
+            OptimizerState.save(file, backend, run.adam());
+        }
+        try (Backend backend = Backend.open(second); var run = new Run(backend, OPTIONS)) {
+            run.scramble();
+            OptimizerState.load(file, backend, run.adam());
+            assertEquals(3, run.adam().stepCount());
+            run.steps(4);
+            assertArrayEquals(whole, run.bits());
+        }
+    }
+
+    private static void assumeRuns(String backend) {
+        BackendProbe probe = Backend.probes().stream().filter(p -> p.name().equals(backend)).findFirst().orElseThrow();
+        assumeTrue(probe.available(), probe.detail());
+    }
+
+    @Test
+    void theFileHasPyTorchsNamesAndTypes() {
+        try (Backend backend = Backend.open("cpu"); var run = new Run(backend, OPTIONS)) {
+            run.steps(3);
+            OptimizerState.save(file, backend, run.adam());
+            try (var saved = SafetensorsFile.open(file)) {
+                assertEquals(new TreeSet<>(List.of("fc.weight", "fc.weight.exp_avg", "fc.weight.exp_avg_sq",
+                        "fc.weight.step", "fc.bias", "fc.bias.exp_avg", "fc.bias.exp_avg_sq", "fc.bias.step")),
+                        new TreeSet<>(saved.names()));
+                assertEquals(Map.of("format", "pt"), saved.metadata());
+                StoredTensor moment = saved.tensor("fc.weight.exp_avg");
+                assertEquals(StoredType.F32, moment.dtype());
+                assertArrayEquals(new long[] {3, 5}, moment.shape());
+                StoredTensor step = saved.tensor("fc.bias.step");
+                assertEquals(StoredType.F32, step.dtype());
+                assertArrayEquals(new long[0], step.shape());
+                assertEquals(3f, step.bytes().get(ValueLayout.JAVA_FLOAT, 0));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, F32", "16777216, F32", "16777217, I64", "9223372036854775807, I64"})
+    void everyStepCountComesBack(long count, StoredType type) {
+        try (Backend backend = Backend.open("cpu"); var run = new Run(backend, OPTIONS)) {
+            run.adam().setStepCount(count);
+            OptimizerState.save(file, backend, run.adam());
+            run.adam().setStepCount(5);
+            OptimizerState.load(file, backend, run.adam());
+            assertEquals(count, run.adam().stepCount());
+            try (var saved = SafetensorsFile.open(file)) {
+                assertEquals(type, saved.tensor("fc.bias.step").dtype());
+            }
+        }
+    }
+
+    /** As PyTorch's state_dict gives it, in a file put together by hand: no parameters, elements at odd addresses. */
+    @ParameterizedTest
+    @CsvSource({"cpu", "sim"})
+    void aFileFromPyTorch(String name) throws IOException {
+        assumeRuns(name);
+        var header = new StringBuilder("{\"__metadata__\":{\"format\":\"pt\"}");
+        var data = ByteBuffer.allocate(1000).order(ByteOrder.LITTLE_ENDIAN);
+        int[] sizes = {15, 3};
+        String[] shapes = {"[3,5]", "[3]"};
+        String[] parameters = {"fc.weight", "fc.bias"};
+        for (int p = 0; p < 2; p++) {
+            for (String key : List.of("step", "exp_avg", "exp_avg_sq")) {
+                boolean step = key.equals("step");
+                int start = data.position();
+                for (int i = 0; i < (step ? 1 : sizes[p]); i++) {
+                    data.putFloat(step ? 11 : (p + 1) * 0.5f + i + key.length());
+                }
+                header.append(",\"").append(parameters[p]).append('.').append(key)
+                        .append("\":{\"dtype\":\"F32\",\"shape\":").append(step ? "[]" : shapes[p])
+                        .append(",\"data_offsets\":[").append(start).append(',').append(data.position()).append("]}");
+            }
+        }
+        header.append('}').append(" ".repeat(Math.floorMod(1 - header.length(), 4)));
+        byte[] text = header.toString().getBytes(StandardCharsets.UTF_8);
+        Files.write(file, ByteBuffer.allocate(8 + text.length + data.position()).order(ByteOrder.LITTLE_ENDIAN)
+                .putLong(text.length).put(text).put(data.flip()).array());
+
+        try (Backend backend = Backend.open(name); var run = new Run(backend, OPTIONS)) {
+            int[] before = run.bits();
+            OptimizerState.load(file, backend, run.adam());
+            assertEquals(11, run.adam().stepCount());
+            int[] after = run.bits();
+            assertArrayEquals(Arrays.copyOf(before, 18), Arrays.copyOf(after, 18), "the parameters");
+            assertEquals(0.5f + 4 + 7, Float.intBitsToFloat(after[18 + 4]), "exp_avg of fc.weight");
+            assertEquals(1 + 2 + 10, Float.intBitsToFloat(after[after.length - 1]), "exp_avg_sq of fc.bias");
+        }
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedAndNothingIsChanged() throws IOException {
+        try (Backend backend = Backend.open("cpu"); var run = new Run(backend, OPTIONS)) {
+            run.steps(2);
+            OptimizerState.save(file, backend, run.adam());
+            List<StoredTensor> good = new ArrayList<>();
+            byte[] bytes = Files.readAllBytes(file);
+            try (var saved = SafetensorsFile.open(file)) {
+                for (String name : saved.names()) {
+                    StoredTensor t = saved.tensor(name);
+                    good.add(new StoredTensor(name, t.dtype(), t.shape(),
+                            MemorySegment.ofArray(t.bytes().toArray(ValueLayout.JAVA_BYTE))));
+                }
+            }
+            run.steps(1);
+            refused(run, backend, without(good, "fc.bias.exp_avg"), "fc.bias.exp_avg", "it is not there");
+            refused(run, backend, without(good, "fc.bias.step"), "fc.bias.step", "it is not there");
+            refused(run, backend, without(good, "fc.bias"), "fc.bias", "it is not there");
+            refused(run, backend, with(good, "fc.bias.max_exp_avg_sq", StoredType.F32, 3), "fc.bias.max_exp_avg_sq",
+                    "no state of this optimizer's parameters");
+            refused(run, backend, with(good, "fc.bias.exp_avg", StoredType.F32, 4), "fc.bias.exp_avg",
+                    "it is F32[4], the optimizer's is F32[3]");
+            refused(run, backend, with(good, "fc.bias.exp_avg", StoredType.F64, 3), "fc.bias.exp_avg",
+                    "it is F64[3], the optimizer's is F32[3]");
+            refused(run, backend, with(good, "fc.bias.step", StoredType.F32, 3), "fc.bias.step", "[3] is no scalar");
+            refused(run, backend, with(good, "fc.bias.step", StoredType.U8, 1), "fc.bias.step", "dtype U8 is none of");
+            refused(run, backend, with(good, "fc.bias.step", StoredType.F32, 1), "fc.bias.step",
+                    "0 steps were done, but 2 with the parameters before");
+            for (float step : new float[] {-1.5f, 1.5f, Float.NaN, Float.POSITIVE_INFINITY, 0x1p63f}) {
+                List<StoredTensor> odd = without(good, "fc.bias.step");
+                odd.add(new StoredTensor("fc.bias.step", StoredType.F32, new long[0],
+                        MemorySegment.ofArray(new float[] {step})));
+                refused(run, backend, odd, "fc.bias.step", (double) step + " is no number of steps");
+            }
+            List<StoredTensor> negative = without(good, "fc.bias.step");
+            negative.add(new StoredTensor("fc.bias.step", StoredType.I64, new long[0],
+                    MemorySegment.ofArray(new long[] {-1})));
+            refused(run, backend, negative, "fc.bias.step", "-1 is no number of steps");
+            bytes[bytes.length - 1] ^= 1;
+            Files.write(file, bytes);
+            refused(run, backend, null, "was changed after it was written");
+            Files.write(file, Arrays.copyOf(bytes, bytes.length - 4));
+            refused(run, backend, null, "are no part of the");
+        }
+    }
+
+    private static List<StoredTensor> without(List<StoredTensor> good, String name) {
+        return new ArrayList<>(good.stream().filter(t -> !t.name().equals(name)).toList());
+    }
+
+    private static List<StoredTensor> with(List<StoredTensor> good, String name, StoredType dtype, long size) {
+        List<StoredTensor> changed = without(good, name);
+        changed.add(new StoredTensor(name, dtype, new long[] {size},
+                MemorySegment.ofArray(new byte[(int) size * dtype.byteSize()])));
+        return changed;
+    }
+
+    private void refused(Run run, Backend backend, List<StoredTensor> tensors, String tensor, String message) {
+        SafetensorsFile.write(file, Map.of(), tensors);
+        refused(run, backend, tensor, message);
+    }
+
+    private void refused(Run run, Backend backend, String tensor, String message) {
+        int[] before = run.bits();
+        long count = run.adam().stepCount();
+        var e = assertThrows(SafetensorsException.class, () -> OptimizerState.load(file, backend, run.adam()));
+        assertTrue(e.getMessage().startsWith(file + ": ") && e.getMessage().contains(message), e.getMessage());
+        assertTrue(tensor == null || tensor.equals(e.tensor()),
+                e.getMessage());
+        assertArrayEquals(before, run.bits());
+        assertEquals(count, run.adam().stepCount());
+    }
+
+    @Test
+    void parametersOfOneNameCannotBeSaved() {
+        try (Backend backend = Backend.open("cpu"); var run = new Run(backend, OPTIONS, "same", "same")) {
+            var e = assertThrows(IllegalArgumentException.class,
+                    () -> OptimizerState.save(file, backend, run.adam()));
+            assertTrue(e.getMessage().contains("two tensors \"same"), e.getMessage());
+            assertArrayEquals(new String[0], folder.toFile().list());
+        }
+    }
+}
