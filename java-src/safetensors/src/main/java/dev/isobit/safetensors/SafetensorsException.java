@@ -11,6 +11,7 @@ public class SafetensorsException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     private final transient Path file;
+    /** The name of the tensor concerned, null if it is none. */
     private final @Nullable String tensor;
 
     /**

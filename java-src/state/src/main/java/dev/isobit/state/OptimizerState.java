@@ -19,6 +19,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An optimizer's parameters, moments and step count in a safetensors file. What is loaded continues with the bits that
@@ -26,13 +27,13 @@ import java.util.Set;
  *
  * <p>Layout: for a parameter named {@code fc.weight}, with the names that PyTorch gives its optimizers' state
  * <pre>
- * fc.weight              the parameter                  its type and shape
- * fc.weight.exp_avg      first moment                   of Adam, AdamW
- * fc.weight.exp_avg_sq   second moment                  of Adam, AdamW
- * fc.weight.step         steps done, a scalar           F32 as in PyTorch while it is exact there, up to 2^24; else I64
+ * fc.weight                  the parameter, of its type and shape
+ * fc.weight.exp_avg          first moment, of Adam and AdamW
+ * fc.weight.exp_avg_sq       second moment
+ * fc.weight.max_exp_avg_sq   its maximum, with amsgrad
+ * fc.weight.step             steps done, a scalar: F32 as in PyTorch while it is exact there, up to 2^24; else I64
  * </pre>
- * {@code max_exp_avg_sq} (AMSGrad) and {@code momentum_buffer} (SGD) are the names of what other optimizers keep. The
- * metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
+ * {@code momentum_buffer} is the name of what SGD keeps. The metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
  *
  * <p>A file from PyTorch is loaded if its names are made of the parameters' names in this way, with or without the
  * parameters themselves:
@@ -124,13 +125,16 @@ public final class OptimizerState {
     /** The parameter first. */
     private static List<Slot> slots(AdamParameter p) {
         List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
-        if (p.expAvg() != null) {
-            slots.add(new Slot(p.name() + ".exp_avg", p.expAvg()));
-        }
-        if (p.expAvgSq() != null) {
-            slots.add(new Slot(p.name() + ".exp_avg_sq", p.expAvgSq()));
-        }
+        add(slots, p.name() + ".exp_avg", p.expAvg());
+        add(slots, p.name() + ".exp_avg_sq", p.expAvgSq());
+        add(slots, p.name() + ".max_exp_avg_sq", p.maxExpAvgSq());
         return slots;
+    }
+
+    private static void add(List<Slot> slots, String name, @Nullable Tensor tensor) {
+        if (tensor != null) {
+            slots.add(new Slot(name, tensor));
+        }
     }
 
     private static StoredType type(Tensor tensor) {

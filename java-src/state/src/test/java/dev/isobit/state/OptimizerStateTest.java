@@ -47,21 +47,23 @@ class OptimizerStateTest {
 
     /** Seven steps at once, or three, a file, and four: on one backend, and from one to another. */
     @ParameterizedTest
-    @CsvSource({"cpu, cpu", "reference, reference", "sim, cpu", "cpu, sim"})
-    void aResumedRunHasTheBitsOfOneThatNeverStopped(String first, String second) {
+    @CsvSource({"cpu, cpu, false", "cpu, cpu, true", "reference, reference, true", "sim, cpu, false", "sim, cpu, true",
+        "cpu, sim, true"})
+    void aResumedRunHasTheBitsOfOneThatNeverStopped(String first, String second, boolean amsgrad) {
+        AdamOptions options = OPTIONS.withAmsgrad(amsgrad);
         assumeRuns(first);
         assumeRuns(second);
         int[] whole;
         try (Backend backend = Backend.open(first.equals("reference") ? first : "cpu");
-                var run = new Run(backend, OPTIONS)) {
+                var run = new Run(backend, options)) {
             run.steps(7);
             whole = run.bits();
         }
-        try (Backend backend = Backend.open(first); var run = new Run(backend, OPTIONS)) {
+        try (Backend backend = Backend.open(first); var run = new Run(backend, options)) {
             run.steps(3);
             OptimizerState.save(file, backend, run.adam());
         }
-        try (Backend backend = Backend.open(second); var run = new Run(backend, OPTIONS)) {
+        try (Backend backend = Backend.open(second); var run = new Run(backend, options)) {
             run.scramble();
             OptimizerState.load(file, backend, run.adam());
             assertEquals(3, run.adam().stepCount());

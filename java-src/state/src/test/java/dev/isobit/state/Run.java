@@ -8,6 +8,7 @@ import dev.isobit.DType;
 import dev.isobit.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /** Two parameters under an optimizer, with gradients that depend on the step and the parameters alone. */
@@ -59,12 +60,13 @@ final class Run implements AutoCloseable {
         }
     }
 
-    /** Parameters, first moments, second moments. */
+    /** Parameters, first moments, second moments, their maxima. */
     private List<Tensor> state() {
         List<Tensor> state = new ArrayList<>();
         adam.parameters().forEach(p -> state.add(p.param()));
         adam.parameters().forEach(p -> state.add(p.expAvg()));
         adam.parameters().forEach(p -> state.add(p.expAvgSq()));
+        adam.parameters().stream().map(AdamParameter::maxExpAvgSq).filter(Objects::nonNull).forEach(state::add);
         return state;
     }
 
