@@ -3,6 +3,7 @@ package dev.isobit.harness;
 import dev.isobit.IsobitException;
 import dev.isobit.harness.ChildJvm.IsobitChildException;
 import dev.isobit.harness.bundle.BundleCommand;
+import dev.isobit.harness.cases.CasesCommand;
 import dev.isobit.harness.demo.DemoCommand;
 import dev.isobit.harness.doctor.DoctorCommand;
 import dev.isobit.harness.math.MathCommand;
@@ -21,8 +22,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
-        subcommands = {DemoCommand.class, VerifyCommand.class, DoctorCommand.class, MathCommand.class,
-            SanitizeCommand.class, BundleCommand.class},
+        subcommands = {DemoCommand.class, VerifyCommand.class, CasesCommand.class, DoctorCommand.class,
+            MathCommand.class, SanitizeCommand.class, BundleCommand.class},
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
     /** The exit code of a command that could not do its work. */

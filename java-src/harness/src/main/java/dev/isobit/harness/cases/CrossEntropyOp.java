@@ -1,0 +1,58 @@
+package dev.isobit.harness.cases;
+
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+
+/** Cross-entropy over class indices of [N, C]. */
+final class CrossEntropyOp implements CaseOp {
+    private static final Set<String> ATTRS =
+            Set.of("reduction", "ignore_index", "has_ignore_index", "label_smoothing", "class_axis");
+
+    @Override
+    public Set<String> names() {
+        return Set.of("cross_entropy");
+    }
+
+    @Override
+    public Map<String, CaseTensor> run(Case asked, Operands operands) throws UnsupportedCaseException {
+        asked.requireOnly(ATTRS, Set.of("logits", "target", "gy"), Set.of("loss", "grad"));
+        CaseTensor logits = asked.input("logits");
+        Case.require(logits.shape().length == 2, "logits of " + logits.shape().length + " axes, not [N, C]");
+        long axis = asked.integer("class_axis", 1);
+        Case.require(axis == 1 || axis == -1, "class_axis " + axis);
+        Case.require(asked.number("label_smoothing", 0) == 0, "label_smoothing");
+        CrossEntropyOptions options = options(asked);
+        Tensor scores = operands.put(logits);
+        Tensor targets = operands.put(asked.input("target"));
+        boolean wide = scores.dtype() == DType.F64;
+        long[] lossShape = options.reduction() == Reduction.NONE ? new long[] {scores.size(0)} : new long[0];
+        Tensor loss = operands.allocate(wide ? DType.F64 : DType.F32, lossShape);
+        Tensor gradLogits = operands.allocate(scores.dtype(), scores.shape());
+        CaseTensor upstream = asked.find("gy");
+        try (var crossEntropy = CrossEntropy.on(operands.backend(), options)) {
+            if (upstream == null) {
+                crossEntropy.lossAndGradient(scores, targets, loss, gradLogits);
+            } else {
+                crossEntropy.lossAndGradient(scores, targets, operands.put(upstream), loss, gradLogits);
+            }
+        }
+        return Map.of("loss", operands.get(loss), "grad", operands.get(gradLogits));
+    }
+
+    private static CrossEntropyOptions options(Case asked) {
+        Reduction reduction = asked.parse("reduction", Reduction.MEAN,
+                name -> Reduction.valueOf(name.toUpperCase(Locale.ROOT)));
+        boolean ignores = !asked.attrs().containsKey("has_ignore_index") || asked.flag("has_ignore_index");
+        // No target is the least long: the one that is ignored where none is.
+        long ignoreIndex = ignores
+                ? asked.integer("ignore_index", CrossEntropyOptions.DEFAULT_IGNORE_INDEX)
+                : Long.MIN_VALUE;
+        return CrossEntropyOptions.defaults().withReduction(reduction).withIgnoreIndex(ignoreIndex);
+    }
+}
