@@ -3,6 +3,7 @@ package dev.isobit;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -25,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Shapes: any; a parameter, its gradient and moments have one element count, F32. Non-finite values follow the
  * formula. No tensor may overlap another.
  *
+ * <p>Groups: parameters with options of their own, see {@link AdamGroup}. A group that is not enabled keeps every bit and
+ * its step count. More than 64 groups take a launch for each 64.
+ *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
  * memory or after {@link #close}; {@link WrongThreadException} for memory confined to another thread. Nothing is
@@ -37,29 +41,32 @@ import org.jspecify.annotations.Nullable;
 public final class Adam implements AutoCloseable {
     private static final String[] ROLES = {"param", "grad", "expAvg", "expAvgSq", "maxExpAvgSq"};
 
-    private final AdamOptions options;
-    private final List<AdamParameter> parameters;
     private final OptimizerTensors tensors;
+    private final List<AdamGroup> groups;
+    private final List<AdamParameter> parameters;
     private final AdamKernel kernel;
-    private final AdamScalars scalars = new AdamScalars();
-    private double lr;
-    private long stepCount;
+    private final AdamScalars[] scalars;
+    private final double[] lrs;
+    private final long[] stepCounts;
     private boolean closed;
 
-    private Adam(Backend backend, AdamOptions options, List<AdamParameter> parameters, Stream stream) {
-        this.options = options;
-        this.lr = options.lr();
-        this.tensors = new OptimizerTensors("Adam", backend);
+    private Adam(Backend backend, List<AdamGroup> groups, Stream stream) {
+        this.tensors = new OptimizerTensors("Adam", backend, stream);
         boolean made = false;
         try {
-            this.parameters = complete(parameters);
-            this.kernel = backend.adamKernel(options, this.parameters, stream);
+            this.groups = complete(groups);
+            this.parameters = this.groups.stream().flatMap(group -> group.parameters().stream()).toList();
+            this.kernel = backend.adamKernel(this.groups, stream);
             made = true;
         } finally {
             if (!made) {
                 tensors.close();
             }
         }
+        this.scalars = new AdamScalars[groups.size()];
+        Arrays.setAll(scalars, group -> new AdamScalars());
+        this.lrs = groups.stream().mapToDouble(group -> group.options().lr()).toArray();
+        this.stepCounts = new long[groups.size()];
     }
 
     /**
@@ -84,27 +91,56 @@ public final class Adam implements AutoCloseable {
      * @return the optimizer, the caller's to close
      */
     public static Adam on(Backend backend, AdamOptions options, List<AdamParameter> parameters, Stream stream) {
-        Objects.requireNonNull(options, "options");
-        if (stream.backend() != backend) {
-            throw new IllegalArgumentException("Adam.on: the stream belongs to backend " + stream.backend().name()
-                    + ", not to this " + backend.name());
-        }
-        return new Adam(backend, options, parameters, stream);
+        return on(backend, List.of(new AdamGroup(options, parameters)), stream);
     }
 
-    private List<AdamParameter> complete(List<AdamParameter> given) {
-        for (AdamParameter p : given) {
-            if (p.maxExpAvgSq() != null && !options.amsgrad()) {
-                throw new IllegalArgumentException(
-                        "Adam.on: maxExpAvgSq of " + p.name() + " is given, and amsgrad is false");
+    /**
+     * Prepares the optimizer on a backend's default stream, over groups.
+     *
+     * @param backend where it runs
+     * @param groups parameters with their options, one group at least
+     * @return the optimizer, the caller's to close
+     */
+    public static Adam on(Backend backend, List<AdamGroup> groups) {
+        return on(backend, groups, backend.defaultStream());
+    }
+
+    /**
+     * Prepares the optimizer on a stream, over groups.
+     *
+     * @param backend where it runs
+     * @param groups parameters with their options, one group at least
+     * @param stream a stream of that backend
+     * @return the optimizer, the caller's to close
+     */
+    public static Adam on(Backend backend, List<AdamGroup> groups, Stream stream) {
+        return new Adam(backend, List.copyOf(groups), stream);
+    }
+
+    private List<AdamGroup> complete(List<AdamGroup> given) {
+        if (given.isEmpty()) {
+            throw new IllegalArgumentException("Adam.on: no groups");
+        }
+        boolean amsgrad = given.get(0).options().amsgrad();
+        for (AdamGroup group : given) {
+            if (group.options().amsgrad() != amsgrad) {
+                throw new IllegalArgumentException("Adam.on: amsgrad is not the same in all groups");
             }
-            tensors.add(p.name(), ROLES, p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq());
+            for (AdamParameter p : group.parameters()) {
+                if (p.maxExpAvgSq() != null && !amsgrad) {
+                    throw new IllegalArgumentException(
+                            "Adam.on: maxExpAvgSq of " + p.name() + " is given, and amsgrad is false");
+                }
+                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq());
+            }
         }
         tensors.checkOverlap();
-        List<AdamParameter> completed = new ArrayList<>();
-        for (AdamParameter p : given) {
-            completed.add(new AdamParameter(p.name(), p.param(), p.grad(), state(p, p.expAvg(), 2),
-                    state(p, p.expAvgSq(), 3), options.amsgrad() ? state(p, p.maxExpAvgSq(), 4) : null));
+        List<AdamGroup> completed = new ArrayList<>();
+        for (AdamGroup group : given) {
+            completed.add(new AdamGroup(group.options(), group.parameters().stream()
+                    .map(p -> new AdamParameter(p.name(), p.param(), p.grad(), state(p, p.expAvg(), 2),
+                            state(p, p.expAvgSq(), 3), amsgrad ? state(p, p.maxExpAvgSq(), 4) : null))
+                    .toList()));
         }
         tensors.complete();
         return List.copyOf(completed);
@@ -115,7 +151,7 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * Updates every parameter and its moments from its gradient, as step {@code stepCount() + 1}.
+     * Updates every parameter of the enabled groups and its moments from its gradient, as the next step of its group.
      *
      * @throws IllegalStateException if the optimizer or one of its tensors is closed
      * @throws WrongThreadException if a tensor is confined to another thread
@@ -125,22 +161,37 @@ public final class Adam implements AutoCloseable {
             throw new IllegalStateException("Adam is closed");
         }
         tensors.requireUsable();
-        scalars.set(options, lr, stepCount + 1);
+        for (int i = 0; i < scalars.length; i++) {
+            scalars[i].set(groups.get(i).options(), lrs[i], stepCounts[i] + 1);
+        }
         kernel.step(scalars);
-        stepCount++;
+        for (int i = 0; i < scalars.length; i++) {
+            if (scalars[i].enabled) {
+                stepCounts[i]++;
+            }
+        }
     }
 
     /**
      * The options given.
      *
-     * @return options
+     * @return options of the first group
      */
     public AdamOptions options() {
-        return options;
+        return groups.get(0).options();
     }
 
     /**
-     * The parameters, with the moments in use.
+     * The groups, with the moments in use.
+     *
+     * @return groups in the order given, with the options given
+     */
+    public List<AdamGroup> groups() {
+        return groups;
+    }
+
+    /**
+     * The parameters of all groups, with the moments in use.
      *
      * @return parameters in the order given
      */
@@ -151,40 +202,101 @@ public final class Adam implements AutoCloseable {
     /**
      * How many steps were done.
      *
-     * @return step count
+     * @return step count of the first group
      */
     public long stepCount() {
-        return stepCount;
+        return stepCounts[0];
     }
 
     /**
-     * Sets the step count, to resume a run.
+     * How many steps a group has done.
+     *
+     * @param group index of the group
+     * @return step count
+     */
+    public long stepCount(int group) {
+        return stepCounts[index(group)];
+    }
+
+    /**
+     * Sets the step count of all groups, to resume a run.
      *
      * @param stepCount steps done so far, at least 0
      */
     public void setStepCount(long stepCount) {
-        if (stepCount < 0) {
-            throw new IllegalArgumentException("Adam.setStepCount: " + stepCount + " is negative");
-        }
-        this.stepCount = stepCount;
+        Arrays.fill(stepCounts, OptimizerTensors.checkedStepCount("Adam", stepCount));
+    }
+
+    /**
+     * Sets the step count of a group.
+     *
+     * @param group index of the group
+     * @param stepCount steps done so far, at least 0
+     */
+    public void setStepCount(int group, long stepCount) {
+        stepCounts[index(group)] = OptimizerTensors.checkedStepCount("Adam", stepCount);
     }
 
     /**
      * The learning rate of the next step.
      *
-     * @return learning rate
+     * @return learning rate of the first group
      */
     public double lr() {
-        return lr;
+        return lrs[0];
     }
 
     /**
-     * Sets the learning rate from the next step on.
+     * The learning rate of a group's next step.
+     *
+     * @param group index of the group
+     * @return learning rate
+     */
+    public double lr(int group) {
+        return lrs[index(group)];
+    }
+
+    /**
+     * Sets the learning rate of all groups from the next step on.
      *
      * @param lr learning rate, finite, at least 0
      */
     public void setLr(double lr) {
-        this.lr = options.withLr(lr).lr();
+        Arrays.fill(lrs, options().withLr(lr).lr());
+    }
+
+    /**
+     * Sets the learning rate of a group from the next step on. Nothing is built anew.
+     *
+     * @param group index of the group
+     * @param lr learning rate, finite, at least 0
+     */
+    public void setLr(int group, double lr) {
+        lrs[index(group)] = groups.get(group).options().withLr(lr).lr();
+    }
+
+    /**
+     * Whether a group is updated.
+     *
+     * @param group index of the group
+     * @return true unless it was disabled
+     */
+    public boolean isEnabled(int group) {
+        return scalars[index(group)].enabled;
+    }
+
+    /**
+     * Has a group updated or left as it is, from the next step on. Nothing is built anew.
+     *
+     * @param group index of the group
+     * @param enabled whether steps update it
+     */
+    public void setEnabled(int group, boolean enabled) {
+        scalars[index(group)].enabled = enabled;
+    }
+
+    private int index(int group) {
+        return Objects.checkIndex(group, scalars.length);
     }
 
     /** Releases tables and the moments that this object allocated. Idempotent. */

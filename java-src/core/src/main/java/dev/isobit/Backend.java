@@ -2,6 +2,7 @@ package dev.isobit;
 
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.SgdKernel;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -173,12 +174,20 @@ public interface Backend extends AutoCloseable {
     /**
      * For {@link Adam}: prepares the operation on a stream.
      *
-     * @param options options
-     * @param parameters the parameters, checked, with moments
+     * @param groups the parameters, checked, with moments
      * @param stream a stream of this backend
      * @return the prepared operation, used by one thread
      */
-    AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream);
+    AdamKernel adamKernel(List<AdamGroup> groups, Stream stream);
+
+    /**
+     * For {@link Sgd}: prepares the operation on a stream.
+     *
+     * @param groups the parameters, checked, with momentum buffers
+     * @param stream a stream of this backend
+     * @return the prepared operation, used by one thread
+     */
+    SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream);
 
     @Override
     void close();

@@ -1,11 +1,10 @@
 package dev.isobit;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,8 +26,13 @@ final class OptimizerTensors {
      *
      * @param optimizer its name in messages
      * @param backend where it runs
+     * @param stream a stream of that backend
      */
-    OptimizerTensors(String optimizer, Backend backend) {
+    OptimizerTensors(String optimizer, Backend backend, Stream stream) {
+        if (stream.backend() != backend) {
+            throw new IllegalArgumentException(optimizer + ".on: the stream belongs to backend "
+                    + stream.backend().name() + ", not to this " + backend.name());
+        }
         this.optimizer = optimizer;
         this.backend = backend;
         this.checks = new Operands(optimizer + ".on", backend);
@@ -105,11 +109,21 @@ final class OptimizerTensors {
                 : OptimizerTensors.class;
     }
 
-    /** All tensors are known. */
+    /**
+     * All tensors are known. Of memory that is opened and closed together one is looked at before a step, of arrays none:
+     * thousands of small tensors would else cost more than their update.
+     */
     void complete() {
-        Set<Memory> distinct = Collections.newSetFromMap(new IdentityHashMap<>());
-        operands.forEach(o -> distinct.add(o.tensor.memory()));
-        memories = distinct.toArray(new Memory[0]);
+        Map<Object, Memory> distinct = new LinkedHashMap<>();
+        for (Operand o : operands) {
+            Memory memory = o.tensor.memory();
+            if (!(memory instanceof HostMemory host)) {
+                distinct.putIfAbsent(memory, memory);
+            } else if (host.segment().isNative()) {
+                distinct.putIfAbsent(host.segment().scope(), memory);
+            }
+        }
+        memories = distinct.values().toArray(new Memory[0]);
     }
 
     /** Before a step: all memory is open, and the calling thread's to use. */
@@ -131,6 +145,14 @@ final class OptimizerTensors {
     private String operandIn(Memory memory) {
         return operands.stream().filter(o -> o.tensor.memory() == memory).map(o -> o.name + " " + o.tensor).findFirst()
                 .orElseThrow();
+    }
+
+    /** A step count that may be set. */
+    static long checkedStepCount(String optimizer, long stepCount) {
+        if (stepCount < 0) {
+            throw new IllegalArgumentException(optimizer + ".setStepCount: " + stepCount + " is negative");
+        }
+        return stepCount;
     }
 
     /** Releases what was allocated. */

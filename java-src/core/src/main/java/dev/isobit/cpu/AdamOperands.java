@@ -13,9 +13,11 @@ final class AdamOperands {
     final FloatOperand maxExpAvgSq = new FloatOperand();
     final boolean amsgrad;
     final long count;
+    final int group;
     final AdamUpdate update;
 
-    AdamOperands(AdamParameter parameter, CpuKernels kernels) {
+    AdamOperands(AdamParameter parameter, int group, CpuKernels kernels) {
+        this.group = group;
         param.set(parameter.param());
         grad.set(parameter.grad());
         expAvg.set(Objects.requireNonNull(parameter.expAvg()));

@@ -11,7 +11,6 @@ interface AdamUpdate {
      * @param from first element
      * @param to element after the last
      * @param scalars the step's scalars
-     * @param maximize whether the gradient is negated
      */
-    void run(AdamOperands tensors, long from, long to, AdamScalars scalars, boolean maximize);
+    void run(AdamOperands tensors, long from, long to, AdamScalars scalars);
 }

@@ -1,13 +1,14 @@
 package dev.isobit.cpu;
 
-import dev.isobit.AdamOptions;
-import dev.isobit.AdamParameter;
+import dev.isobit.AdamGroup;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
+import dev.isobit.spi.SgdKernel;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
@@ -58,9 +59,15 @@ final class CpuBackend extends HostBackend {
     }
 
     @Override
-    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
+    public AdamKernel adamKernel(List<AdamGroup> groups, Stream stream) {
         requireOpen();
-        return new CpuAdam(this, options, parameters);
+        return new CpuAdam(this, groups);
+    }
+
+    @Override
+    public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
+        requireOpen();
+        return new CpuSgd(this, groups);
     }
 
     @Override

@@ -7,4 +7,7 @@ interface CpuKernels {
 
     /** The update kernel for these operands. */
     AdamUpdate adam(AdamOperands operands);
+
+    /** The update kernel for these operands. */
+    SgdUpdate sgd(SgdOperands operands);
 }

@@ -13,13 +13,13 @@ final class ScalarAdam implements AdamUpdate {
     }
 
     @Override
-    public void run(AdamOperands tensors, long from, long to, AdamScalars s, boolean maximize) {
+    public void run(AdamOperands tensors, long from, long to, AdamScalars s) {
         for (long i = from; i < to; i++) {
             float p = tensors.param.get(i);
             float g = tensors.grad.get(i);
             float m = tensors.expAvg.get(i);
             float v = tensors.expAvgSq.get(i);
-            if (maximize) {
+            if (s.maximize) {
                 g = -g;
             }
             if (s.decaysGrad) {

@@ -8,6 +8,7 @@ final class ScalarKernels implements CpuKernels {
                     new ScalarScale());
     static final AdamUpdate ADAM = new ScalarAdam(false);
     static final AdamUpdate AMSGRAD = new ScalarAdam(true);
+    static final SgdUpdate SGD = new ScalarSgd();
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -21,5 +22,10 @@ final class ScalarKernels implements CpuKernels {
 
     static AdamUpdate adam(boolean amsgrad) {
         return amsgrad ? AMSGRAD : ADAM;
+    }
+
+    @Override
+    public SgdUpdate sgd(SgdOperands operands) {
+        return SGD;
     }
 }

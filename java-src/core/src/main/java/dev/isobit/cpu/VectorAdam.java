@@ -32,13 +32,13 @@ final class VectorAdam implements AdamUpdate {
     VectorAdam() {}
 
     @Override
-    public void run(AdamOperands tensors, long from, long to, AdamScalars s, boolean maximize) {
+    public void run(AdamOperands tensors, long from, long to, AdamScalars s) {
         for (long at = from; at < to; at += RUN) {
-            update(tensors, at, (int) Math.min(RUN, to - at), s, maximize);
+            update(tensors, at, (int) Math.min(RUN, to - at), s);
         }
     }
 
-    private static void update(AdamOperands tensors, long from, int count, AdamScalars s, boolean maximize) {
+    private static void update(AdamOperands tensors, long from, int count, AdamScalars s) {
         float[] params = tensors.param.array;
         float[] grads = tensors.grad.array;
         float[] expAvgs = tensors.expAvg.array;
@@ -66,6 +66,7 @@ final class VectorAdam implements AdamUpdate {
         FloatVector eps = VectorMath.constant(s.eps);
         FloatVector paramDecay = VectorMath.constant(s.paramDecay);
         FloatVector gradDecay = VectorMath.constant(s.gradDecay);
+        boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
         int whole = SPECIES.loopBound(count);
@@ -109,7 +110,7 @@ final class VectorAdam implements AdamUpdate {
             }
         }
         if (whole < count) {
-            TAIL.run(tensors, from + whole, from + count, s, maximize);
+            TAIL.run(tensors, from + whole, from + count, s);
         }
     }
 

@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
     private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 11);
+    private static final AtomicReferenceArray<@Nullable SgdUpdate> SGD = new AtomicReferenceArray<>(1 << 7);
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -40,6 +41,21 @@ final class VectorKernels implements CpuKernels {
         if (update == null) {
             ADAM.compareAndSet(flags, null, (AdamUpdate) Specialized.instance(VectorAdam.class, flags));
             update = ADAM.get(flags);
+        }
+        return update;
+    }
+
+    @Override
+    public SgdUpdate sgd(SgdOperands operands) {
+        int flags = flags(operands.param, 0) | flags(operands.grad, 2)
+                | (operands.momentum ? flags(operands.momentumBuffer, 4) | 1 << 6 : 0);
+        if (flags < 0) {
+            return ScalarKernels.SGD;
+        }
+        SgdUpdate update = SGD.get(flags);
+        if (update == null) {
+            SGD.compareAndSet(flags, null, (SgdUpdate) Specialized.instance(VectorSgd.class, flags));
+            update = SGD.get(flags);
         }
         return update;
     }

@@ -1,5 +1,6 @@
 package dev.isobit.reference;
 
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
@@ -27,25 +28,33 @@ import java.util.Objects;
  */
 final class ReferenceAdam implements AdamKernel {
     private final ReferenceBackend backend;
-    private final AdamOptions options;
-    private final List<AdamParameter> parameters;
+    private final List<AdamGroup> groups;
 
-    ReferenceAdam(ReferenceBackend backend, AdamOptions options, List<AdamParameter> parameters) {
+    ReferenceAdam(ReferenceBackend backend, List<AdamGroup> groups) {
         this.backend = backend;
-        this.options = options;
-        this.parameters = parameters;
+        this.groups = groups;
     }
 
     @Override
-    public void step(AdamScalars scalars) {
+    public void step(AdamScalars[] scalars) {
         backend.requireOpen();
+        for (int i = 0; i < scalars.length; i++) {
+            if (scalars[i].enabled) {
+                step(groups.get(i), scalars[i]);
+            }
+        }
+    }
+
+    private static void step(AdamGroup group, AdamScalars scalars) {
+        AdamOptions options = group.options();
         AdamSemantics semantics = options.semantics();
-        double bc1 = correction(scalars.w1, scalars.step);
-        double bc2 = correction(scalars.w2, scalars.step);
+        long steps = semantics == AdamSemantics.ONNX ? scalars.step - 1 : scalars.step;
+        double bc1 = correction(scalars.w1, steps);
+        double bc2 = correction(scalars.w2, steps);
         double stepSize = semantics.usesEpsilonHat() ? scalars.lr * Math.sqrt(bc2) / bc1 : scalars.lr / bc1;
         double rootCorrection = semantics.usesEpsilonHat() ? 1 : Math.sqrt(bc2);
         boolean decaysParam = options.decoupled() && options.weightDecay() != 0;
-        for (AdamParameter parameter : parameters) {
+        for (AdamParameter parameter : group.parameters()) {
             var param = Elements.of(parameter.param());
             var grad = Elements.of(parameter.grad());
             var expAvg = Elements.of(Objects.requireNonNull(parameter.expAvg()));
@@ -83,8 +92,7 @@ final class ReferenceAdam implements AdamKernel {
         }
     }
 
-    private double correction(float weight, long step) {
-        long steps = options.semantics() == AdamSemantics.ONNX ? step - 1 : step;
+    private static double correction(float weight, long steps) {
         return steps == 0 ? 1 : -Math.expm1(steps * Math.log1p(-(double) weight));
     }
 

@@ -5,9 +5,9 @@ public interface AdamKernel extends AutoCloseable {
     /**
      * Runs, or queues, one step over all parameters.
      *
-     * @param scalars what changes from step to step; not kept
+     * @param scalars what changes from step to step, of each group; not kept
      */
-    void step(AdamScalars scalars);
+    void step(AdamScalars[] scalars);
 
     /** Releases tables. Idempotent. */
     @Override

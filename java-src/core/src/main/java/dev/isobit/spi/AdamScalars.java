@@ -13,6 +13,10 @@ import dev.isobit.AdamSemantics;
  * {@code 1 - weightDecay}), a decay after the update, {@code (p - u)·d}, is {@code p·d - u·d}.
  */
 public final class AdamScalars {
+    /** Whether the group is updated at all. */
+    public boolean enabled = true;
+    /** Whether the gradient is negated. */
+    public boolean maximize;
     /** The learning rate of this step. */
     public double lr;
     /** The step, from 1. */
@@ -45,6 +49,7 @@ public final class AdamScalars {
      * @param step the step, from 1
      */
     public void set(AdamOptions options, double lr, long step) {
+        maximize = options.maximize();
         this.lr = lr;
         this.step = step;
         w1 = (float) (1 - options.beta1());

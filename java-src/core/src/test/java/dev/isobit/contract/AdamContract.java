@@ -1,10 +1,12 @@
 package dev.isobit.contract;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
@@ -311,6 +313,99 @@ public abstract class AdamContract extends AdamInputContract {
             }
         }
         assertTrue(compared > 0, "nothing was compared");
+    }
+
+    /** Decay inside the gradient is divided by the denominator with it; decay apart from it is not. */
+    @Test
+    void l2IsNotDecoupledDecayForAdam() {
+        float[][] after = new float[2][];
+        for (int decoupled = 0; decoupled < 2; decoupled++) {
+            block().begin(256, 2);
+            Tensor param = block().floats(new float[] {1, 1}, 0, 2);
+            Tensor grad = block().floats(new float[] {10, 0.1f}, 0, 2);
+            block().upload();
+            AdamOptions options = (decoupled == 1 ? AdamOptions.adamW() : AdamOptions.adam()).withLr(0.1)
+                    .withWeightDecay(0.1).withEps(0);
+            try (Adam adam = Adam.on(backend(), options, List.of(AdamParameter.of("p", param, grad)))) {
+                adam.step();
+            }
+            block().download();
+            after[decoupled] = block().read(param);
+        }
+        // The first step has the size lr, whatever the gradient: L2 vanishes in it, decoupled decay takes lr·wd more.
+        for (int i = 0; i < 2; i++) {
+            within(6, 1 - 0.1, after[0][i], 1, "L2");
+            within(6, 1 - 0.1 - 0.01, after[1][i], 1, "decoupled");
+        }
+    }
+
+    /** Each group as if it were alone; a disabled one keeps its bits and its count. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void groups(boolean amsgrad) {
+        int count = 70;
+        SplittableRandom random = new SplittableRandom(12);
+        List<List<AdamArrays>> values = new ArrayList<>();
+        List<AdamGroup> groups = new ArrayList<>();
+        List<Tensor> outputs = new ArrayList<>();
+        block().begin(1 << 18, 1000);
+        for (int g = 0; g < count; g++) {
+            AdamOptions options = variations().get(g % variations().size()).withLr(0.01 * g).withAmsgrad(amsgrad);
+            List<AdamArrays> ofGroup = new ArrayList<>();
+            List<AdamParameter> parameters = new ArrayList<>();
+            for (int i = 0; i < g % 4; i++) {
+                AdamArrays a = AdamArrays.of(AdamArrays.Kind.NORMAL, 1 + 37 * g % 130, random);
+                float[][] all = {a.param(), a.grad(), a.expAvg(), a.expAvgSq(), a.maxExpAvgSq()};
+                Tensor[] tensors = new Tensor[5];
+                for (int role = 0; role < (amsgrad ? 5 : 4); role++) {
+                    tensors[role] = block().floats(all[role], random.nextInt(4), all[role].length);
+                    if (role != 1) {
+                        outputs.add(tensors[role]);
+                    }
+                }
+                ofGroup.add(a);
+                parameters.add(new AdamParameter("p" + i, tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]));
+            }
+            values.add(ofGroup);
+            groups.add(new AdamGroup(options, parameters));
+        }
+        block().upload();
+        long[] done = new long[count];
+        double[] lrs = groups.stream().mapToDouble(group -> group.options().lr()).toArray();
+        try (Adam adam = Adam.on(backend(), groups)) {
+            for (int step = 1; step <= 4; step++) {
+                for (int g = step; g < count; g += 7) {
+                    adam.setEnabled(g, !adam.isEnabled(g));
+                    lrs[g] = 0.5 / step;
+                    adam.setLr(g, lrs[g]);
+                    assertEquals(lrs[g], adam.lr(g));
+                }
+                adam.step();
+                for (int g = 0; g < count; g++) {
+                    if (adam.isEnabled(g)) {
+                        done[g]++;
+                        for (AdamArrays a : values.get(g)) {
+                            a.step(groups.get(g).options(), lrs[g], done[g]);
+                        }
+                    }
+                }
+            }
+            for (int g = 0; g < count; g++) {
+                assertEquals(done[g], adam.stepCount(g));
+            }
+        }
+        block().download();
+        block().assertUntouchedBut("groups", outputs.toArray(new Tensor[0]));
+        for (int g = 0; g < count; g++) {
+            for (int i = 0; i < values.get(g).size(); i++) {
+                AdamParameter p = groups.get(g).parameters().get(i);
+                AdamArrays a = values.get(g).get(i);
+                String what = "group " + g + " " + p.name();
+                Bits.assertSame(what + " param", a.param(), block().read(p.param()));
+                Bits.assertSame(what + " expAvg", a.expAvg(), block().read(p.expAvg()));
+                Bits.assertSame(what + " expAvgSq", a.expAvgSq(), block().read(p.expAvgSq()));
+            }
+        }
     }
 
     /** What Apex writes otherwise has the same bits: a run may be taken over from the one to the other. */

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
@@ -243,6 +244,23 @@ public abstract class AdamInputContract extends BackendContract {
             refused(IllegalArgumentException.class,
                     () -> Adam.on(backend(), AdamOptions.adam(), parameters(), other.defaultStream()), "Adam.on",
                     "stream");
+        }
+    }
+
+    @Test
+    void groupsThatDoNotFit() {
+        refused(IllegalArgumentException.class, () -> Adam.on(backend(), List.of()), "Adam.on", "no groups");
+        AdamParameter first = parameters().get(0);
+        refused(IllegalArgumentException.class, () -> Adam.on(backend(), List.of(
+                new AdamGroup(AdamOptions.adam(), List.of(first)),
+                new AdamGroup(AdamOptions.adam(), List.of(first)))), "Adam.on", "overlaps");
+        refused(IllegalArgumentException.class, () -> Adam.on(backend(), List.of(
+                new AdamGroup(AdamOptions.adam(), List.of()),
+                new AdamGroup(AdamOptions.adam().withAmsgrad(true), List.of()))), "Adam.on", "amsgrad");
+        try (Adam adam = Adam.on(backend(), AdamOptions.adam(), parameters())) {
+            refused(IndexOutOfBoundsException.class, () -> adam.setLr(1, 0.5), "1");
+            refused(IndexOutOfBoundsException.class, () -> adam.setEnabled(-1, false), "-1");
+            refused(IllegalArgumentException.class, () -> adam.setLr(0, Double.NaN), "lr", "NaN");
         }
     }
 

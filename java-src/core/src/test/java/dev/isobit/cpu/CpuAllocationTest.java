@@ -12,6 +12,9 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
+import dev.isobit.Sgd;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
@@ -91,6 +94,12 @@ class CpuAllocationTest {
         Adam adam = Adam.on(backend, AdamOptions.adamW(), parameters);
         opened.add(adam);
         ops.add(new Op("Adam.step" + where, repeats, adam::step));
+        for (SgdOptions options : List.of(SgdOptions.defaults(), SgdOptions.defaults().withMomentum(0.9))) {
+            Sgd sgd = Sgd.on(backend, options,
+                    parameters.stream().map(p -> SgdParameter.of(p.name(), p.param(), p.grad())).toList());
+            opened.add(sgd);
+            ops.add(new Op("Sgd.step, momentum " + options.momentum() + where, repeats, sgd::step));
+        }
     }
 
     private static Tensor tensor(boolean nativeMemory, long... shape) {

@@ -8,6 +8,9 @@ import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
+import dev.isobit.Sgd;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamArrays;
 import dev.isobit.contract.CrossEntropyCase;
@@ -15,6 +18,7 @@ import dev.isobit.contract.CrossEntropyCase.Upstream;
 import dev.isobit.contract.CrossEntropyCase.Wanted;
 import dev.isobit.contract.CrossEntropyDefinition;
 import dev.isobit.contract.LogitsKind;
+import dev.isobit.contract.SgdDefinition;
 import dev.isobit.jvm.VmOption;
 import dev.isobit.math.ExactMath;
 import dev.isobit.math.FloatInputs;
@@ -42,6 +46,9 @@ final class Fingerprint {
     interface Source {
         /** Loss, then gradient. */
         List<float[]> crossEntropy(CrossEntropyCase test);
+
+        /** SGD over the parameter, with the first moment for its momentum buffer. */
+        void sgd(SgdOptions options, int steps, AdamArrays arrays);
 
         /** Updates the arrays, from a step on, so many times. */
         void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays);
@@ -88,6 +95,15 @@ final class Fingerprint {
                     add(digest, arrays);
                 }
             }
+            SgdOptions sgd = SgdOptions.defaults().withLr(0.01);
+            for (SgdOptions each : List.of(sgd, sgd.withWeightDecay(0.1), sgd.withMomentum(0.9).withNesterov(true),
+                    sgd.withMomentum(0.5).withDampening(0.1).withMaximize(true))) {
+                for (AdamArrays.Kind kind : AdamArrays.Kind.values()) {
+                    AdamArrays arrays = AdamArrays.of(kind, 143, new SplittableRandom(6));
+                    source.sgd(each, kind == AdamArrays.Kind.NORMAL ? TRAJECTORY : 2, arrays);
+                    add(digest, List.of(arrays));
+                }
+            }
             for (AdamSemantics semantics : AdamSemantics.values()) {
                 for (AdamOptions base : options) {
                     AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(5));
@@ -122,6 +138,13 @@ final class Fingerprint {
         public List<float[]> crossEntropy(CrossEntropyCase test) {
             CrossEntropyDefinition.Result result = test.expected();
             return List.of(result.loss(), result.gradLogits());
+        }
+
+        @Override
+        public void sgd(SgdOptions options, int steps, AdamArrays a) {
+            for (int i = 0; i < steps; i++) {
+                SgdDefinition.step(options, options.lr(), 1 + i, a.param(), a.grad(), a.expAvg());
+            }
         }
 
         @Override
@@ -171,6 +194,23 @@ final class Fingerprint {
                 op.lossAndGradient(tensor(logits, test.rows(), test.classes()),
                         Tensor.of(test.targets(logits), test.rows()), tensor(test.gradLoss(), 1), loss, gradLogits);
                 return List.of(read(loss), read(gradLogits));
+            }
+        }
+
+        @Override
+        public void sgd(SgdOptions options, int steps, AdamArrays a) {
+            int size = a.param().length;
+            Tensor param = tensor(a.param(), size);
+            Tensor buffer = options.momentum() != 0 ? tensor(a.expAvg(), size) : null;
+            try (Sgd sgd = Sgd.on(backend, options,
+                    List.of(new SgdParameter("p", param, tensor(a.grad(), size), buffer)))) {
+                for (int i = 0; i < steps; i++) {
+                    sgd.step();
+                }
+            }
+            System.arraycopy(read(param), 0, a.param(), 0, size);
+            if (buffer != null) {
+                System.arraycopy(read(buffer), 0, a.expAvg(), 0, size);
             }
         }
 

@@ -1,17 +1,18 @@
 package dev.isobit.cuda;
 
-import dev.isobit.AdamOptions;
-import dev.isobit.AdamParameter;
+import dev.isobit.AdamGroup;
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.DeviceMemory;
 import dev.isobit.HostMemory;
 import dev.isobit.Memory;
+import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.SgdKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -295,8 +296,13 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
-    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
-        return new CudaAdam(this, options, parameters, ours("Adam.on", stream));
+    public AdamKernel adamKernel(List<AdamGroup> groups, Stream stream) {
+        return new CudaAdam(this, groups, ours("Adam.on", stream));
+    }
+
+    @Override
+    public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
+        return new CudaSgd(this, groups, ours("Sgd.on", stream));
     }
 
     private CudaStream ours(String operation, Stream stream) {

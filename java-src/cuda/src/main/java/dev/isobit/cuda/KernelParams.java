@@ -4,6 +4,8 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The structs and constants of kernels/params.h. Tests compare them with what a C compiler makes of that file and with
@@ -81,17 +83,13 @@ final class KernelParams {
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
                 I64.withName("chunk_count"),
-                MemoryLayout.sequenceLayout(GROUPS, AdamGroup.LAYOUT).withName("groups")).withName("adam_params");
-
-        static final long CHUNKS = offset(LAYOUT, "chunks");
-        static final long CHUNK_COUNT = offset(LAYOUT, "chunk_count");
-        static final long GROUPS_FIELD = offset(LAYOUT, "groups");
+                MemoryLayout.sequenceLayout(GROUPS, AdamGroupParams.LAYOUT).withName("groups")).withName("adam_params");
 
         private Adam() {}
     }
 
     /** {@code adam_group} */
-    static final class AdamGroup {
+    static final class AdamGroupParams {
         static final StructLayout LAYOUT = MemoryLayout.structLayout(F32.withName("w1"), F32.withName("w2"),
                 F32.withName("neg_step_size"), F32.withName("rsqrt_bc2"), F32.withName("eps"),
                 F32.withName("param_decay"), F32.withName("grad_decay"), I32.withName("flags"))
@@ -106,23 +104,63 @@ final class KernelParams {
         static final long GRAD_DECAY = offset(LAYOUT, "grad_decay");
         static final long FLAGS = offset(LAYOUT, "flags");
 
-        private AdamGroup() {}
+        private AdamGroupParams() {}
     }
 
     /** {@code adam_chunk} */
     static final class AdamChunk {
-        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("param"),
-                POINTER.withName("grad"), POINTER.withName("exp_avg"), POINTER.withName("exp_avg_sq"),
-                POINTER.withName("max_exp_avg_sq"), I32.withName("count"), I32.withName("group"))
-                .withName("adam_chunk");
-        static final long PARAM = offset(LAYOUT, "param");
-        static final long GRAD = offset(LAYOUT, "grad");
-        static final long EXP_AVG = offset(LAYOUT, "exp_avg");
-        static final long EXP_AVG_SQ = offset(LAYOUT, "exp_avg_sq");
-        static final long MAX_EXP_AVG_SQ = offset(LAYOUT, "max_exp_avg_sq");
-        static final long COUNT = offset(LAYOUT, "count");
-        static final long GROUP = offset(LAYOUT, "group");
+        static final StructLayout LAYOUT =
+                chunk("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq").withName("adam_chunk");
 
         private AdamChunk() {}
+    }
+
+    /** {@code sgd_params} */
+    static final class Sgd {
+        static final int MAXIMIZE = 1;
+        static final int WEIGHT_DECAY_FLAG = 2;
+        static final int NESTEROV = 4;
+        static final int FIRST = 8;
+        static final int DISABLED = 16;
+        static final int CHUNK = 2048;
+        static final int GROUPS = 64;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
+                I64.withName("chunk_count"),
+                MemoryLayout.sequenceLayout(GROUPS, SgdGroupParams.LAYOUT).withName("groups")).withName("sgd_params");
+
+        private Sgd() {}
+    }
+
+    /** {@code sgd_group} */
+    static final class SgdGroupParams {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(F32.withName("neg_lr"), F32.withName("momentum"),
+                F32.withName("grad_share"), F32.withName("weight_decay"), I32.withName("flags")).withName("sgd_group");
+
+        static final long NEG_LR = offset(LAYOUT, "neg_lr");
+        static final long MOMENTUM = offset(LAYOUT, "momentum");
+        static final long GRAD_SHARE = offset(LAYOUT, "grad_share");
+        static final long WEIGHT_DECAY = offset(LAYOUT, "weight_decay");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private SgdGroupParams() {}
+    }
+
+    /** {@code sgd_chunk} */
+    static final class SgdChunk {
+        static final StructLayout LAYOUT = chunk("param", "grad", "momentum_buffer").withName("sgd_chunk");
+
+        private SgdChunk() {}
+    }
+
+    /** {@link ChunkedStep} writes it: pointers, then how many elements, of which group. */
+    private static StructLayout chunk(String... pointers) {
+        List<MemoryLayout> fields = new ArrayList<>();
+        for (String pointer : pointers) {
+            fields.add(POINTER.withName(pointer));
+        }
+        fields.add(I32.withName("count"));
+        fields.add(I32.withName("group"));
+        return MemoryLayout.structLayout(fields.toArray(new MemoryLayout[0]));
     }
 }

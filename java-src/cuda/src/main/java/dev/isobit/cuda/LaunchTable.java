@@ -51,15 +51,16 @@ final class LaunchTable {
     static final int WARP_THREADS = 128;
     static final int BLOCK_THREADS = 256;
     static final int REDUCE_THREADS = 256;
-    static final int ADAM_THREADS = 256;
+    static final int OPTIMIZER_THREADS = 256;
 
     /** Rows that one block of the count kernel is worth starting for. */
     private static final long COUNT_ROWS_PER_BLOCK = 16384;
     /** Up to here a warp takes four rows at once, beyond it one. */
     private static final long WARP_PACKED_CLASSES = 256;
-    private static final long WARPS_PER_ADAM_BLOCK = 8;
-    /** Its registers allow no more on any chip. */
+    private static final long WARPS_PER_OPTIMIZER_BLOCK = 8;
+    /** Their registers allow no more on any chip. */
     private static final int AMSGRAD_BLOCKS = 3;
+    private static final int SGD_BLOCKS = 4;
     private static final int SEGMENT_BYTES = CrossEntropy.SEGMENT * Float.BYTES;
     /** Shared memory that the block kernel uses beside the stash, with some room to spare. */
     static final int BLOCK_STATIC_SHARED_BYTES = 16384;
@@ -144,7 +145,11 @@ final class LaunchTable {
     }
 
     int adamGrid(long chunks, boolean amsgrad) {
-        return grid(ceil(chunks, WARPS_PER_ADAM_BLOCK), amsgrad ? AMSGRAD_BLOCKS : row.adam);
+        return grid(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK), amsgrad ? AMSGRAD_BLOCKS : row.adam);
+    }
+
+    int sgdGrid(long chunks) {
+        return grid(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK), SGD_BLOCKS);
     }
 
     private int grid(long blocksWithWork, int perMultiprocessor) {

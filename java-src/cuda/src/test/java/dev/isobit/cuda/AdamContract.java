@@ -3,6 +3,7 @@ package dev.isobit.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -121,6 +123,53 @@ abstract class AdamContract {
                 }
                 memories.forEach(Memory::close);
             }
+        }
+    }
+
+    /** More groups than a launch has, each with something of its own, some disabled for a while. */
+    @Test
+    void groups() {
+        Random random = new Random(4);
+        List<AdamOptions> options = List.of(AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1),
+                AdamOptions.adamW().withBetas(0.5, 0.8).withEps(0.1), AdamOptions.adam().withMaximize(true),
+                AdamOptions.adamW().withSemantics(AdamSemantics.ONNX));
+        List<AdamGroup> onHost = new ArrayList<>();
+        List<AdamGroup> onDevice = new ArrayList<>();
+        List<Memory> memories = new ArrayList<>();
+        try (Backend cuda = Backend.open("cuda"); Backend cpu = Backend.open("cpu")) {
+            for (int g = 0; g < 130; g++) {
+                List<AdamParameter> here = new ArrayList<>();
+                List<AdamParameter> there = new ArrayList<>();
+                for (int i = 0; i < g % 3; i++) {
+                    int size = 1 + random.nextInt(90);
+                    float[][] v = values(random, size);
+                    here.add(AdamParameter.of("p", Tensor.of(v[0], size), Tensor.of(v[1], size)));
+                    there.add(AdamParameter.of("p", device(cuda, memories, v[0], 0), device(cuda, memories, v[1], 4)));
+                }
+                AdamOptions own = options.get(g % options.size()).withLr(0.001 * g);
+                onHost.add(new AdamGroup(own, here));
+                onDevice.add(new AdamGroup(own, there));
+            }
+            try (Adam first = Adam.on(cpu, onHost); Adam second = Adam.on(cuda, onDevice)) {
+                for (int step = 0; step < 4; step++) {
+                    for (Adam adam : List.of(first, second)) {
+                        for (int g = step; g < 130; g += 5) {
+                            adam.setEnabled(g, step % 2 == 1);
+                            adam.setLr(g, 0.01 * step);
+                        }
+                        adam.step();
+                    }
+                }
+                for (int i = 0; i < first.parameters().size(); i++) {
+                    Tensor expected = first.parameters().get(i).param();
+                    float[] wanted = new float[(int) expected.elementCount()];
+                    float[] found = new float[wanted.length];
+                    cpu.copy(expected, Tensor.of(wanted, wanted.length));
+                    cuda.copy(second.parameters().get(i).param(), Tensor.of(found, found.length));
+                    assertArrayEquals(bits(wanted), bits(found), "parameter " + i);
+                }
+            }
+            memories.forEach(Memory::close);
         }
     }
 

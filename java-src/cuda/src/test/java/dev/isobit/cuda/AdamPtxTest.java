@@ -1,5 +1,6 @@
 package dev.isobit.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -174,6 +175,22 @@ class AdamPtxTest {
         Random random = new Random(3);
         for (int chunk : new int[] {1, 3, 100, 4096, 1 << 20}) {
             check(AdamOptions.adamW(), List.of(new Parameter(5000, new int[] {8, 8, 8, 8}, random, null)), chunk, 2, 1);
+        }
+    }
+
+    /** A disabled group is not touched. */
+    @Test
+    void disabledGroup() {
+        Parameter p = new Parameter(3000, new int[] {0, 0, 0, 0}, new Random(4), null);
+        PtxKernels.Buffer table = table(kernels, List.of(p), 2048);
+        PtxKernels.Struct params = kernels.new Struct("adam_params").set("chunks", table).set("chunk_count", 2L);
+        params.element("adam_group", "groups", GROUP).set("w1", 1f).set("flags", PtxKernels.DISABLED);
+        for (String entry : List.of("adam_step_f32", "adam_step_f32_amsgrad")) {
+            kernels.launch("adam", entry, 1, 256, 0, params);
+        }
+        assertEquals(List.of(), kernels.device.findings());
+        for (int a = 0; a < 5; a++) {
+            assertArrayEquals(p.host[a], p.device[a].floats());
         }
     }
 }

@@ -27,13 +27,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 class KernelParamsTest {
     private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
             KernelParams.Status.LAYOUT, KernelParams.Adam.LAYOUT,
-            KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroup.LAYOUT);
+            KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
+            KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT);
 
     private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad", "cross_entropy_count",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
-            "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32");
+            "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32",
+            "sgd_step_f32");
 
     private static JsonNode json(String name) throws IOException {
         try (InputStream in = KernelParamsTest.class.getResourceAsStream("/dev/isobit/cuda/ptx/" + name)) {
@@ -83,7 +85,18 @@ class KernelParamsTest {
         found.put("ADAM_DISABLED", (long) KernelParams.Adam.DISABLED);
         found.put("ADAM_CHUNK", (long) KernelParams.Adam.CHUNK);
         found.put("ADAM_GROUPS", (long) KernelParams.Adam.GROUPS);
+        found.put("SGD_MAXIMIZE", (long) KernelParams.Sgd.MAXIMIZE);
+        found.put("SGD_WEIGHT_DECAY", (long) KernelParams.Sgd.WEIGHT_DECAY_FLAG);
+        found.put("SGD_NESTEROV", (long) KernelParams.Sgd.NESTEROV);
+        found.put("SGD_FIRST", (long) KernelParams.Sgd.FIRST);
+        found.put("SGD_DISABLED", (long) KernelParams.Sgd.DISABLED);
+        found.put("SGD_CHUNK", (long) KernelParams.Sgd.CHUNK);
+        found.put("SGD_GROUPS", (long) KernelParams.Sgd.GROUPS);
         assertEquals(constants, found);
+        assertEquals(KernelParams.Adam.CHUNK, ChunkedStep.CHUNK);
+        assertEquals(KernelParams.Sgd.CHUNK, ChunkedStep.CHUNK);
+        assertEquals(KernelParams.Adam.GROUPS, ChunkedStep.GROUPS);
+        assertEquals(KernelParams.Sgd.GROUPS, ChunkedStep.GROUPS);
     }
 
     /** Every entry has one parameter, a struct of the layout's size, and there is no entry that Java does not know. */
@@ -91,7 +104,7 @@ class KernelParamsTest {
     @ValueSource(strings = {"sm_75", "sm_90"})
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
-        for (String op : List.of("adam", "cross_entropy")) {
+        for (String op : List.of("adam", "cross_entropy", "sgd")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -103,8 +116,11 @@ class KernelParamsTest {
                 Matcher parameter =
                         Pattern.compile("\\.param \\.align (\\d+) \\.b8 \\w+\\[(\\d+)\\]").matcher(entry.group(2));
                 assertTrue(parameter.find(), entry.group());
-                StructLayout layout =
-                        op.equals("adam") ? KernelParams.Adam.LAYOUT : KernelParams.CrossEntropy.LAYOUT;
+                StructLayout layout = switch (op) {
+                    case "adam" -> KernelParams.Adam.LAYOUT;
+                    case "sgd" -> KernelParams.Sgd.LAYOUT;
+                    default -> KernelParams.CrossEntropy.LAYOUT;
+                };
                 assertEquals(layout.byteAlignment(), Long.parseLong(parameter.group(1)), entry.group(1));
                 assertEquals(layout.byteSize(), Long.parseLong(parameter.group(2)), entry.group(1));
                 assertEquals(1, entry.group(2).split("\\.param", -1).length - 1, entry.group(1));
@@ -128,9 +144,11 @@ class KernelParamsTest {
         }
         threads.forEach((name, expected) -> assertEquals(expected, entries.get(name).get("max_threads").asInt(), name));
         for (String name : List.of("adam_step_f32", "adam_step_f32_amsgrad")) {
-            assertEquals(LaunchTable.ADAM_THREADS, files.get("adam." + target + ".ptx").get("entries").get(name)
+            assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("adam." + target + ".ptx").get("entries").get(name)
                     .get("max_threads").asInt());
         }
+        assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("sgd." + target + ".ptx").get("entries")
+                .get("sgd_step_f32").get("max_threads").asInt());
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

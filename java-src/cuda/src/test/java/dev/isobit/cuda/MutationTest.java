@@ -9,6 +9,7 @@ import dev.isobit.AdamOptions;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.Reduction;
+import dev.isobit.SgdOptions;
 import dev.isobit.ptx.PtxModule;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -35,6 +36,7 @@ import org.junit.jupiter.api.Test;
  */
 class MutationTest {
     private static final int COUNT = Integer.getInteger("isobit.mutants", 63);
+    private static final int SGD_COUNT = 20;
     private static final long SEED = Long.getLong("isobit.mutants.seed", 1);
 
     /** One check of the suite. */
@@ -89,6 +91,7 @@ class MutationTest {
         cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
         addCrossEntropy();
         addAdam();
+        addSgd();
         suite.forEach(Check::passes);
         suite.sort(Comparator.comparingLong(check -> check.watched ? 4 * check.instructions : check.instructions));
         System.out.printf("mutants: %d checks of %d warp instructions%n", suite.size(),
@@ -358,6 +361,32 @@ class MutationTest {
         }
     }
 
+    private static void addSgd() {
+        float[] special = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE,
+            -Float.MAX_VALUE, Float.MAX_VALUE, 1e-30f, -1};
+        for (SgdOptions options : SgdContract.options()) {
+            for (int from : new int[] {1, 29, 61, 125, 1000}) {
+                for (boolean even : new boolean[] {true, false}) {
+                    long firstChunk = from == 125 ? 3L << 31 : 0;
+                    suite.add(new Check("sgd", "sgd from " + from, from < 100, kernels -> {
+                        Random random = new Random(from);
+                        List<SgdPtxTest.Parameter> parameters = new ArrayList<>();
+                        for (int n = from; n < from + 8; n++) {
+                            int skip = 4 * (n % 4);
+                            int[] skips = {skip, skip, skip};
+                            if (!even) {
+                                skips[n / 4 % 3] = (skip + 4) % 16;
+                            }
+                            parameters.add(new SgdPtxTest.Parameter(kernels, n, skips, random,
+                                    n % 2 == 0 ? special : null));
+                        }
+                        SgdPtxTest.check(kernels, cpu, options, parameters, 2048, 1, 2, firstChunk);
+                    }));
+                }
+            }
+        }
+    }
+
     /** Checks that execute the line of a mutant, or would if the one before it went on. */
     private static List<Check> checksOf(PtxMutant mutant) {
         String[] lines = mutant.shipped().split("\n", -1);
@@ -407,7 +436,10 @@ class MutationTest {
         PtxMutant.operators().forEach(operator -> table.put(operator, new int[3]));
         List<String> survivors = new ArrayList<>();
         int made = 0;
-        for (PtxMutant mutant : PtxMutant.choose(COUNT, SEED)) {
+        // Drawn apart, so that those of the others stay the same.
+        List<PtxMutant> mutants = new ArrayList<>(PtxMutant.choose(COUNT, SEED, "cross_entropy", "adam"));
+        mutants.addAll(PtxMutant.choose(SGD_COUNT, SEED, "sgd"));
+        for (PtxMutant mutant : mutants) {
             made++;
             long start = System.nanoTime();
             int[] counts = table.get(mutant.operator());
@@ -436,7 +468,7 @@ class MutationTest {
             }
         });
         System.out.printf("%-24s %7d %7d %11d%n", "all", sum[0], sum[1], sum[2]);
-        assertEquals(COUNT, made);
+        assertEquals(COUNT + SGD_COUNT, made);
         assertTrue(survivors.isEmpty(), survivors.size() + " mutants pass:\n" + String.join("\n", survivors));
     }
 }

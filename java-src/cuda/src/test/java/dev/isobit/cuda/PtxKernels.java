@@ -31,6 +31,7 @@ final class PtxKernels implements AutoCloseable {
     static final int TARGETS_I32 = 4;
     static final int MAXIMIZE = 1;
     static final int GRAD_DECAY = 2;
+    static final int DISABLED = 4;
 
     private final Arena arena = Arena.ofConfined();
     final Device device;

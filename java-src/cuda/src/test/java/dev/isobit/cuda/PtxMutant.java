@@ -95,16 +95,19 @@ record PtxMutant(String operator, String file, String entry, int line, String or
         return OPERATORS.stream().map(Operator::name).toList();
     }
 
-    /** Mutants by turns of the operators, each in a kernel and at a line by chance; no two alike. */
-    static List<PtxMutant> choose(int count, long seed) {
+    /** Mutants of these PTX files by turns of the operators, each in a kernel and at a line by chance; no two alike. */
+    static List<PtxMutant> choose(int count, long seed, String... ops) {
         Random coin = new Random(seed);
         List<PtxMutant> all = new ArrayList<>();
         for (int i = 0; all.size() < count; i++) {
             Operator operator = OPERATORS.get(i % OPERATORS.size());
             String target = coin.nextBoolean() ? ".sm_75.ptx" : ".sm_90.ptx";
             List<List<PtxMutant>> sites = new ArrayList<>();
-            for (String op : new String[] {"cross_entropy", "adam"}) {
+            for (String op : ops) {
                 sites.addAll(sites(operator, op + target, coin));
+            }
+            if (sites.isEmpty()) {
+                continue;
             }
             List<PtxMutant> ofKernel = sites.get(coin.nextInt(sites.size()));
             PtxMutant mutant = ofKernel.get(coin.nextInt(ofKernel.size()));

@@ -51,6 +51,8 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
             String function = launch.getString(0);
             if (function.startsWith("adam_step_f32")) {
                 adam(block, function.endsWith("_amsgrad"));
+            } else if (function.equals("sgd_step_f32")) {
+                sgd(block);
             } else if (function.equals("cross_entropy_count")) {
                 count(block);
             } else if (function.equals("cross_entropy_reduce_loss_f32")) {
@@ -239,6 +241,36 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                 set(operands[0], i, Math.fma(element(group, 2), m / divisor, p * element(group, 5)));
                 set(operands[2], i, m);
                 set(operands[3], i, v);
+            }
+        }
+    }
+
+    // ---- SGD
+
+    private static void sgd(MemorySegment block) {
+        for (int chunk = 0; chunk < field(block, 1); chunk++) {
+            MemorySegment entry = view(field(block, 0) + 32L * chunk, 32);
+            int count = entry.get(ValueLayout.JAVA_INT_UNALIGNED, 24);
+            MemorySegment group = block.asSlice(16 + 20L * entry.get(ValueLayout.JAVA_INT_UNALIGNED, 28), 20);
+            int flags = group.get(ValueLayout.JAVA_INT_UNALIGNED, 16);
+            if ((flags & 16) != 0) {
+                continue;
+            }
+            MemorySegment params = view(field(entry, 0), 4L * count);
+            MemorySegment grads = view(field(entry, 1), 4L * count);
+            MemorySegment buffers = field(entry, 2) == 0 ? null : view(field(entry, 2), 4L * count);
+            for (int i = 0; i < count; i++) {
+                float p = element(params, i);
+                float g = (flags & 1) != 0 ? -element(grads, i) : element(grads, i);
+                g = (flags & 2) != 0 ? Math.fma(element(group, 3), p, g) : g;
+                float u = g;
+                if (buffers != null) {
+                    float kept = element(group, 2) * g;
+                    float b = (flags & 8) != 0 ? g : Math.fma(element(group, 1), element(buffers, i), kept);
+                    u = (flags & 4) != 0 ? Math.fma(element(group, 1), b, g) : b;
+                    set(buffers, i, b);
+                }
+                set(params, i, Math.fma(element(group, 0), u, p));
             }
         }
     }

@@ -8,6 +8,7 @@ import dev.isobit.harness.demo.DemoCommand;
 import dev.isobit.harness.doctor.DoctorCommand;
 import dev.isobit.harness.math.MathCommand;
 import dev.isobit.harness.sanitize.SanitizeCommand;
+import dev.isobit.harness.trajectories.TrajectoriesCommand;
 import dev.isobit.harness.verify.VerifyCommand;
 import java.io.UncheckedIOException;
 import java.util.logging.Level;
@@ -23,7 +24,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The command line {@code isobit}. */
 @Command(name = "isobit", mixinStandardHelpOptions = true, versionProvider = Version.class,
         subcommands = {DemoCommand.class, VerifyCommand.class, CasesCommand.class, DoctorCommand.class,
-            MathCommand.class, SanitizeCommand.class, BundleCommand.class},
+            MathCommand.class, SanitizeCommand.class, TrajectoriesCommand.class, BundleCommand.class},
         description = "Fused losses and optimizers with the same bits on every path.")
 public final class Main implements Runnable {
     /** The exit code of a command that could not do its work. */

@@ -1,6 +1,6 @@
 package dev.isobit.harness;
 
-import dev.isobit.AdamOptions;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropyOptions;
@@ -8,13 +8,15 @@ import dev.isobit.DType;
 import dev.isobit.DeviceMemory;
 import dev.isobit.HostMemory;
 import dev.isobit.Memory;
+import dev.isobit.SgdGroup;
+import dev.isobit.SgdParameter;
 import dev.isobit.Stream;
 import dev.isobit.TargetOutOfRangeException;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
-import dev.isobit.spi.AdamScalars;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.SgdKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -193,22 +195,19 @@ public final class DeviceStandIn implements Backend {
     }
 
     @Override
-    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream on) {
-        AdamKernel kernel = cpu.adamKernel(options,
-                parameters.stream().map(p -> new AdamParameter(p.name(), hidden(p.param()), hidden(p.grad()),
-                        hiddenOrNull(p.expAvg()), hiddenOrNull(p.expAvgSq()))).toList(),
-                cpu.defaultStream());
-        return new AdamKernel() {
-            @Override
-            public void step(AdamScalars scalars) {
-                kernel.step(scalars);
-            }
+    public AdamKernel adamKernel(List<AdamGroup> groups, Stream on) {
+        return cpu.adamKernel(groups.stream().map(group -> new AdamGroup(group.options(), group.parameters().stream()
+                .map(p -> new AdamParameter(p.name(), hidden(p.param()), hidden(p.grad()), hiddenOrNull(p.expAvg()),
+                        hiddenOrNull(p.expAvgSq()), hiddenOrNull(p.maxExpAvgSq())))
+                .toList())).toList(), cpu.defaultStream());
+    }
 
-            @Override
-            public void close() {
-                kernel.close();
-            }
-        };
+    @Override
+    public SgdKernel sgdKernel(List<SgdGroup> groups, Stream on) {
+        return cpu.sgdKernel(groups.stream().map(group -> new SgdGroup(group.options(), group.parameters().stream()
+                .map(p -> new SgdParameter(p.name(), hidden(p.param()), hidden(p.grad()),
+                        hiddenOrNull(p.momentumBuffer())))
+                .toList())).toList(), cpu.defaultStream());
     }
 
     @Override

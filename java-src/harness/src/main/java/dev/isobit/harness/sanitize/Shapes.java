@@ -9,6 +9,9 @@ import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Memory;
 import dev.isobit.Reduction;
+import dev.isobit.Sgd;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import java.lang.foreign.MemorySegment;
@@ -94,10 +97,17 @@ final class Shapes {
         int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
         for (int[] each : parameters) {
             for (AdamOptions options : List.of(AdamOptions.adamW(),
-                    AdamOptions.adam().withWeightDecay(0.1).withMaximize(true))) {
+                    AdamOptions.adam().withWeightDecay(0.1).withMaximize(true),
+                    AdamOptions.adamW().withAmsgrad(true))) {
                 long offset = 4L * (shapes.size() % 4);
                 shapes.add(new Shape("Adam of " + each.length + " +" + offset,
                         (backend, operands) -> adam(backend, operands, each, options, offset)));
+            }
+            for (SgdOptions options : List.of(SgdOptions.defaults().withWeightDecay(0.1),
+                    SgdOptions.defaults().withMomentum(0.9).withNesterov(true))) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape("Sgd of " + each.length + " +" + offset,
+                        (backend, operands) -> sgd(backend, operands, each, options, offset)));
             }
         }
         return shapes;
@@ -139,6 +149,20 @@ final class Shapes {
         try (Adam adam = Adam.on(backend, options, parameters)) {
             adam.step();
             adam.step();
+        }
+    }
+
+    private static void sgd(Backend backend, Operands operands, int[] sizes, SgdOptions options, long offset) {
+        var rng = new Rng(sizes.length);
+        List<SgdParameter> parameters = new ArrayList<>();
+        for (int size : sizes) {
+            parameters.add(new SgdParameter("p" + parameters.size(), operands.floats(rng, offset, size),
+                    operands.floats(rng, offset, size),
+                    options.momentum() != 0 ? operands.floats(rng, 4, size) : null));
+        }
+        try (Sgd sgd = Sgd.on(backend, options, parameters)) {
+            sgd.step();
+            sgd.step();
         }
     }
 }

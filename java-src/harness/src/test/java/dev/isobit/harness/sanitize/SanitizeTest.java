@@ -57,7 +57,7 @@ class SanitizeTest {
                 broken("adam.sm_75.ptx", "(?m)^(\\s*ld\\.global\\S*\\s+[^\\[]*\\[%rd\\d+)\\]", "$1+65536]");
         SanitizeReport.Finding access = far.findings().getFirst();
         assertEquals("OUT_OF_BOUNDS", access.kind());
-        assertEquals("adam_step_f32", access.kernel());
+        assertTrue(access.kernel().startsWith("adam_step_f32"), access.kernel());
         assertTrue(access.address().matches("0x[0-9a-f]{6,}"), access.address());
         assertTrue(access.block().equals("(0, 0, 0)") && access.thread().startsWith("("), access.toString());
         var text = new StringWriter();

@@ -1,11 +1,12 @@
 package dev.isobit.harness.verify;
 
-import dev.isobit.AdamOptions;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.HostMemory;
+import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
@@ -13,6 +14,7 @@ import dev.isobit.spi.AdamScalars;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
+import dev.isobit.spi.SgdKernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -97,13 +99,18 @@ final class BrokenBackend extends HostBackend {
     }
 
     @Override
-    public AdamKernel adamKernel(AdamOptions options, List<AdamParameter> parameters, Stream stream) {
-        AdamKernel kernel = cpu.adamKernel(options, parameters, cpu.defaultStream());
+    public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
+        return cpu.sgdKernel(groups, cpu.defaultStream());
+    }
+
+    @Override
+    public AdamKernel adamKernel(List<AdamGroup> groups, Stream stream) {
+        AdamKernel kernel = cpu.adamKernel(groups, cpu.defaultStream());
         return new AdamKernel() {
             @Override
-            public void step(AdamScalars scalars) {
+            public void step(AdamScalars[] scalars) {
                 kernel.step(scalars);
-                parameters.forEach(afterAdam);
+                groups.forEach(group -> group.parameters().forEach(afterAdam));
             }
 
             @Override

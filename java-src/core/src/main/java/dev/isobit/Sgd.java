@@ -1,0 +1,265 @@
+package dev.isobit;
+
+import dev.isobit.spi.SgdKernel;
+import dev.isobit.spi.SgdScalars;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * Stochastic gradient descent over a list of parameters, with momentum, dampening and Nesterov's momentum; a step is one
+ * launch.
+ *
+ * <p>With {@code g} the gradient (negated if {@code maximize}), {@code b = momentumBuffer}, the scalars rounded to
+ * float32, one rounding per operation:
+ * <pre>
+ * g  = fma(weightDecay, p, g)                       with weight decay only
+ * b' = fma(momentum, b, (1 - dampening)·g)          with momentum only; in the first step b' = g, whatever b is
+ * u  = nesterov ? fma(momentum, b', g) : b'         without momentum u = g
+ * p' = fma(-lr, u, p)
+ * </pre>
+ *
+ * <p>Shapes: any; a parameter, its gradient and momentum buffer have one element count, F32. Non-finite values follow the
+ * formula. No tensor may overlap another.
+ *
+ * <p>Groups: parameters with options of their own, see {@link SgdGroup}. A group that is not enabled keeps every bit and
+ * its step count. More than 64 groups take a launch for each 64.
+ *
+ * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
+ * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
+ * memory or after {@link #close}; {@link WrongThreadException} for memory confined to another thread. Nothing is
+ * written in any of these cases.
+ *
+ * <p>Threading: one thread at a time and one stream. It allocates nothing per step. Ownership: close it when done; it
+ * owns its tables and the buffers that it allocated. Source: Sutskever, Martens, Dahl and Hinton 2013; PyTorch
+ * {@code torch.optim.SGD}.
+ */
+public final class Sgd implements AutoCloseable {
+    private static final String[] ROLES = {"param", "grad", "momentumBuffer"};
+
+    private final OptimizerTensors tensors;
+    private final List<SgdGroup> groups;
+    private final SgdKernel kernel;
+    private final SgdScalars[] scalars;
+    private final double[] lrs;
+    private final long[] stepCounts;
+    private boolean closed;
+
+    private Sgd(Backend backend, List<SgdGroup> groups, Stream stream) {
+        this.tensors = new OptimizerTensors("Sgd", backend, stream);
+        boolean made = false;
+        try {
+            this.groups = complete(groups);
+            this.kernel = backend.sgdKernel(this.groups, stream);
+            made = true;
+        } finally {
+            if (!made) {
+                tensors.close();
+            }
+        }
+        this.scalars = new SgdScalars[groups.size()];
+        Arrays.setAll(scalars, group -> new SgdScalars());
+        this.lrs = groups.stream().mapToDouble(group -> group.options().lr()).toArray();
+        this.stepCounts = new long[groups.size()];
+    }
+
+    /**
+     * Prepares the optimizer on a backend's default stream.
+     *
+     * @param backend where it runs
+     * @param options options
+     * @param parameters the parameters
+     * @return the optimizer, the caller's to close
+     */
+    public static Sgd on(Backend backend, SgdOptions options, List<SgdParameter> parameters) {
+        return on(backend, options, parameters, backend.defaultStream());
+    }
+
+    /**
+     * Prepares the optimizer on a stream.
+     *
+     * @param backend where it runs
+     * @param options options
+     * @param parameters the parameters
+     * @param stream a stream of that backend
+     * @return the optimizer, the caller's to close
+     */
+    public static Sgd on(Backend backend, SgdOptions options, List<SgdParameter> parameters, Stream stream) {
+        return on(backend, List.of(new SgdGroup(options, parameters)), stream);
+    }
+
+    /**
+     * Prepares the optimizer on a backend's default stream, over groups.
+     *
+     * @param backend where it runs
+     * @param groups parameters with their options, one group at least
+     * @return the optimizer, the caller's to close
+     */
+    public static Sgd on(Backend backend, List<SgdGroup> groups) {
+        return on(backend, groups, backend.defaultStream());
+    }
+
+    /**
+     * Prepares the optimizer on a stream, over groups.
+     *
+     * @param backend where it runs
+     * @param groups parameters with their options, one group at least
+     * @param stream a stream of that backend
+     * @return the optimizer, the caller's to close
+     */
+    public static Sgd on(Backend backend, List<SgdGroup> groups, Stream stream) {
+        return new Sgd(backend, List.copyOf(groups), stream);
+    }
+
+    private List<SgdGroup> complete(List<SgdGroup> given) {
+        if (given.isEmpty()) {
+            throw new IllegalArgumentException("Sgd.on: no groups");
+        }
+        for (SgdGroup group : given) {
+            for (SgdParameter p : group.parameters()) {
+                if (p.momentumBuffer() != null && group.options().momentum() == 0) {
+                    throw new IllegalArgumentException(
+                            "Sgd.on: momentumBuffer of " + p.name() + " is given, and momentum is 0");
+                }
+                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.momentumBuffer());
+            }
+        }
+        tensors.checkOverlap();
+        List<SgdGroup> completed = new ArrayList<>();
+        for (SgdGroup group : given) {
+            boolean hasMomentum = group.options().momentum() != 0;
+            completed.add(new SgdGroup(group.options(), group.parameters().stream().map(
+                    p -> hasMomentum
+                            ? new SgdParameter(p.name(), p.param(), p.grad(),
+                                    tensors.orAllocate(p.momentumBuffer(), "momentumBuffer of " + p.name(), p.param()))
+                            : p)
+                    .toList()));
+        }
+        tensors.complete();
+        return List.copyOf(completed);
+    }
+
+    /**
+     * Updates every parameter of the enabled groups from its gradient, as the next step of its group.
+     *
+     * @throws IllegalStateException if the optimizer or one of its tensors is closed
+     * @throws WrongThreadException if a tensor is confined to another thread
+     */
+    public void step() {
+        if (closed) {
+            throw new IllegalStateException("Sgd is closed");
+        }
+        tensors.requireUsable();
+        for (int i = 0; i < scalars.length; i++) {
+            scalars[i].set(groups.get(i).options(), lrs[i], stepCounts[i] + 1);
+        }
+        kernel.step(scalars);
+        for (int i = 0; i < scalars.length; i++) {
+            if (scalars[i].enabled) {
+                stepCounts[i]++;
+            }
+        }
+    }
+
+    /**
+     * The groups, with the momentum buffers in use.
+     *
+     * @return groups in the order given, with the options given
+     */
+    public List<SgdGroup> groups() {
+        return groups;
+    }
+
+    /**
+     * How many steps a group has done.
+     *
+     * @param group index of the group
+     * @return step count
+     */
+    public long stepCount(int group) {
+        return stepCounts[index(group)];
+    }
+
+    /**
+     * Sets the step count of a group, to resume a run. At 0 the next step begins its momentum.
+     *
+     * @param group index of the group
+     * @param stepCount steps done so far, at least 0
+     */
+    public void setStepCount(int group, long stepCount) {
+        stepCounts[index(group)] = OptimizerTensors.checkedStepCount("Sgd", stepCount);
+    }
+
+    /**
+     * Sets the step count of all groups.
+     *
+     * @param stepCount steps done so far, at least 0
+     */
+    public void setStepCount(long stepCount) {
+        Arrays.fill(stepCounts, OptimizerTensors.checkedStepCount("Sgd", stepCount));
+    }
+
+    /**
+     * The learning rate of a group's next step.
+     *
+     * @param group index of the group
+     * @return learning rate
+     */
+    public double lr(int group) {
+        return lrs[index(group)];
+    }
+
+    /**
+     * Sets the learning rate of a group from the next step on. Nothing is built anew.
+     *
+     * @param group index of the group
+     * @param lr learning rate, finite, at least 0
+     */
+    public void setLr(int group, double lr) {
+        lrs[index(group)] = groups.get(group).options().withLr(lr).lr();
+    }
+
+    /**
+     * Sets the learning rate of all groups from the next step on.
+     *
+     * @param lr learning rate, finite, at least 0
+     */
+    public void setLr(double lr) {
+        Arrays.fill(lrs, groups.get(0).options().withLr(lr).lr());
+    }
+
+    /**
+     * Whether a group is updated.
+     *
+     * @param group index of the group
+     * @return true unless it was disabled
+     */
+    public boolean isEnabled(int group) {
+        return scalars[index(group)].enabled;
+    }
+
+    /**
+     * Has a group updated or left as it is, from the next step on. Nothing is built anew.
+     *
+     * @param group index of the group
+     * @param enabled whether steps update it
+     */
+    public void setEnabled(int group, boolean enabled) {
+        scalars[index(group)].enabled = enabled;
+    }
+
+    private int index(int group) {
+        return Objects.checkIndex(group, scalars.length);
+    }
+
+    /** Releases tables and the buffers that this object allocated. Idempotent. */
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            kernel.close();
+            tensors.close();
+        }
+    }
+}

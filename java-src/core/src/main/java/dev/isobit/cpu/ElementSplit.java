@@ -1,0 +1,58 @@
+package dev.isobit.cpu;
+
+import java.util.Arrays;
+
+/** All tensors of an optimizer in one parallel region, their elements split evenly over the workers. */
+abstract class ElementSplit implements Workers.Task {
+    /** Below this many elements a second thread costs more than it brings. */
+    private static final long WORTH_SHARING = 1 << 14;
+    /** A cache line of float32: no two workers write to one. */
+    private static final long LINE = 16;
+
+    private final CpuBackend backend;
+    /** Where each tensor's elements start among all elements; one more entry, their number. */
+    private final long[] starts;
+    private boolean shared = true;
+
+    ElementSplit(CpuBackend backend, int tensors) {
+        this.backend = backend;
+        this.starts = new long[tensors + 1];
+    }
+
+    /** Tells the next tensor, from 0. */
+    final void add(int tensor, long count, FloatOperand... operands) {
+        starts[tensor + 1] = starts[tensor] + count;
+        for (FloatOperand operand : operands) {
+            shared &= backend.workers().mayAccess(operand.segment);
+        }
+    }
+
+    /** Updates elements [from, to) of a tensor. */
+    abstract void update(int tensor, long from, long to);
+
+    /** Updates all elements of all tensors. */
+    final void updateAll() {
+        backend.requireOpen();
+        backend.workers().run(this, shared && starts[starts.length - 1] >= WORTH_SHARING);
+    }
+
+    @Override
+    public final void run(int part, int parts) {
+        int tensors = starts.length - 1;
+        long total = starts[tensors];
+        long from = boundary(total, part, parts);
+        long to = boundary(total, part + 1, parts);
+        int first = Arrays.binarySearch(starts, 0, tensors, from);
+        for (int i = first >= 0 ? first : -first - 2; i >= 0 && i < tensors && starts[i] < to; i++) {
+            long begin = Math.max(from - starts[i], 0);
+            long end = Math.min(to, starts[i + 1]) - starts[i];
+            if (begin < end) {
+                update(i, begin, end);
+            }
+        }
+    }
+
+    private static long boundary(long total, int part, int parts) {
+        return part == parts ? total : total / parts * part / LINE * LINE;
+    }
+}

@@ -1,0 +1,46 @@
+package dev.isobit.spi;
+
+import dev.isobit.SgdOptions;
+
+/** What a step of SGD does to a group of parameters. Filled by {@link dev.isobit.Sgd} and reused. */
+public final class SgdScalars {
+    /** Whether the group is updated at all. */
+    public boolean enabled = true;
+    /** Whether the gradient is negated. */
+    public boolean maximize;
+    /** Whether the parameter moves along gradient and momentum. */
+    public boolean nesterov;
+    /** Whether {@link #weightDecay} enters the gradient, even one so small that it rounds to 0. */
+    public boolean decays;
+    /** Whether the momentum buffer becomes the gradient: the group's first step. */
+    public boolean first;
+    /** {@code -float(lr)}. */
+    public float negLr;
+    /** {@code float(momentum)}. */
+    public float momentum;
+    /** {@code float(1 - dampening)}. */
+    public float gradShare;
+    /** {@code float(weightDecay)}. */
+    public float weightDecay;
+
+    /** Makes scalars that are all zero. */
+    public SgdScalars() {}
+
+    /**
+     * Computes the scalars of one step.
+     *
+     * @param options options
+     * @param lr the learning rate of this step
+     * @param step the step, from 1
+     */
+    public void set(SgdOptions options, double lr, long step) {
+        maximize = options.maximize();
+        nesterov = options.nesterov();
+        decays = options.weightDecay() != 0;
+        first = step == 1;
+        negLr = -(float) lr;
+        momentum = (float) options.momentum();
+        gradShare = (float) (1 - options.dampening());
+        weightDecay = (float) options.weightDecay();
+    }
+}

@@ -1,0 +1,5 @@
+/** {@code isobit trajectories}: a picture of what each optimizer does. */
+@NullMarked
+package dev.isobit.harness.trajectories;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,7 @@
+/* Entry point of SGD. What it does: sgd.cuh; how it is launched: params.h. */
+#include "sgd.cuh"
+
+extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)
+    sgd_step_f32(const __grid_constant__ sgd_params p) {
+    isobit::sgd::step(p);
+}
