@@ -27,7 +27,7 @@ class ApiNamesTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"dev.isobit", "dev.isobit.math", "dev.isobit.spi", "dev.isobit.cuda", "dev.isobit.ptx",
-        "dev.isobit.safetensors"})
+        "dev.isobit.safetensors", "dev.isobit.junit"})
     void noPublicNameIsAKeyword(String packageName) {
         List<JavaClass> types = new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests())
                 .importPackages(packageName).stream()

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Arrows between modules run one way: {@code bench -> harness -> {core, cuda, sim, ptx}}, {@code sim -> {cuda, ptx}},
- * {@code cuda -> core}, {@code state -> {core, safetensors}}; {@code ptx} and {@code safetensors} stand alone. This
+ * {@code cuda -> core}, {@code state -> {core, safetensors}}, {@code junit -> core}; {@code ptx} and {@code safetensors} stand alone. This
  * module sees all others, so the test lives here.
  */
 class ModuleArrowsTest {
@@ -36,6 +36,7 @@ class ModuleArrowsTest {
     private static final String[] SIM = {"dev.isobit.sim.."};
     private static final String[] SAFETENSORS = {"dev.isobit.safetensors.."};
     private static final String[] STATE = {"dev.isobit.state.."};
+    private static final String[] JUNIT = {"dev.isobit.junit.."};
     private static final String[] HARNESS = {"dev.isobit.harness.."};
     private static final String[] BENCH = {"dev.isobit.bench.."};
     private static final String[] CORE = {"dev.isobit", "dev.isobit.spi..", "dev.isobit.math..",
@@ -55,7 +56,7 @@ class ModuleArrowsTest {
 
     @Test
     void everyModuleIsSeen() {
-        for (String[] module : new String[][] {CORE, PTX, CUDA, SIM, SAFETENSORS, STATE, HARNESS, BENCH}) {
+        for (String[] module : new String[][] {CORE, PTX, CUDA, SIM, SAFETENSORS, STATE, JUNIT, HARNESS, BENCH}) {
             assertTrue(isobit.stream().anyMatch(JavaClass.Predicates.resideInAnyPackage(module)),
                     "no class of " + module[0] + " was read");
         }
@@ -63,7 +64,7 @@ class ModuleArrowsTest {
 
     @Test
     void everyPackageBelongsToAModule() {
-        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, SIM, SAFETENSORS, STATE, HARNESS, BENCH))
+        classes().should().resideInAnyPackage(all(CORE, PTX, CUDA, SIM, SAFETENSORS, STATE, JUNIT, HARNESS, BENCH))
                 .allowEmptyShould(true).check(isobit);
     }
 
@@ -90,6 +91,13 @@ class ModuleArrowsTest {
     void stateDependsOnCoreAndSafetensors() {
         classes().that().resideInAnyPackage(STATE).should().onlyDependOnClassesThat()
                 .resideInAnyPackage(all(STATE, SAFETENSORS, CORE, JDK)).allowEmptyShould(true).check(isobit);
+    }
+
+    @Test
+    void junitDependsOnCoreAndJUnit() {
+        classes().that().resideInAnyPackage(JUNIT).should().onlyDependOnClassesThat()
+                .resideInAnyPackage(all(JUNIT, CORE, JDK, new String[] {"org.junit..", "org.opentest4j.."}))
+                .allowEmptyShould(true).check(isobit);
     }
 
     @Test
@@ -160,7 +168,8 @@ class ModuleArrowsTest {
     @Test
     void backendsAreFoundNotNamed() {
         noClasses().that().resideInAnyPackage(CORE).should().dependOnClassesThat()
-                .resideInAnyPackage(all(CUDA, PTX, SIM, SAFETENSORS, STATE, HARNESS, BENCH)).allowEmptyShould(true)
+                .resideInAnyPackage(all(CUDA, PTX, SIM, SAFETENSORS, STATE, JUNIT, HARNESS, BENCH))
+                .allowEmptyShould(true)
                 .check(isobit);
     }
 

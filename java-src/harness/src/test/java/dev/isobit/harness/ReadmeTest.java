@@ -112,7 +112,7 @@ class ReadmeTest {
     @Test
     void systemPropertiesAreThoseOfTheCode() throws IOException {
         var inCode = new TreeSet<String>();
-        for (String module : List.of("core", "cuda", "sim")) {
+        for (String module : List.of("core", "cuda", "sim", "junit")) {
             try (Stream<Path> sources = Files.walk(root.resolve("java-src/" + module + "/src/main/java"))) {
                 for (Path source : sources.filter(Files::isRegularFile).toList()) {
                     matches(Files.readString(source), "\"(isobit\\.[a-z.]+)\"").forEach(inCode::add);
