@@ -44,7 +44,7 @@ class ApiNamesTest {
                 }
             }
         }
-        assertTrue(types.size() >= 2 && names.size() > 20, packageName + " has " + names);
+        assertTrue(types.size() >= 2 && names.size() > 15, packageName + " has " + names);
         names.removeIf(name -> !KEYWORDS.contains(name));
         assertEquals(Set.of(), new TreeSet<>(names));
     }
