@@ -26,6 +26,11 @@ final class VectorAdam implements AdamUpdate {
     private static final int WIDTH = SPECIES.length();
     /** Elements of an inner loop, which counts in int. */
     private static final int RUN = 1 << 20;
+    /**
+     * Elements of a turn of three loops, of which the last finds what the others wrote in the first cache. Each has one or
+     * two streams of memory: seven in one loop, and memory gives a fifth less.
+     */
+    private static final int STAGE = 512;
     private static final ScalarAdam TAIL = new ScalarAdam(AMSGRAD);
 
     /** Called through {@link Specialized}. */
@@ -70,43 +75,60 @@ final class VectorAdam implements AdamUpdate {
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
         int whole = SPECIES.loopBound(count);
-        for (int i = 0; i < whole; i += WIDTH) {
-            FloatVector p = VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i);
-            FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
-            FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
-            FloatVector v = VectorAccess.load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
-            if (maximize) {
-                g = g.neg();
-            }
-            if (decaysGrad) {
-                g = gradDecay.fma(p, g);
-            }
-            m = w1.fma(g.sub(m), m);
-            v = w2.fma(g.fma(g, v.neg()), v);
-            FloatVector x = v;
-            if (AMSGRAD) {
-                FloatVector largest = VectorAccess.load(MAX_ARRAY, maxima, maxSegment, maxAt, i);
-                x = largest.blend(v, v.compare(VectorOperators.GT, largest).or(v.compare(VectorOperators.NE, v)));
-            }
-            if (decaysParam) {
-                p = p.mul(paramDecay);
-            }
-            p = negStepSize.fma(m.div(x.sqrt().fma(rsqrtBc2, eps)), p);
-            VectorMask<Float> bad = p.compare(VectorOperators.NE, p);
-            if (bad.anyTrue()) {
-                // A NaN moment makes a NaN parameter, so one test serves all.
-                p = p.blend(Float.NaN, bad);
-                m = m.blend(Float.NaN, m.compare(VectorOperators.NE, m));
-                v = v.blend(Float.NaN, v.compare(VectorOperators.NE, v));
-                if (AMSGRAD) {
-                    x = x.blend(Float.NaN, x.compare(VectorOperators.NE, x));
+        for (int start = 0; start < whole; start += STAGE) {
+            int end = Math.min(start + STAGE, whole);
+            for (int i = start; i < end; i += WIDTH) {
+                FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
+                FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
+                if (maximize) {
+                    g = g.neg();
                 }
+                if (decaysGrad) {
+                    g = gradDecay.fma(VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i), g);
+                }
+                VectorAccess.store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, w1.fma(g.sub(m), m));
             }
-            VectorAccess.store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
-            VectorAccess.store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, m);
-            VectorAccess.store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i, v);
-            if (AMSGRAD) {
-                VectorAccess.store(MAX_ARRAY, maxima, maxSegment, maxAt, i, x);
+            for (int i = start; i < end; i += WIDTH) {
+                FloatVector v = VectorAccess.load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
+                FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
+                if (maximize) {
+                    g = g.neg();
+                }
+                if (decaysGrad) {
+                    g = gradDecay.fma(VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i), g);
+                }
+                VectorAccess.store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i,
+                        w2.fma(g.fma(g, v.neg()), v));
+            }
+            for (int i = start; i < end; i += WIDTH) {
+                FloatVector p = VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i);
+                FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
+                FloatVector v = VectorAccess.load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
+                FloatVector x = v;
+                if (AMSGRAD) {
+                    FloatVector largest = VectorAccess.load(MAX_ARRAY, maxima, maxSegment, maxAt, i);
+                    x = largest.blend(v, v.compare(VectorOperators.GT, largest).or(v.compare(VectorOperators.NE, v)));
+                }
+                if (decaysParam) {
+                    p = p.mul(paramDecay);
+                }
+                p = negStepSize.fma(m.div(x.sqrt().fma(rsqrtBc2, eps)), p);
+                VectorMask<Float> bad = p.compare(VectorOperators.NE, p);
+                if (bad.anyTrue()) {
+                    // A NaN moment makes a NaN parameter, so one test serves all.
+                    p = p.blend(Float.NaN, bad);
+                    VectorAccess.store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i,
+                            m.blend(Float.NaN, m.compare(VectorOperators.NE, m)));
+                    VectorAccess.store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i,
+                            v.blend(Float.NaN, v.compare(VectorOperators.NE, v)));
+                    if (AMSGRAD) {
+                        x = x.blend(Float.NaN, x.compare(VectorOperators.NE, x));
+                    }
+                }
+                if (AMSGRAD) {
+                    VectorAccess.store(MAX_ARRAY, maxima, maxSegment, maxAt, i, x);
+                }
+                VectorAccess.store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
             }
         }
         if (whole < count) {
