@@ -3,7 +3,7 @@ package dev.isobit.cpu;
 /** Scalar code for everything. */
 final class ScalarKernels implements CpuKernels {
     static final SegmentStages STAGES =
-            new SegmentStages(1, new ScalarMax(), new ScalarExponentials(true), new ScalarExponentials(false),
+            new SegmentStages(1, new ScalarMax(), new ScalarExponentials(), new ScalarExponentials(),
                     new ScalarSum(), new ScalarSum(),
                     new ScalarScale());
     static final AdamUpdate ADAM = new ScalarAdam(false);

@@ -5,32 +5,37 @@ import org.jspecify.annotations.Nullable;
 
 /** The stages for one combination of operands. The fields are not final: the JIT must not take them for constants. */
 final class SegmentStages {
+    /** After a segment with many elements for which the short cut does not hold, as many are not tried. */
+    private static final int PATIENCE = 15;
+
     private final int width;
     private SegmentStage max;
-    private SegmentStage firstExponentials;
-    private SegmentStage moreExponentials;
+    private SegmentStage exponentials;
+    private SegmentStage anyExponentials;
     private SegmentStage tail;
     private SegmentStage sum;
     private SegmentStage scale;
     private @Nullable SegmentStage shortRow;
+    private @Nullable SegmentStage anyShortRow;
 
     /**
      * Bundles stages.
      *
      * @param width elements of a vector
      * @param max sets {@code max}, NaN left out
-     * @param firstExponentials leaves exponentials in the gradient's memory and in the lanes, up to one a lane
-     * @param moreExponentials adds those of the other elements
+     * @param exponentials leaves exponentials in the gradient's memory, and their sums in the lanes; sets {@code unplain}
+     * @param anyExponentials the same without a short cut
      * @param tail does so for the elements behind the whole vectors
      * @param sum sets {@code count} and {@code sum}, NaN if the segment has one
      * @param scale multiplies the gradient's memory by {@code factor}
      */
-    SegmentStages(int width, SegmentStage max, SegmentStage firstExponentials, SegmentStage moreExponentials,
-            SegmentStage tail, SegmentStage sum, SegmentStage scale) {
+    SegmentStages(int width, SegmentStage max, SegmentStage exponentials, SegmentStage anyExponentials,
+            SegmentStage tail,
+            SegmentStage sum, SegmentStage scale) {
         this.width = width;
         this.max = max;
-        this.firstExponentials = firstExponentials;
-        this.moreExponentials = moreExponentials;
+        this.exponentials = exponentials;
+        this.anyExponentials = anyExponentials;
         this.tail = tail;
         this.sum = sum;
         this.scale = scale;
@@ -39,10 +44,12 @@ final class SegmentStages {
     /**
      * Adds what rows of at most {@link SegmentWork#LANES} classes, but at least a vector, go through instead.
      *
-     * @param row sets {@code count}, {@code maxAt}, the lanes and {@code nextMax}, and writes the previous row's gradient
+     * @param row sets {@code count}, {@code maxAt}, the lanes and {@code nextMax}, and writes the previous row's gradient; sets {@code unplain}
+     * @param anyRow the same without a short cut
      */
-    SegmentStages withShortRows(SegmentStage row) {
+    SegmentStages withShortRows(SegmentStage row, SegmentStage anyRow) {
         shortRow = row;
+        anyShortRow = anyRow;
         return this;
     }
 
@@ -51,15 +58,12 @@ final class SegmentStages {
     }
 
     void shortRow(SegmentWork work) {
-        run(Objects.requireNonNull(shortRow), work);
+        run(Objects.requireNonNull(shortRow), Objects.requireNonNull(anyShortRow), work);
         run(sum, work);
     }
 
     void reduce(SegmentWork work) {
-        run(firstExponentials, work);
-        if (work.length > SegmentWork.LANES) {
-            run(moreExponentials, work);
-        }
+        run(exponentials, anyExponentials, work);
         if (work.length % width != 0) {
             run(tail, work);
         }
@@ -72,6 +76,16 @@ final class SegmentStages {
 
     void scale(SegmentWork work) {
         run(scale, work);
+    }
+
+    private void run(SegmentStage stage, SegmentStage any, SegmentWork work) {
+        if (work.patience > 0) {
+            work.patience--;
+            run(any, work);
+        } else {
+            run(stage, work);
+            work.patience = work.unplain > work.length / (4 * width) ? PATIENCE : 0;
+        }
     }
 
     private static void run(SegmentStage stage, SegmentWork work) {

@@ -49,6 +49,9 @@ final class SegmentWork {
     int maxAt;
 
     float max;
+    /** Vectors of exponentials that took the long way, and for how many more segments all are to be sent there. */
+    int unplain;
+    int patience;
     int count;
     float sum;
     float factor;

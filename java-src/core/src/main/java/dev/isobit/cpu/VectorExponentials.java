@@ -1,13 +1,18 @@
 package dev.isobit.cpu;
 
+import dev.isobit.math.ExactMath;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The whole vectors of a segment: exponentials around its maximum into the gradient's memory, their sums into the lanes.
- * Copied by {@link Specialized}.
+ * Whole vectors of a segment: exponentials around its maximum into the gradient's memory, their sums into the lanes.
+ * Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
  */
 final class VectorExponentials implements SegmentStage {
     private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
@@ -15,54 +20,94 @@ final class VectorExponentials implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
     private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
-    /** The copy for the first element of each lane, which starts the lane, or the one for all others. */
-    private static final boolean FIRST = Specialized.flag(MethodHandles.lookup(), 5);
+    /** Whether the error of z - max is found for any two numbers, or only where {@link VectorMath#plainAbove} allows it. */
+    private static final boolean KNUTH = Specialized.flag(MethodHandles.lookup(), 5);
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     VectorExponentials() {}
 
     @Override
     public void run(SegmentWork work) {
         float[] in = work.in;
-        MemorySegment segment = work.inSegment;
+        MemorySegment inSegment = work.inSegment;
         float[] out = work.out;
         MemorySegment outSegment = work.outSegment;
         MemorySegment lanes = work.lanes;
-        VectorAccess.require(IN_NATIVE, segment);
+        VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE, outSegment);
         VectorAccess.require(true, lanes);
+        int length = VectorMath.SPECIES.loopBound(work.length);
+        for (int lane = 0; lane < VectorSum.width(work.length); lane += WIDTH) {
+            VectorMath.kept(1).intoMemorySegment(lanes, lane * 4L, ORDER);
+        }
         long at = work.at;
         long outAt = work.outAt;
-        int length = work.length;
-        int from = FIRST ? 0 : SegmentWork.LANES;
-        int whole = VectorMath.SPECIES.loopBound(FIRST ? Math.min(length, SegmentWork.LANES) : length);
-        FloatVector max = VectorMath.constant(work.max);
+        FloatVector one = VectorMath.kept(0);
+        FloatVector zero = VectorMath.kept(1);
+        FloatVector log2e = VectorMath.kept(2);
+        FloatVector magic = VectorMath.kept(3);
+        FloatVector minusLn2Hi = VectorMath.kept(4);
+        FloatVector minusLn2Lo = VectorMath.kept(5);
+        FloatVector c6 = VectorMath.kept(6);
+        FloatVector c5 = VectorMath.kept(7);
+        FloatVector c4 = VectorMath.kept(8);
+        FloatVector c3 = VectorMath.kept(9);
+        FloatVector c2 = VectorMath.kept(10);
+        FloatVector max = VectorMath.kept(one, work.max);
+        IntVector plainAbove = VectorMath.kept(one, KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max))
+                .reinterpretAsInts();
         int count = 0;
-        for (int i = from; i < whole; i += WIDTH) {
-            FloatVector z = VectorAccess.load(IN_ARRAY, in, segment, at, i);
-            FloatVector d = z.sub(max);
-            FloatVector e = VectorMath.expDifference(z, max, d);
-            if (GRADIENT) {
-                VectorAccess.store(OUT_ARRAY, out, outSegment, outAt, i, e);
-            }
-            VectorMask<Float> isMax = d.eq(VectorMath.constant(0));
-            if (isMax.anyTrue()) {
-                count += isMax.trueCount();
-                e = e.blend(VectorMath.constant(0), isMax);
-            }
-            if (FIRST) {
-                VectorAccess.store(false, out, lanes, 0, i, e);
-            } else {
-                VectorAccess.addToLanes(lanes, i, e);
+        int unplain = 0;
+        for (int block = 0; block < length; block += SegmentWork.LANES) {
+            int end = Math.min(block + SegmentWork.LANES, length);
+            long lanesAt = -4L * block;
+            for (int i = block; i < end; i += WIDTH) {
+                FloatVector z = IN_ARRAY
+                        ? FloatVector.fromArray(SPECIES, in, (int) at + i)
+                        : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                FloatVector d = z.sub(max);
+                FloatVector t = d.fma(log2e, magic);
+                FloatVector n = t.sub(magic);
+                FloatVector error;
+                if (KNUTH) {
+                    FloatVector b = d.sub(z);
+                    error = z.sub(d.sub(b)).sub(max.add(b));
+                } else {
+                    error = z.sub(d.add(max));
+                }
+                // As integers, 0, NaN and everything below a negative float are above that float's bits.
+                boolean special = d.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).anyTrue();
+                if (special && !KNUTH) {
+                    FloatVector b = d.sub(z);
+                    error = z.sub(d.sub(b)).sub(max.add(b));
+                }
+                FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
+                FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
+                FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+                        .reinterpretAsFloats();
+                FloatVector others = e;
+                if (special) {
+                    e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
+                            .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+                    VectorMask<Float> isMax = d.eq(zero);
+                    unplain++;
+                    count += isMax.trueCount();
+                    others = e.blend(zero, isMax);
+                }
+                if (GRADIENT) {
+                    if (OUT_ARRAY) {
+                        e.intoArray(out, (int) outAt + i);
+                    } else {
+                        e.intoMemorySegment(outSegment, outAt + i * 4L, ORDER);
+                    }
+                }
+                FloatVector.fromMemorySegment(SPECIES, lanes, lanesAt + i * 4L, ORDER).add(others)
+                        .intoMemorySegment(lanes, lanesAt + i * 4L, ORDER);
             }
         }
-        if (FIRST) {
-            work.count = count;
-            for (int lane = whole; lane < VectorSum.width(length); lane += WIDTH) {
-                VectorAccess.store(false, out, lanes, 0, lane, VectorMath.constant(0));
-            }
-        } else {
-            work.count += count;
-        }
+        work.count = count;
+        work.unplain = unplain;
     }
 }

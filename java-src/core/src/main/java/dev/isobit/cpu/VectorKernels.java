@@ -18,9 +18,10 @@ final class VectorKernels implements CpuKernels {
         SegmentStages stages = STAGES.get(flags);
         if (stages == null) {
             STAGES.compareAndSet(flags, null, new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags),
-                    stage(VectorExponentials.class, flags | 1 << 5), stage(VectorExponentials.class, flags),
+                    stage(VectorExponentials.class, flags), stage(VectorExponentials.class, flags | 1 << 5),
                     stage(VectorTail.class, flags), new VectorSum(),
-                    stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags)));
+                    stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags),
+                            stage(VectorShortRow.class, flags | 1 << 5)));
             stages = STAGES.get(flags);
         }
         return stages;

@@ -37,7 +37,7 @@ final class VectorMath {
     private static final float MAGIC = ExactMath.EXP_MAGIC - 64 + 24;
 
     /** e^d is normal where d is not below this. */
-    private static final float NORMAL_ABOVE = -87;
+    static final float NORMAL_ABOVE = -87;
     /** {@link ExactMath#EXP_MAGIC} without bias. */
     private static final float MAGIC_0 = 0x1.8p23f;
     /** What is missing from its low bits. */
@@ -47,8 +47,8 @@ final class VectorMath {
      * that is to keep a constant in a register must load it: the JIT repeats a broadcast on every turn.
      */
     private static final float[] KEPT = table(1, 0, ExactMath.LOG2E, MAGIC_0, -ExactMath.LN2_HI,
-            -ExactMath.LN2_LO, ExactMath.EXP_C6, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3, ExactMath.EXP_C2,
-            NORMAL_ABOVE);
+            -ExactMath.LN2_LO, ExactMath.EXP_C6, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3,
+            ExactMath.EXP_C2);
 
     private VectorMath() {}
 
@@ -63,6 +63,17 @@ final class VectorMath {
     /** A constant that stays in a register: 0: 1; 1: 0; from 2: those of exp in the order of their use. */
     static FloatVector kept(int index) {
         return FloatVector.fromArray(SPECIES, KEPT, index * SPECIES.length());
+    }
+
+    /**
+     * For d = z - max, as bits of an integer the greatest d of those that are not plain. A plain d, whose bits are not
+     * above, gives a normal e^d; z is below the next power of two above max, so that {@code z - (d + max)} is the error
+     * of d (Dekker's sum, two operations where Knuth's has five); and d is neither 0 nor NaN.
+     */
+    static float plainAbove(float max) {
+        return max == 0
+                ? NORMAL_ABOVE
+                : Math.max(NORMAL_ABOVE, Math.nextUp(-(Math.scalb(2f, Math.getExponent(max)) + max)));
     }
 
     /** A value that stays in a register; the product keeps every bit of it but a NaN's. */

@@ -27,6 +27,8 @@ final class VectorShortRow implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
     private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
+    /** Whether the error of z - max is found for any two numbers, or only where {@link VectorMath#plainAbove} allows it. */
+    private static final boolean KNUTH = Specialized.flag(MethodHandles.lookup(), 5);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
@@ -60,12 +62,14 @@ final class VectorShortRow implements SegmentStage {
         FloatVector c4 = VectorMath.kept(8);
         FloatVector c3 = VectorMath.kept(9);
         FloatVector c2 = VectorMath.kept(10);
-        IntVector normalAbove = VectorMath.kept(11).reinterpretAsInts();
         FloatVector max = VectorMath.kept(one, work.max);
+        IntVector plainAbove = VectorMath.kept(one, KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max))
+                .reinterpretAsInts();
         FloatVector factor = VectorMath.kept(one, work.factor);
         IntVector nextMax = VectorMath.kept(one, -0f).reinterpretAsInts();
         int whole = SPECIES.loopBound(length);
         int count = 0;
+        int unplain = 0;
         int maxAt = 0;
         for (int pass = 0; pass < 2; pass++) {
             int i = pass == 0 ? 0 : length - WIDTH;
@@ -90,19 +94,30 @@ final class VectorShortRow implements SegmentStage {
                     }
                 }
                 FloatVector d = z.sub(max);
-                FloatVector b = d.sub(z);
                 FloatVector t = d.fma(log2e, magic);
                 FloatVector n = t.sub(magic);
-                FloatVector error = z.sub(d.sub(b)).sub(max.add(b));
+                FloatVector error;
+                if (KNUTH) {
+                    FloatVector b = d.sub(z);
+                    error = z.sub(d.sub(b)).sub(max.add(b));
+                } else {
+                    error = z.sub(d.add(max));
+                }
+                // As integers, 0, NaN and everything below a negative float are above that float's bits.
+                boolean special = d.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).anyTrue();
+                if (special && !KNUTH) {
+                    FloatVector b = d.sub(z);
+                    error = z.sub(d.sub(b)).sub(max.add(b));
+                }
                 FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
                 FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
                 FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
                         .reinterpretAsFloats();
-                // As integers, 0, everything below -87, and NaN are above the bits of -87.
-                if (d.reinterpretAsInts().compare(VectorOperators.GT, normalAbove).anyTrue()) {
+                if (special) {
                     e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
                             .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
                     VectorMask<Float> isMax = d.eq(zero);
+                    unplain++;
                     e = e.blend(zero, isMax);
                     long bits = isMax.toLong() & fresh;
                     if (bits != 0) {
@@ -114,6 +129,7 @@ final class VectorShortRow implements SegmentStage {
             }
         }
         work.count = count;
+        work.unplain = unplain;
         work.maxAt = maxAt;
         work.nextMax = Float.intBitsToFloat(nextMax.reduceLanes(VectorOperators.MAX));
     }

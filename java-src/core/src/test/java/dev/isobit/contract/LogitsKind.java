@@ -14,6 +14,16 @@ public enum LogitsKind {
             }
         }
     },
+    /** Away from zero on either side: the maximum may be far smaller than what is subtracted from it, or far larger. */
+    SHIFTED {
+        @Override
+        void fill(float[] z, SplittableRandom random) {
+            float shift = (float) (40 * random.nextDouble() - 20);
+            for (int k = 0; k < z.length; k++) {
+                z[k] = 3 * gaussian(random) + shift;
+            }
+        }
+    },
     /** Exponentials of every size, also below the normal range and 0. */
     WIDE {
         @Override
