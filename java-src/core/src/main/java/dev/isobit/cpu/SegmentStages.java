@@ -44,7 +44,8 @@ final class SegmentStages {
     /**
      * Adds what rows of at most {@link SegmentWork#LANES} classes, but at least a vector, go through instead.
      *
-     * @param row sets {@code count}, {@code maxAt}, the lanes and {@code nextMax}, and writes the previous row's gradient; sets {@code unplain}
+     * @param row sets {@code count}, {@code maxAt}, the lanes, {@code nextMax} and {@code unplain}, and writes the previous
+     *     row's gradient
      * @param anyRow the same without a short cut
      */
     SegmentStages withShortRows(SegmentStage row, SegmentStage anyRow) {
