@@ -3,6 +3,8 @@ package dev.isobit.state;
 import dev.isobit.Adam;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
+import dev.isobit.Sgd;
+import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import dev.isobit.safetensors.SafetensorsException;
 import dev.isobit.safetensors.SafetensorsFile;
@@ -19,6 +21,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.LongConsumer;
+import java.util.function.LongSupplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,9 +36,11 @@ import org.jspecify.annotations.Nullable;
  * fc.weight.exp_avg          first moment, of Adam and AdamW
  * fc.weight.exp_avg_sq       second moment
  * fc.weight.max_exp_avg_sq   its maximum, with amsgrad
+ * fc.weight.momentum_buffer  momentum, of SGD
  * fc.weight.step             steps done, a scalar: F32 as in PyTorch while it is exact there, up to 2^24; else I64
  * </pre>
- * {@code momentum_buffer} is the name of what SGD keeps. The metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
+ * The steps of SGD are not in PyTorch's files: they are taken to be begun where there is a momentum buffer. All parameters of
+ * a group have done the same number of steps. The metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
  *
  * <p>A file from PyTorch is loaded if its names are made of the parameters' names in this way, with or without the
  * parameters themselves:
@@ -58,6 +65,17 @@ public final class OptimizerState {
     private record Slot(String name, Tensor tensor) {}
 
     /**
+     * Parameters with one step count.
+     *
+     * @param parameters what is kept of each, the parameter itself first
+     * @param stepCount steps done
+     * @param setStepCount sets them
+     * @param stepsUnsaid steps done where the file does not say; -1 if it has to
+     */
+    private record Group(List<List<Slot>> parameters, LongSupplier stepCount, LongConsumer setStepCount,
+            long stepsUnsaid) {}
+
+    /**
      * Writes the state of Adam or AdamW, whole or not at all: see {@link SafetensorsFile#write}.
      *
      * @param file where; its folder must be there; an older file is replaced
@@ -68,17 +86,21 @@ public final class OptimizerState {
      * @throws java.io.UncheckedIOException if the file cannot be written
      */
     public static void save(Path file, Backend backend, Adam adam) {
-        List<StoredTensor> stored = new ArrayList<>();
-        try (Arena arena = Arena.ofShared()) {
-            for (AdamParameter p : adam.parameters()) {
-                for (Slot slot : slots(p)) {
-                    stored.add(new StoredTensor(slot.name, type(slot.tensor), slot.tensor.shape(),
-                            onHost(backend, slot.tensor, arena)));
-                }
-                stored.add(step(p.name() + ".step", adam.stepCount()));
-            }
-            SafetensorsFile.write(file, Map.of("format", "pt"), stored);
-        }
+        save(file, backend, groups(adam));
+    }
+
+    /**
+     * Writes the state of SGD, whole or not at all: see {@link SafetensorsFile#write}.
+     *
+     * @param file where; its folder must be there; an older file is replaced
+     * @param backend the optimizer's backend
+     * @param sgd the optimizer; its parameters' names must differ
+     * @throws IllegalArgumentException if two tensors would have one name
+     * @throws IllegalStateException if a tensor's memory is closed
+     * @throws java.io.UncheckedIOException if the file cannot be written
+     */
+    public static void save(Path file, Backend backend, Sgd sgd) {
+        save(file, backend, groups(sgd));
     }
 
     /**
@@ -94,40 +116,115 @@ public final class OptimizerState {
      * @throws java.io.UncheckedIOException if the file cannot be read
      */
     public static void load(Path file, Backend backend, Adam adam) {
+        load(file, backend, groups(adam));
+    }
+
+    /**
+     * Loads the state of SGD, parameters included where the file has them. All is checked before anything is changed.
+     *
+     * @param file a file of {@link #save}, or one from PyTorch with these names
+     * @param backend the optimizer's backend
+     * @param sgd the optimizer, with parameters of the names, types and shapes in the file
+     * @throws SafetensorsException if the file is damaged or holds anything but the state of these parameters; the message
+     *     names file, tensor and value
+     * @throws IllegalStateException if a tensor's memory is closed
+     * @throws java.io.UncheckedIOException if the file cannot be read
+     */
+    public static void load(Path file, Backend backend, Sgd sgd) {
+        load(file, backend, groups(sgd));
+    }
+
+    private static List<Group> groups(Adam adam) {
+        return IntStream.range(0, adam.groups().size())
+                .mapToObj(i -> new Group(adam.groups().get(i).parameters().stream().map(OptimizerState::slots).toList(),
+                        () -> adam.stepCount(i), count -> adam.setStepCount(i, count), -1))
+                .toList();
+    }
+
+    /** PyTorch counts no steps of SGD: where there is a momentum buffer, the first one is done. */
+    private static List<Group> groups(Sgd sgd) {
+        return IntStream.range(0, sgd.groups().size())
+                .mapToObj(i -> new Group(sgd.groups().get(i).parameters().stream().map(OptimizerState::slots).toList(),
+                        () -> sgd.stepCount(i), count -> sgd.setStepCount(i, count),
+                        sgd.groups().get(i).options().momentum() == 0 ? 0 : 1))
+                .toList();
+    }
+
+    private static void save(Path file, Backend backend, List<Group> groups) {
+        List<StoredTensor> stored = new ArrayList<>();
+        try (Arena arena = Arena.ofShared()) {
+            for (Group group : groups) {
+                for (List<Slot> slots : group.parameters) {
+                    for (Slot slot : slots) {
+                        stored.add(new StoredTensor(slot.name, type(slot.tensor), slot.tensor.shape(),
+                                onHost(backend, slot.tensor, arena)));
+                    }
+                    stored.add(step(stepName(slots), group.stepCount.getAsLong()));
+                }
+            }
+            SafetensorsFile.write(file, Map.of("format", "pt"), stored);
+        }
+    }
+
+    private static void load(Path file, Backend backend, List<Group> groups) {
         try (SafetensorsFile saved = SafetensorsFile.open(file); Arena arena = Arena.ofShared()) {
             Set<String> left = new HashSet<>(saved.names());
-            List<Slot> slots = new ArrayList<>();
-            boolean withParameters = adam.parameters().stream().anyMatch(p -> left.contains(p.name()));
-            long stepCount = -1;
-            for (AdamParameter p : adam.parameters()) {
-                slots.addAll(withParameters ? slots(p) : slots(p).subList(1, slots(p).size()));
-                long steps = steps(saved, p.name() + ".step", left);
-                if (stepCount >= 0 && steps != stepCount) {
-                    throw new SafetensorsException(file, p.name() + ".step",
-                            steps + " steps were done, but " + stepCount + " with the parameters before");
-                }
-                stepCount = steps;
+            List<Slot> wanted = new ArrayList<>();
+            boolean withParameters = groups.stream().flatMap(group -> group.parameters.stream())
+                    .anyMatch(slots -> left.contains(slots.getFirst().name));
+            long[] steps = new long[groups.size()];
+            for (int i = 0; i < steps.length; i++) {
+                steps[i] = steps(saved, groups.get(i), left);
+                groups.get(i).parameters
+                        .forEach(slots -> wanted.addAll(withParameters ? slots : slots.subList(1, slots.size())));
             }
-            for (Slot slot : slots) {
+            for (Slot slot : wanted) {
                 check(saved, slot, left);
             }
             if (!left.isEmpty()) {
                 throw new SafetensorsException(file, left.iterator().next(),
                         "it is no state of this optimizer's parameters");
             }
-            for (Slot slot : slots) {
+            for (Slot slot : wanted) {
                 fill(backend, saved.tensor(slot.name).bytes(), slot.tensor, arena);
             }
-            adam.setStepCount(Math.max(0, stepCount));
+            for (int i = 0; i < steps.length; i++) {
+                groups.get(i).setStepCount.accept(steps[i]);
+            }
         }
     }
 
-    /** The parameter first. */
+    private static String stepName(List<Slot> slots) {
+        return slots.getFirst().name + ".step";
+    }
+
+    /** The steps that all parameters of a group have done. */
+    private static long steps(SafetensorsFile saved, Group group, Set<String> left) {
+        long all = -1;
+        for (List<Slot> slots : group.parameters) {
+            String name = stepName(slots);
+            boolean said = group.stepsUnsaid < 0 || saved.find(name) != null;
+            long steps = said ? steps(saved, name, left) : group.stepsUnsaid;
+            if (all >= 0 && steps != all) {
+                throw new SafetensorsException(saved.file(), name,
+                        steps + " steps were done, but " + all + " with the parameters before in its group");
+            }
+            all = steps;
+        }
+        return Math.max(0, all);
+    }
+
     private static List<Slot> slots(AdamParameter p) {
         List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
         add(slots, p.name() + ".exp_avg", p.expAvg());
         add(slots, p.name() + ".exp_avg_sq", p.expAvgSq());
         add(slots, p.name() + ".max_exp_avg_sq", p.maxExpAvgSq());
+        return slots;
+    }
+
+    private static List<Slot> slots(SgdParameter p) {
+        List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
+        add(slots, p.name() + ".momentum_buffer", p.momentumBuffer());
         return slots;
     }
 

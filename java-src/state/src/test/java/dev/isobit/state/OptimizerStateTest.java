@@ -6,9 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.BackendProbe;
+import dev.isobit.DType;
+import dev.isobit.Sgd;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
+import dev.isobit.Tensor;
 import dev.isobit.safetensors.SafetensorsException;
 import dev.isobit.safetensors.SafetensorsFile;
 import dev.isobit.safetensors.StoredTensor;
@@ -25,6 +33,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -75,6 +84,79 @@ class OptimizerStateTest {
     private static void assumeRuns(String backend) {
         BackendProbe probe = Backend.probes().stream().filter(p -> p.name().equals(backend)).findFirst().orElseThrow();
         assumeTrue(probe.available(), probe.detail());
+    }
+
+    /** Four steps of SGD at once, or two, a file, and two; the file is ours, or one without steps as PyTorch's. */
+    @ParameterizedTest
+    @CsvSource({"cpu, true", "cpu, false", "sim, true"})
+    void aResumedRunOfSgdHasTheSameBits(String first, boolean counted) {
+        assumeRuns(first);
+        float[] whole = {0.5f, -1, 2};
+        float[] values = whole.clone();
+        float[] buffer = new float[3];
+        try (Backend cpu = Backend.open("cpu")) {
+            try (Sgd sgd = sgd(cpu, Tensor.of(whole, 3), Tensor.of(new float[3], 3))) {
+                steps(sgd, 4);
+            }
+            try (Backend backend = Backend.open(first)) {
+                Tensor param = backend.allocate(DType.F32, 3);
+                backend.copy(Tensor.of(values, 3), param);
+                try (Sgd sgd = sgd(backend, param, backend.allocate(DType.F32, 3))) {
+                    steps(sgd, 2);
+                    OptimizerState.save(file, backend, sgd);
+                }
+            }
+            try (var saved = SafetensorsFile.open(file)) {
+                assertEquals(Set.of("w", "w.momentum_buffer", "w.step"), saved.names());
+                if (!counted) {
+                    SafetensorsFile.write(file, Map.of(), List.of(saved.tensor("w"),
+                            saved.tensor("w.momentum_buffer")));
+                }
+            }
+            try (Sgd sgd = sgd(cpu, Tensor.of(values, 3), Tensor.of(buffer, 3))) {
+                OptimizerState.load(file, cpu, sgd);
+                assertEquals(counted ? 2 : 1, sgd.stepCount(0));
+                steps(sgd, 2);
+            }
+        }
+        assertArrayEquals(whole, values);
+    }
+
+    private static Sgd sgd(Backend backend, Tensor param, Tensor buffer) {
+        Tensor grad = backend.allocate(DType.F32, 3);
+        backend.copy(Tensor.of(new float[] {0.25f, 3, -0.125f}, 3), grad);
+        return Sgd.on(backend, SgdOptions.defaults().withLr(0.1).withMomentum(0.9).withWeightDecay(0.01),
+                List.of(new SgdParameter("w", param, grad, buffer)));
+    }
+
+    private static void steps(Sgd sgd, int count) {
+        for (int i = 0; i < count; i++) {
+            sgd.step();
+        }
+    }
+
+    /** A group that rested has done fewer steps. */
+    @Test
+    void everyGroupHasItsOwnSteps() {
+        try (Backend backend = Backend.open("cpu")) {
+            var groups = List.of(group(backend, "a"), group(backend, "b"));
+            try (Adam adam = Adam.on(backend, groups)) {
+                adam.step();
+                adam.setEnabled(0, false);
+                adam.step();
+                OptimizerState.save(file, backend, adam);
+            }
+            try (Adam adam = Adam.on(backend, groups)) {
+                OptimizerState.load(file, backend, adam);
+                assertEquals(1, adam.stepCount(0));
+                assertEquals(2, adam.stepCount(1));
+            }
+        }
+    }
+
+    private static AdamGroup group(Backend backend, String name) {
+        return new AdamGroup(OPTIONS, List.of(AdamParameter.of(name, backend.allocate(DType.F32, 2),
+                backend.allocate(DType.F32, 2))));
     }
 
     @Test
@@ -178,7 +260,7 @@ class OptimizerStateTest {
             refused(run, backend, with(good, "fc.bias.step", StoredType.F32, 3), "fc.bias.step", "[3] is no scalar");
             refused(run, backend, with(good, "fc.bias.step", StoredType.U8, 1), "fc.bias.step", "dtype U8 is none of");
             refused(run, backend, with(good, "fc.bias.step", StoredType.F32, 1), "fc.bias.step",
-                    "0 steps were done, but 2 with the parameters before");
+                    "0 steps were done, but 2 with the parameters before in its group");
             for (float step : new float[] {-1.5f, 1.5f, Float.NaN, Float.POSITIVE_INFINITY, 0x1p63f}) {
                 List<StoredTensor> odd = without(good, "fc.bias.step");
                 odd.add(new StoredTensor("fc.bias.step", StoredType.F32, new long[0],
