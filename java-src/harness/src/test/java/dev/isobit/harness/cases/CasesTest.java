@@ -50,7 +50,8 @@ class CasesTest {
                 .map(Result::id).collect(Collectors.toSet());
         assertTrue(passed.containsAll(Set.of("onnx/test_sce_mean", "onnx/test_sce_none", "onnx/test_sce_sum",
                 "onnx/test_sce_mean_no_weight_ii", "onnx/test_adam", "onnx/test_adam_multiple.p1",
-                "onnx/test_adam_multiple.p2")), passed.toString());
+                "onnx/test_adam_multiple.p2", "onnx/test_momentum", "onnx/test_momentum_multiple.p1",
+                "onnx/test_momentum_multiple.p2", "onnx/test_nesterov_momentum")), passed.toString());
         report.results().stream().filter(result -> result.status() == Status.UNSUPPORTED)
                 .forEach(result -> assertFalse(result.reason().isEmpty(), result.id()));
         assertTrue(run.out().contains(report.count(Status.PASSED) + " passed, 0 failed, 0 measured, "), run.out());
