@@ -96,6 +96,86 @@ typedef struct {
     int32_t reserved;       /* 0 */
 } cross_entropy_params;
 
+/* ------------------------------------------------------------------------------------------------ BCE with logits
+ *
+ * Elements are numbered flat; 8192 of them are a segment. A call is at most three launches on one stream, in this order,
+ * all with the same argument block; grids of any number of blocks but `begin`'s, which is one; blocks of 256 threads, no
+ * dynamic shared memory; ceil(count / 8192) blocks have work:
+ *
+ *   1. bce_with_logits_weigh_f32       only with BCE_WEIGHTED_MEAN and count > 0
+ *   2. bce_with_logits_begin_f32       only where 1 runs, or a loss is asked for that is no BCE_LOSS_PER_ELEMENT; one block
+ *   3. bce_with_logits_loss_f32        the loss alone (and sigmoid)
+ *      bce_with_logits_grad_f32        the gradient alone (and sigmoid)
+ *      bce_with_logits_loss_grad_f32   both (and sigmoid)
+ *      With count = 0 only where 2 runs.
+ *
+ * No kernel keeps state from one call to the next, and nothing is to be set to zero.
+ *
+ * Who reads (r) and writes (w) what:
+ *
+ *   field          weigh  begin  3
+ *   logits                       r    may be grad_logits itself, no other overlap is allowed
+ *   targets                      r
+ *   pos_weight                   r    null: 1
+ *   weights        r             r    null: 1
+ *   grad_loss                    r    null: 1
+ *   loss                         w    null: not wanted
+ *   grad_logits                  w
+ *   sigmoid                      w    null: not wanted
+ *   weight_parts   w      r
+ *   denominator           w      r    only with BCE_WEIGHTED_MEAN
+ *   loss_parts                   rw   null: the loss is not reduced
+ *   arrivals              w      rw   null: as loss_parts
+ */
+enum {
+    BCE_MEAN = 1,                  /* the gradient and the reduced loss are divided by the denominator */
+    BCE_WEIGHTED_MEAN = 2,         /* the denominator is the sum of the weights, else count */
+    BCE_GRAD_LOSS_PER_ELEMENT = 4, /* grad_loss is [count], else one value */
+    BCE_LOSS_PER_ELEMENT = 8,      /* loss is [count], else one value */
+    BCE_POS_WEIGHT_FULL = 16,      /* pos_weight is [count]; its axes are not looked at */
+    BCE_WEIGHTS_FULL = 32,         /* weights are [count]; their axes are not looked at */
+    BCE_WIDE_INDEX = 64,           /* count is 2^32 or more */
+
+    BCE_SEGMENT = 8192
+};
+
+/* A group of neighbouring axes along which a weight does not repeat. Where there is none: 1, 1, 0. */
+typedef struct {
+    int64_t inner;  /* elements of the logits that share an index of the group */
+    int64_t size;   /* indices */
+    int64_t stride; /* between the weights of two neighbouring indices */
+} bce_with_logits_group;
+
+/* The weight of element i stands at the sum over the groups of ((i / inner) mod size)·stride. */
+typedef struct {
+    bce_with_logits_group group0; /* innermost; groups that are used come first */
+    bce_with_logits_group group1;
+    bce_with_logits_group group2;
+    bce_with_logits_group group3;
+} bce_with_logits_axes;
+
+typedef struct {
+    const float* logits;     /* [count] */
+    const float* targets;    /* [count] */
+    const float* pos_weight; /* as pos_weight_axes say */
+    const float* weights;    /* as weights_axes say */
+    const float* grad_loss;  /* null, one value, or [count] */
+    float* loss;             /* null, one value, or [count] */
+    float* grad_logits;      /* [count] */
+    float* sigmoid;          /* null or [count] */
+    float* weight_parts;     /* scratch: [ceil(count / 8192)] */
+    double* denominator;     /* scratch: one value */
+    float* loss_parts;       /* scratch: [ceil(count / 8192)] */
+    uint32_t* arrivals;      /* scratch: one value */
+    int64_t count;           /* elements */
+    bce_with_logits_axes pos_weight_axes;
+    bce_with_logits_axes weights_axes;
+    float keep;      /* float(1 - label smoothing) */
+    float half;      /* float(label smoothing / 2) */
+    uint32_t flags;  /* of the enum above, by or */
+    int32_t padding; /* 0 */
+} bce_with_logits_params;
+
 /* ------------------------------------------------------------------------------------------------ Adam and AdamW
  *
  * One launch per step: adam_step_f32, or adam_step_f32_amsgrad, block 256, no dynamic shared memory, any grid of 1 block

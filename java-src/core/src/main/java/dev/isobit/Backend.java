@@ -1,6 +1,7 @@
 package dev.isobit;
 
 import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.SgdKernel;
 import java.util.Arrays;
@@ -170,6 +171,15 @@ public interface Backend extends AutoCloseable {
      * @return the prepared operation, used by one thread
      */
     CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream);
+
+    /**
+     * For {@link BceWithLogits}: prepares the operation on a stream.
+     *
+     * @param options options
+     * @param stream a stream of this backend
+     * @return the prepared operation, used by one thread
+     */
+    BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream);
 
     /**
      * For {@link Adam}: prepares the operation on a stream.

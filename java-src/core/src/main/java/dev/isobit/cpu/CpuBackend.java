@@ -1,11 +1,13 @@
 package dev.isobit.cpu;
 
 import dev.isobit.AdamGroup;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
 import dev.isobit.spi.SgdKernel;
@@ -56,6 +58,12 @@ final class CpuBackend extends HostBackend {
     public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
         requireOpen();
         return new CpuCrossEntropy(this, options);
+    }
+
+    @Override
+    public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
+        requireOpen();
+        return new CpuBceWithLogits(this, options);
     }
 
     @Override

@@ -10,4 +10,7 @@ interface CpuKernels {
 
     /** The update kernel for these operands. */
     SgdUpdate sgd(SgdOperands operands);
+
+    /** The kernel for a block of binary cross-entropy that is to write these. */
+    BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
 }

@@ -82,6 +82,24 @@ final class FloatOperand {
         }
     }
 
+    /** Writes elements from an array's first. */
+    void copyFrom(float[] values, long element, int count) {
+        if (kind == Kind.ARRAY) {
+            System.arraycopy(values, 0, array, (int) position(element), count);
+        } else {
+            MemorySegment.copy(values, 0, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), count);
+        }
+    }
+
+    /** Reads elements into an array. */
+    void copyTo(float[] values, int at, long element, int count) {
+        if (kind == Kind.ARRAY) {
+            System.arraycopy(array, (int) position(element), values, at, count);
+        } else {
+            MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), values, at, count);
+        }
+    }
+
     void fill(long element, long length, float value) {
         if (kind == Kind.ARRAY) {
             Arrays.fill(array, (int) position(element), (int) position(element + length), value);

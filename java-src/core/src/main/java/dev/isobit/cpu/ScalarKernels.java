@@ -9,6 +9,7 @@ final class ScalarKernels implements CpuKernels {
     static final AdamUpdate ADAM = new ScalarAdam(false);
     static final AdamUpdate AMSGRAD = new ScalarAdam(true);
     static final SgdUpdate SGD = new ScalarSgd();
+    private static final BceKernel BCE = new ScalarBce();
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -27,5 +28,10 @@ final class ScalarKernels implements CpuKernels {
     @Override
     public SgdUpdate sgd(SgdOperands operands) {
         return SGD;
+    }
+
+    @Override
+    public BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
+        return BCE;
     }
 }

@@ -8,6 +8,7 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
     private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 11);
     private static final AtomicReferenceArray<@Nullable SgdUpdate> SGD = new AtomicReferenceArray<>(1 << 7);
+    private static final AtomicReferenceArray<@Nullable BceKernel> BCE = new AtomicReferenceArray<>(1 << 3);
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -59,6 +60,18 @@ final class VectorKernels implements CpuKernels {
             update = SGD.get(flags);
         }
         return update;
+    }
+
+    @Override
+    public BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
+        int flags = (wantsLoss ? 1 : 0) | (wantsGradient ? 2 : 0) | (wantsSigmoid ? 4 : 0);
+        BceKernel kernel = BCE.get(flags);
+        if (kernel == null) {
+            BCE.compareAndSet(flags, null, new BceStages(new VectorBceExp(), wantsLoss ? new VectorBceLog() : null,
+                    (BceKernel) Specialized.instance(VectorBce.class, flags)));
+            kernel = BCE.get(flags);
+        }
+        return kernel;
     }
 
     /** The operand's two bits, array and native, or a negative number where vectors cannot reach it. */

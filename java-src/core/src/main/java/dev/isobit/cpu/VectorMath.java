@@ -182,4 +182,33 @@ final class VectorMath {
         FloatVector result = p.mul(scale).mul(last).blend(ZERO, x.lt(ZERO_BELOW));
         return result.blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, ExactMath.EXP_INFINITE_ABOVE));
     }
+
+    /** {@link #exp} for x at most 0, or NaN. */
+    static FloatVector expNotPositive(FloatVector x) {
+        FloatVector t = x.fma(constant(ExactMath.LOG2E), constant(ExactMath.EXP_MAGIC));
+        FloatVector n = t.sub(constant(ExactMath.EXP_MAGIC));
+        FloatVector hi = n.fma(constant(-ExactMath.LN2_HI), x);
+        FloatVector lo = n.mul(constant(-ExactMath.LN2_LO));
+        FloatVector r = hi.add(lo);
+        FloatVector p = constant(ExactMath.EXP_C6).fma(r, constant(ExactMath.EXP_C5));
+        p = p.fma(r, constant(ExactMath.EXP_C4));
+        p = p.fma(r, constant(ExactMath.EXP_C3));
+        p = p.fma(r, constant(ExactMath.EXP_C2));
+        p = p.fma(r, constant(1));
+        p = p.fma(r, constant(1));
+        FloatVector scale = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
+        return p.mul(scale).mul(constant(ExactMath.EXP_LAST)).blend(constant(0),
+                x.lt(constant(ExactMath.EXP_ZERO_BELOW)));
+    }
+
+    /** {@link #log1p} for x in [0, 1], or NaN: the branch near 0, or the exponent 1. */
+    static FloatVector log1pOfUnit(FloatVector x) {
+        FloatVector one = constant(1);
+        FloatVector u = x.add(one);
+        FloatVector zero = constant(0);
+        var far = x.compare(VectorOperators.GE, constant(ExactMath.LOG1P_NEAR_END));
+        FloatVector c = zero.blend(x.sub(u.sub(one)).div(u), far);
+        FloatVector f = x.blend(u.mul(constant(0.5f)).sub(one), far);
+        return log(f, c, zero.blend(one, far));
+    }
 }

@@ -1,11 +1,13 @@
 package dev.isobit.reference;
 
 import dev.isobit.AdamGroup;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
 import dev.isobit.spi.SgdKernel;
@@ -43,6 +45,12 @@ final class ReferenceBackend extends HostBackend {
     public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
         requireOpen();
         return new ReferenceCrossEntropy(this, options);
+    }
+
+    @Override
+    public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
+        requireOpen();
+        return new ReferenceBceWithLogits(this, options);
     }
 
     @Override

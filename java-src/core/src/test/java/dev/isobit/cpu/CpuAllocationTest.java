@@ -8,6 +8,9 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
@@ -54,6 +57,7 @@ class CpuAllocationTest {
                 for (Reduction reduction : new Reduction[] {Reduction.NONE, Reduction.MEAN}) {
                     addCrossEntropy(backend, nativeMemory, reduction, repeats, reduction + where);
                 }
+                addBce(backend, nativeMemory, repeats, where);
                 addAdam(backend, nativeMemory, repeats, where);
             }
         }
@@ -83,6 +87,19 @@ class CpuAllocationTest {
         if (reduction == Reduction.MEAN) {
             ops.add(new Op("loss " + where, repeats, () -> op.loss(logits, targets, loss)));
         }
+    }
+
+    private void addBce(Backend backend, boolean nativeMemory, int repeats, String where) {
+        BceWithLogits op = BceWithLogits.on(backend, BceWithLogitsOptions.defaults().withWeightedMean(true));
+        opened.add(op);
+        Tensor logits = tensor(nativeMemory, ROWS, CLASSES);
+        Tensor gradLogits = tensor(nativeMemory, ROWS, CLASSES);
+        Tensor loss = tensor(nativeMemory, 1);
+        var operands = new BceWithLogitsOperands(logits, tensor(nativeMemory, ROWS, CLASSES),
+                tensor(nativeMemory, CLASSES), tensor(nativeMemory, ROWS, 1), tensor(nativeMemory, 1),
+                tensor(nativeMemory, ROWS, CLASSES));
+        ops.add(new Op("BceWithLogits.lossAndGradient" + where, repeats,
+                () -> op.lossAndGradient(operands, loss, gradLogits)));
     }
 
     private void addAdam(Backend backend, boolean nativeMemory, int repeats, String where) {

@@ -5,6 +5,9 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
@@ -13,6 +16,9 @@ import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamArrays;
+import dev.isobit.contract.BceCase;
+import dev.isobit.contract.BceCase.Spread;
+import dev.isobit.contract.BceDefinition;
 import dev.isobit.contract.CrossEntropyCase;
 import dev.isobit.contract.CrossEntropyCase.Upstream;
 import dev.isobit.contract.CrossEntropyCase.Wanted;
@@ -50,6 +56,9 @@ final class Fingerprint {
         /** SGD over the parameter, with the first moment for its momentum buffer. */
         void sgd(SgdOptions options, int steps, AdamArrays arrays);
 
+        /** Loss, then gradient. */
+        List<float[]> bce(BceCase test);
+
         /** Updates the arrays, from a step on, so many times. */
         void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays);
     }
@@ -75,12 +84,30 @@ final class Fingerprint {
         return cases;
     }
 
+    private static List<BceCase> bceCases() {
+        List<BceCase> cases = new ArrayList<>();
+        for (int size : new int[] {1, 17, 1025, 8209}) {
+            for (BceCase.Logits kind : BceCase.Logits.values()) {
+                for (BceCase.Targets targets : BceCase.Targets.values()) {
+                    long seed = size * 100L + cases.size();
+                    var options = new BceWithLogitsOptions(Reduction.values()[cases.size() % 3], true, 0.1);
+                    cases.add(new BceCase(new long[] {size}, kind, targets, Spread.ABSENT, Spread.SCALAR, options,
+                            Upstream.SCALAR, Wanted.BOTH, false, seed));
+                }
+            }
+        }
+        return cases;
+    }
+
     /** The digest of the whole workload. */
     static String of(Source source) {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             for (CrossEntropyCase test : cases()) {
                 source.crossEntropy(test).forEach(bits -> add(digest, bits));
+            }
+            for (BceCase test : bceCases()) {
+                source.bce(test).forEach(bits -> add(digest, bits));
             }
             AdamOptions[] options = {AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1),
                 AdamOptions.adamW().withAmsgrad(true)};
@@ -148,6 +175,12 @@ final class Fingerprint {
         }
 
         @Override
+        public List<float[]> bce(BceCase test) {
+            BceDefinition.Result result = test.expected();
+            return List.of(result.loss(), result.gradLogits());
+        }
+
+        @Override
         public void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays) {
             for (int i = 0; i < steps; i++) {
                 for (AdamArrays a : arrays) {
@@ -211,6 +244,23 @@ final class Fingerprint {
             System.arraycopy(read(param), 0, a.param(), 0, size);
             if (buffer != null) {
                 System.arraycopy(read(buffer), 0, a.expAvg(), 0, size);
+            }
+        }
+
+        @Override
+        public List<float[]> bce(BceCase test) {
+            float[] x = test.logits();
+            long[] lossShape = test.options().reduction() == Reduction.NONE ? test.shape() : new long[0];
+            try (BceWithLogits op = BceWithLogits.on(backend, test.options())) {
+                Tensor loss = tensor(new float[lossShape.length == 0 ? 1 : x.length], lossShape);
+                Tensor gradLogits = tensor(new float[x.length], test.shape());
+                op.lossAndGradient(
+                        BceWithLogitsOperands
+                                .of(tensor(x, test.shape()), tensor(test.targetValues(), test.shape()))
+                                .withWeights(tensor(new float[] {test.weightValues()[0]}))
+                                .withGradLoss(tensor(test.gradLoss())),
+                        loss, gradLogits);
+                return List.of(read(loss), read(gradLogits));
             }
         }
 

@@ -50,6 +50,32 @@ class VectorMathTest {
         checkAll("log1p", FloatInputs.ofLog(), ExactMath::log1p, VectorMath::log1p);
     }
 
+    @Test
+    void expNotPositive() {
+        float[] inputs = FloatInputs.ofExp();
+        for (int i = 0; i < inputs.length; i++) {
+            inputs[i] = -Math.abs(inputs[i]);
+        }
+        checkAll("expNotPositive", inputs, ExactMath::exp, VectorMath::expNotPositive);
+    }
+
+    /** From 0 to 1, in small steps of the bits, and around the end of the first branch. */
+    @Test
+    void log1pOfUnit() {
+        float[] inputs = new float[1 << 22];
+        int one = Float.floatToRawIntBits(1);
+        int near = Float.floatToRawIntBits(ExactMath.LOG1P_NEAR_END);
+        for (int i = 0; i < inputs.length; i++) {
+            inputs[i] = Float.intBitsToFloat(switch (i % 4) {
+                case 0 -> near + i / 8 - inputs.length / 16;
+                case 1 -> one - i / 4;
+                default -> (int) ((long) one * i / inputs.length);
+            });
+        }
+        inputs[2] = Float.NaN;
+        checkAll("log1pOfUnit", inputs, ExactMath::log1p, VectorMath::log1pOfUnit);
+    }
+
     /** The same over all inputs below each of many maxima. */
     @Test
     void expDifference() {

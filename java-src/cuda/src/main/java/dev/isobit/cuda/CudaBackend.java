@@ -2,6 +2,7 @@ package dev.isobit.cuda;
 
 import dev.isobit.AdamGroup;
 import dev.isobit.Backend;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.DeviceMemory;
@@ -11,6 +12,7 @@ import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.SgdKernel;
 import java.lang.foreign.MemorySegment;
@@ -293,6 +295,11 @@ public final class CudaBackend implements Backend {
     @Override
     public CrossEntropyKernel crossEntropyKernel(CrossEntropyOptions options, Stream stream) {
         return new CudaCrossEntropy(this, options, ours("CrossEntropy.on", stream));
+    }
+
+    @Override
+    public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
+        return new CudaBceWithLogits(this, options, ours("BceWithLogits.on", stream));
     }
 
     @Override

@@ -73,6 +73,73 @@ final class KernelParams {
         private Status() {}
     }
 
+    /** {@code bce_with_logits_group} */
+    static final class BceGroup {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(I64.withName("inner"), I64.withName("size"),
+                I64.withName("stride")).withName("bce_with_logits_group");
+        static final long INNER = offset(LAYOUT, "inner");
+        static final long SIZE = offset(LAYOUT, "size");
+        static final long STRIDE = offset(LAYOUT, "stride");
+
+        private BceGroup() {}
+    }
+
+    /** {@code bce_with_logits_axes} */
+    static final class BceAxes {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(BceGroup.LAYOUT.withName("group0"),
+                BceGroup.LAYOUT.withName("group1"), BceGroup.LAYOUT.withName("group2"),
+                BceGroup.LAYOUT.withName("group3")).withName("bce_with_logits_axes");
+        static final int GROUPS = 4;
+
+        private BceAxes() {}
+
+        static long group(int index) {
+            return offset(LAYOUT, "group" + index);
+        }
+    }
+
+    /** {@code bce_with_logits_params} */
+    static final class Bce {
+        static final int MEAN = 1;
+        static final int WEIGHTED_MEAN = 2;
+        static final int GRAD_LOSS_PER_ELEMENT = 4;
+        static final int LOSS_PER_ELEMENT = 8;
+        static final int POS_WEIGHT_FULL = 16;
+        static final int WEIGHTS_FULL = 32;
+        static final int WIDE_INDEX = 64;
+        static final int SEGMENT = 8192;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),
+                POINTER.withName("targets"), POINTER.withName("pos_weight"), POINTER.withName("weights"),
+                POINTER.withName("grad_loss"), POINTER.withName("loss"), POINTER.withName("grad_logits"),
+                POINTER.withName("sigmoid"), POINTER.withName("weight_parts"), POINTER.withName("denominator"),
+                POINTER.withName("loss_parts"), POINTER.withName("arrivals"), I64.withName("count"),
+                BceAxes.LAYOUT.withName("pos_weight_axes"), BceAxes.LAYOUT.withName("weights_axes"),
+                F32.withName("keep"), F32.withName("half"), I32.withName("flags"), I32.withName("padding"))
+                .withName("bce_with_logits_params");
+
+        static final long LOGITS = offset(LAYOUT, "logits");
+        static final long TARGETS = offset(LAYOUT, "targets");
+        static final long POS_WEIGHT = offset(LAYOUT, "pos_weight");
+        static final long WEIGHTS = offset(LAYOUT, "weights");
+        static final long GRAD_LOSS = offset(LAYOUT, "grad_loss");
+        static final long LOSS = offset(LAYOUT, "loss");
+        static final long GRAD_LOGITS = offset(LAYOUT, "grad_logits");
+        static final long SIGMOID = offset(LAYOUT, "sigmoid");
+        static final long WEIGHT_PARTS = offset(LAYOUT, "weight_parts");
+        static final long DENOMINATOR = offset(LAYOUT, "denominator");
+        static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");
+        static final long ARRIVALS = offset(LAYOUT, "arrivals");
+        static final long COUNT = offset(LAYOUT, "count");
+        static final long POS_WEIGHT_AXES = offset(LAYOUT, "pos_weight_axes");
+        static final long WEIGHTS_AXES = offset(LAYOUT, "weights_axes");
+        static final long KEEP = offset(LAYOUT, "keep");
+        static final long HALF = offset(LAYOUT, "half");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private Bce() {}
+    }
+
     /** {@code adam_params} */
     static final class Adam {
         static final int MAXIMIZE = 1;

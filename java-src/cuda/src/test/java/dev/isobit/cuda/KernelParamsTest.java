@@ -26,11 +26,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The structs in Java against what a C compiler made of kernels/params.h, and against the PTX that is shipped. */
 class KernelParamsTest {
     private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
-            KernelParams.Status.LAYOUT, KernelParams.Adam.LAYOUT,
+            KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
+            KernelParams.Bce.LAYOUT, KernelParams.Adam.LAYOUT,
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT);
 
-    private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad", "cross_entropy_count",
+    private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad",
+            "bce_with_logits_begin_f32", "bce_with_logits_grad_f32", "bce_with_logits_loss_f32",
+            "bce_with_logits_loss_grad_f32", "bce_with_logits_weigh_f32", "cross_entropy_count",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
@@ -80,6 +83,14 @@ class KernelParamsTest {
         found.put("CROSS_ENTROPY_WIDE_CLASSES", (long) KernelParams.CrossEntropy.WIDE_CLASSES);
         found.put("CROSS_ENTROPY_SEGMENT", (long) KernelParams.CrossEntropy.SEGMENT);
         found.put("CROSS_ENTROPY_COUNT_BLOCKS", (long) KernelParams.CrossEntropy.COUNT_BLOCKS);
+        found.put("BCE_MEAN", (long) KernelParams.Bce.MEAN);
+        found.put("BCE_WEIGHTED_MEAN", (long) KernelParams.Bce.WEIGHTED_MEAN);
+        found.put("BCE_GRAD_LOSS_PER_ELEMENT", (long) KernelParams.Bce.GRAD_LOSS_PER_ELEMENT);
+        found.put("BCE_LOSS_PER_ELEMENT", (long) KernelParams.Bce.LOSS_PER_ELEMENT);
+        found.put("BCE_POS_WEIGHT_FULL", (long) KernelParams.Bce.POS_WEIGHT_FULL);
+        found.put("BCE_WEIGHTS_FULL", (long) KernelParams.Bce.WEIGHTS_FULL);
+        found.put("BCE_WIDE_INDEX", (long) KernelParams.Bce.WIDE_INDEX);
+        found.put("BCE_SEGMENT", (long) KernelParams.Bce.SEGMENT);
         found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);
         found.put("ADAM_GRAD_DECAY", (long) KernelParams.Adam.GRAD_DECAY_FLAG);
         found.put("ADAM_DISABLED", (long) KernelParams.Adam.DISABLED);
@@ -104,7 +115,7 @@ class KernelParamsTest {
     @ValueSource(strings = {"sm_75", "sm_90"})
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
-        for (String op : List.of("adam", "cross_entropy", "sgd")) {
+        for (String op : List.of("adam", "bce_with_logits", "cross_entropy", "sgd")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -119,6 +130,7 @@ class KernelParamsTest {
                 StructLayout layout = switch (op) {
                     case "adam" -> KernelParams.Adam.LAYOUT;
                     case "sgd" -> KernelParams.Sgd.LAYOUT;
+                    case "bce_with_logits" -> KernelParams.Bce.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
                 };
                 assertEquals(layout.byteAlignment(), Long.parseLong(parameter.group(1)), entry.group(1));
@@ -149,6 +161,8 @@ class KernelParamsTest {
         }
         assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("sgd." + target + ".ptx").get("entries")
                 .get("sgd_step_f32").get("max_threads").asInt());
+        files.get("bce_with_logits." + target + ".ptx").get("entries").properties().forEach(
+                entry -> assertEquals(LaunchTable.BCE_THREADS, entry.getValue().get("max_threads").asInt()));
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

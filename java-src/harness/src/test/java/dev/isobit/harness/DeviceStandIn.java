@@ -3,6 +3,7 @@ package dev.isobit.harness;
 import dev.isobit.AdamGroup;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.DeviceMemory;
@@ -14,6 +15,8 @@ import dev.isobit.Stream;
 import dev.isobit.TargetOutOfRangeException;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
+import dev.isobit.spi.BceWithLogitsCall;
+import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.SgdKernel;
@@ -192,6 +195,39 @@ public final class DeviceStandIn implements Backend {
         for (long i = from; tensor != null && i < from + count; i++) {
             tensor.segment().set(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4, Float.NaN);
         }
+    }
+
+    @Override
+    public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream on) {
+        BceWithLogitsKernel kernel = cpu.bceWithLogitsKernel(options, cpu.defaultStream());
+        return new BceWithLogitsKernel() {
+            @Override
+            public void run(BceWithLogitsCall call) {
+                var inner = new BceWithLogitsCall();
+                inner.count = call.count;
+                inner.logits = hidden(Objects.requireNonNull(call.logits));
+                inner.targets = hidden(Objects.requireNonNull(call.targets));
+                inner.posWeight = hiddenOrNull(call.posWeight);
+                inner.weights = hiddenOrNull(call.weights);
+                inner.gradLoss = hiddenOrNull(call.gradLoss);
+                inner.gradLossPerElement = call.gradLossPerElement;
+                inner.loss = hiddenOrNull(call.loss);
+                inner.gradLogits = hiddenOrNull(call.gradLogits);
+                inner.sigmoid = hiddenOrNull(call.sigmoid);
+                if (inner.posWeight != null) {
+                    inner.posWeightBroadcast.set(inner.logits, inner.posWeight);
+                }
+                if (inner.weights != null) {
+                    inner.weightsBroadcast.set(inner.logits, inner.weights);
+                }
+                kernel.run(inner);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
     }
 
     @Override

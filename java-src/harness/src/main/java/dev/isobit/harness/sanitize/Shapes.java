@@ -4,6 +4,9 @@ import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
@@ -94,6 +97,14 @@ final class Shapes {
                         (backend, operands) -> crossEntropy(backend, operands, size[0], size[1], reduction, offset)));
             }
         }
+        int[][] elements = {{0, 3}, {1, 1}, {1, 5}, {2, 511}, {3, 2731}, {8192, 1}, {1, 8195}, {3, 8000}};
+        for (int[] shape : elements) {
+            for (Reduction reduction : Reduction.values()) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape("BceWithLogits [" + shape[0] + ", " + shape[1] + "] " + reduction + " +" + offset,
+                        (backend, operands) -> bce(backend, operands, shape[0], shape[1], reduction, offset)));
+            }
+        }
         int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
         for (int[] each : parameters) {
             for (AdamOptions options : List.of(AdamOptions.adamW(),
@@ -135,6 +146,26 @@ final class Shapes {
             op.gradient(logits, targets, gradient);
             op.lossAndGradient(logits, targets, gradLoss, loss, gradient);
             op.lossAndGradient(logits, targets, gradLoss, loss, logits);
+        }
+    }
+
+    private static void bce(Backend backend, Operands operands, int rows, int columns, Reduction reduction,
+            long offset) {
+        var rng = new Rng(17L * rows + columns);
+        long[] lossShape = reduction == Reduction.NONE ? new long[] {rows, columns} : new long[0];
+        Tensor logits = operands.floats(rng, offset, rows, columns);
+        Tensor targets = operands.floats(rng, offset, rows, columns);
+        Tensor loss = operands.floats(rng, offset, lossShape);
+        Tensor gradient = operands.floats(rng, offset, rows, columns);
+        var all = new BceWithLogitsOperands(logits, targets, operands.floats(rng, 4, columns),
+                operands.floats(rng, offset, rows, 1), operands.floats(rng, offset, lossShape),
+                operands.floats(rng, offset, rows, columns));
+        var options = BceWithLogitsOptions.defaults().withReduction(reduction).withWeightedMean(true);
+        try (BceWithLogits op = BceWithLogits.on(backend, options)) {
+            op.loss(logits, targets, loss);
+            op.gradient(all, gradient);
+            op.lossAndGradient(all.withWeights(operands.floats(rng, offset, rows, columns)), loss, gradient);
+            op.lossAndGradient(logits, targets, loss, logits);
         }
     }
 

@@ -125,6 +125,13 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
         return new Inputs();
     }
 
+    /** Float32 roundings on the longest path of the sum of row losses: in a lane of a segment, over the lanes. */
+    static int additions(int count) {
+        int lanes = Math.min(1024, count);
+        return Math.min(8, Math.ceilDiv(count, 1024))
+                + (lanes > 1 ? Integer.SIZE - Integer.numberOfLeadingZeros(lanes - 1) : 0);
+    }
+
     /** Operands of this problem. */
     private final class Inputs implements Prepared {
         private final long[] targets = new long[rows];
@@ -396,13 +403,6 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
 
         private double upstreamOf(int row) {
             return gradLoss == null ? 1 : gradLoss[gradLoss.length == rows ? row : 0];
-        }
-
-        /** Float32 roundings on the longest path of the sum of row losses: in a lane of a segment, over the lanes. */
-        private static int additions(int count) {
-            int lanes = Math.min(1024, count);
-            return Math.min(8, Math.ceilDiv(count, 1024))
-                    + (lanes > 1 ? Integer.SIZE - Integer.numberOfLeadingZeros(lanes - 1) : 0);
         }
     }
 }

@@ -1,6 +1,7 @@
 package dev.isobit.harness.verify;
 
 import dev.isobit.AdamOptions;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.Reduction;
 import dev.isobit.harness.Rng;
 import dev.isobit.harness.verify.AdamProblem.Values;
@@ -66,6 +67,9 @@ record Grid(String name, List<Problem> problems) {
     private static Grid build(boolean full) {
         List<Problem> problems = new ArrayList<>();
         crossEntropy(problems, full);
+        if (full) {
+            bce(problems);
+        }
         adam(problems, full);
         return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
     }
@@ -93,6 +97,13 @@ record Grid(String name, List<Problem> problems) {
                 seed++;
                 problems.add(new CrossEntropyProblem(rows, 3, Logits.NORMAL, reduction, Upstream.PER_ROW,
                         Ignore.DEFAULT_INDEX, seed));
+            }
+        }
+        for (int[] shape : new int[][] {{0, 3}, {1, 1}, {3, 5}, {10, 100}, {1, 1025}, {41, 200}, {8193, 1},
+            {3, 5461}}) {
+            for (BceProblem.Logits elements : BceProblem.Logits.values()) {
+                seed++;
+                problems.add(bce(shape[0], shape[1], elements, Reduction.values()[(int) (seed % 3)], seed));
             }
         }
         // Around the four elements of a vector, the warp, the chunk of 2048.
@@ -123,6 +134,9 @@ record Grid(String name, List<Problem> problems) {
                 problems.add(new CrossEntropyProblem(3, 17, logits, reduction, Upstream.SCALAR, Ignore.DEFAULT_INDEX,
                         problems.size()));
             }
+        }
+        for (BceProblem.Logits logits : BceProblem.Logits.values()) {
+            problems.add(bce(3, 17, logits, Reduction.values()[logits.ordinal() % 3], problems.size()));
         }
         for (Values values : Values.values()) {
             problems.add(new AdamProblem("[33]", List.of(33), AdamOptions.adamW(), values, 2, 1, problems.size()));
@@ -164,6 +178,31 @@ record Grid(String name, List<Problem> problems) {
                         Ignore.DEFAULT_INDEX, seed));
             }
         }
+    }
+
+    /** Around vectors, warps, lanes and segments; weights along either axis or both. */
+    private static void bce(List<Problem> problems) {
+        long seed = 1L << 34;
+        int[][] shapes = {{0, 3}, {1, 1}, {1, 3}, {3, 5}, {1, 15}, {16, 1}, {1, 17}, {4, 33}, {10, 100}, {1, 1023},
+            {32, 32}, {1, 1025}, {41, 199}, {64, 128}, {8193, 1}, {3, 5461}, {5, 8192}, {257, 1000}};
+        for (int[] shape : shapes) {
+            for (BceProblem.Logits logits : BceProblem.Logits.values()) {
+                for (Reduction reduction : Reduction.values()) {
+                    for (int i = 0; i < 8; i++) {
+                        problems.add(bce(shape[0], shape[1], logits, reduction, seed++));
+                    }
+                }
+            }
+        }
+    }
+
+    private static BceProblem bce(int rows, int columns, BceProblem.Logits logits, Reduction reduction, long seed) {
+        var rng = new Rng(seed);
+        var options = new BceWithLogitsOptions(reduction, rng.nextInt(2) == 0,
+                new double[] {0, 0, 0.1}[rng.nextInt(3)]);
+        return new BceProblem(rows, columns, logits, pick(rng, BceProblem.Spread.values()),
+                pick(rng, BceProblem.Spread.values()), options, pick(rng, Upstream.values()), rng.nextInt(2) == 0,
+                seed);
     }
 
     private static <T> T pick(Rng rng, T[] of) {

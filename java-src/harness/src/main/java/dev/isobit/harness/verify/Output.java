@@ -8,6 +8,12 @@ enum Output {
     LOSS("sum, mean", 4),
     /** The gradient of the logits. */
     GRAD_LOGITS("gradient", 6),
+    /** An element's loss in binary cross-entropy. */
+    ELEMENT_LOSS("loss", 8),
+    /** The gradient of binary cross-entropy, at the larger of its two addends. */
+    BCE_GRADIENT("gradient", 8),
+    /** The probability of binary cross-entropy. */
+    SIGMOID("sigmoid", 8),
     /** The updated parameter, at max(|p|, U). */
     PARAM("param", 6),
     /** The first moment. */

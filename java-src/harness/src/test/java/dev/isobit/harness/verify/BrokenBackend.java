@@ -3,6 +3,7 @@ package dev.isobit.harness.verify;
 import dev.isobit.AdamGroup;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.HostMemory;
@@ -11,6 +12,7 @@ import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
+import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
@@ -96,6 +98,11 @@ final class BrokenBackend extends HostBackend {
                 kernel.close();
             }
         };
+    }
+
+    @Override
+    public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
+        return cpu.bceWithLogitsKernel(options, cpu.defaultStream());
     }
 
     @Override

@@ -1,0 +1,79 @@
+package dev.isobit;
+
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a call of {@link BceWithLogits} takes beside loss and gradient, where it takes more than logits and targets;
+ * immutable, made once and used for many calls.
+ *
+ * @param logits any shape
+ * @param targets the shape of the logits
+ * @param posWeight weight of positives, broadcast against the logits; null means 1
+ * @param weights weight of each element, broadcast against the logits; null means 1
+ * @param gradLoss upstream gradient: a scalar, or the shape of the logits for {@code NONE}; null means 1
+ * @param sigmoid where the probabilities go: the shape of the logits; null if they are not wanted
+ */
+public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Tensor posWeight, @Nullable Tensor weights,
+        @Nullable Tensor gradLoss, @Nullable Tensor sigmoid) {
+    /** Checks that what is needed is there. */
+    public BceWithLogitsOperands {
+        Objects.requireNonNull(logits, "logits");
+        Objects.requireNonNull(targets, "targets");
+    }
+
+    /**
+     * Logits and targets alone.
+     *
+     * @param logits any shape
+     * @param targets the shape of the logits
+     * @return operands
+     */
+    public static BceWithLogitsOperands of(Tensor logits, Tensor targets) {
+        return new BceWithLogitsOperands(logits, targets, null, null, null, null);
+    }
+
+    /**
+     * A copy with a weight of positives.
+     *
+     * @param posWeight broadcast against the logits
+     * @return changed operands
+     */
+    public BceWithLogitsOperands withPosWeight(Tensor posWeight) {
+        return new BceWithLogitsOperands(logits, targets, Objects.requireNonNull(posWeight, "posWeight"), weights,
+                gradLoss, sigmoid);
+    }
+
+    /**
+     * A copy with weights.
+     *
+     * @param weights broadcast against the logits
+     * @return changed operands
+     */
+    public BceWithLogitsOperands withWeights(Tensor weights) {
+        return new BceWithLogitsOperands(logits, targets, posWeight, Objects.requireNonNull(weights, "weights"),
+                gradLoss, sigmoid);
+    }
+
+    /**
+     * A copy with an upstream gradient.
+     *
+     * @param gradLoss a scalar, or the shape of the logits for {@code NONE}
+     * @return changed operands
+     */
+    public BceWithLogitsOperands withGradLoss(Tensor gradLoss) {
+        return new BceWithLogitsOperands(logits, targets, posWeight, weights,
+                Objects.requireNonNull(gradLoss, "gradLoss"), sigmoid);
+    }
+
+    /**
+     * A copy that asks for the probabilities.
+     *
+     * @param sigmoid where they go: the shape of the logits
+     * @return changed operands
+     */
+    public BceWithLogitsOperands withSigmoid(Tensor sigmoid) {
+        return new BceWithLogitsOperands(logits, targets, posWeight, weights, gradLoss,
+                Objects.requireNonNull(sigmoid, "sigmoid"));
+    }
+}

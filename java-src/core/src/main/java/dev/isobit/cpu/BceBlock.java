@@ -1,0 +1,36 @@
+package dev.isobit.cpu;
+
+/** A block of the operands and results of binary cross-entropy. One per worker, reused. */
+final class BceBlock {
+    /** What targets are multiplied by, and what is added then: label smoothing. */
+    float keep;
+    float half;
+    boolean wantsLoss;
+    boolean wantsGradient;
+    boolean wantsSigmoid;
+
+    final BlockView logits = new BlockView();
+    final BlockView targets = new BlockView();
+    final BlockView posWeight = new BlockView();
+    final BlockView weights = new BlockView();
+    /** What the gradient is multiplied by. */
+    final BlockView upstream = new BlockView();
+    /** exp(-|x|), and log1p of it: left from stage to stage. */
+    final float[] exp = new float[SegmentWork.LANES];
+    final float[] log1p = new float[SegmentWork.LANES];
+    final float[] loss = new float[SegmentWork.LANES];
+    /** Maybe the logits. */
+    final BlockView gradLogits = new BlockView();
+    final BlockView sigmoid = new BlockView();
+
+    /** Drops the operands. */
+    void clear() {
+        logits.clear();
+        targets.clear();
+        posWeight.clear();
+        weights.clear();
+        upstream.clear();
+        gradLogits.clear();
+        sigmoid.clear();
+    }
+}

@@ -1,0 +1,72 @@
+package dev.isobit.cpu;
+
+import dev.isobit.spi.Broadcast;
+import java.util.Arrays;
+
+/**
+ * A block of an operand, at most {@link SegmentWork#LANES} elements, as floats of an array: those of the operand's own
+ * array where it has one, else a copy. So that kernels meet one kind of memory.
+ */
+final class BlockView {
+    private final float[] copy = new float[SegmentWork.LANES];
+
+    /** The elements, from {@link #at} on. */
+    float[] array = copy;
+    int at;
+
+    /** Every element has this value. */
+    void fill(float value) {
+        array = copy;
+        at = 0;
+        Arrays.fill(copy, value);
+    }
+
+    /** Elements of an operand. */
+    void read(FloatOperand operand, long first, int count) {
+        place(operand, first);
+        if (array == copy) {
+            operand.copyTo(copy, 0, first, count);
+        }
+    }
+
+    /** Elements of an operand that is spread over a shape, of which the block is a part. */
+    void read(FloatOperand operand, Broadcast broadcast, long first, int count) {
+        if (broadcast.isFull()) {
+            read(operand, first, count);
+            return;
+        }
+        array = copy;
+        at = 0;
+        boolean rises = broadcast.runsRise();
+        for (int i = 0; i < count;) {
+            long index = broadcast.index(first + i);
+            int run = (int) Math.min(broadcast.run(first + i), count - i);
+            if (rises) {
+                operand.copyTo(copy, i, index, run);
+            } else {
+                Arrays.fill(copy, i, i + run, operand.get(index));
+            }
+            i += run;
+        }
+    }
+
+    /** Room for elements of an operand, which {@link #write} brings there. */
+    void place(FloatOperand operand, long first) {
+        boolean isArray = operand.kind == FloatOperand.Kind.ARRAY;
+        array = isArray ? operand.array : copy;
+        at = isArray ? (int) operand.position(first) : 0;
+    }
+
+    /** Sends what was written to the operand. */
+    void write(FloatOperand operand, long first, int count) {
+        if (array == copy) {
+            operand.copyFrom(copy, first, count);
+        }
+    }
+
+    /** Drops the operand. */
+    void clear() {
+        array = copy;
+        at = 0;
+    }
+}

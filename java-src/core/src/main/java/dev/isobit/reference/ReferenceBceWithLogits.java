@@ -1,0 +1,107 @@
+package dev.isobit.reference;
+
+import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.spi.BceWithLogitsCall;
+import dev.isobit.spi.BceWithLogitsKernel;
+import dev.isobit.spi.Broadcast;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Binary cross-entropy of a logit x with target t, weight of positives p and weight w:
+ * <pre>
+ * softplus(x) = max(x, 0) + log1p(exp(-|x|))
+ * sigmoid(x)  = 1/(1 + exp(-|x|)) for x &gt;= 0, else exp(-|x|)/(1 + exp(-|x|))
+ * c0 = w·((1 - t)·keep + half)          keep = 1 - labelSmoothing
+ * c1 = w·p·(t·keep + half)              half = labelSmoothing/2
+ * loss     = c0·softplus(x) + c1·softplus(-x)            0·inf = 0
+ * gradient = upstream·(c0·sigmoid(x) - c1·sigmoid(-x))
+ * </pre>
+ * keep and half enter as the floats that they are elsewhere.
+ */
+final class ReferenceBceWithLogits implements BceWithLogitsKernel {
+    private final ReferenceBackend backend;
+    private final BceWithLogitsOptions options;
+    private final double keep;
+    private final double half;
+
+    ReferenceBceWithLogits(ReferenceBackend backend, BceWithLogitsOptions options) {
+        this.backend = backend;
+        this.options = options;
+        this.keep = (float) (1 - options.labelSmoothing());
+        this.half = (float) (options.labelSmoothing() / 2);
+    }
+
+    @Override
+    public void run(BceWithLogitsCall call) {
+        backend.requireOpen();
+        var logits = Elements.of(Objects.requireNonNull(call.logits));
+        var targets = Elements.of(Objects.requireNonNull(call.targets));
+        var gradLoss = elements(call.gradLoss);
+        var loss = elements(call.loss);
+        var gradLogits = elements(call.gradLogits);
+        var sigmoid = elements(call.sigmoid);
+        boolean mean = options.reduction() == Reduction.MEAN;
+        double denominator = mean ? denominator(call) : 1;
+        double total = 0;
+        for (long i = 0; i < call.count; i++) {
+            double x = logits.get(i);
+            double t = targets.get(i);
+            double w = weight(call.weights, call.weightsBroadcast, i);
+            double c0 = product(w, (1 - t) * keep + half);
+            double p = weight(call.posWeight, call.posWeightBroadcast, i);
+            double c1 = product(w, product(p, t * keep + half));
+            double e = Math.exp(-Math.abs(x));
+            double element = product(c0, Math.max(x, 0) + Math.log1p(e))
+                    + product(c1, Math.max(-x, 0) + Math.log1p(e));
+            double positive = x >= 0 ? 1 / (1 + e) : e / (1 + e);
+            double negative = x >= 0 ? e / (1 + e) : 1 / (1 + e);
+            total += element;
+            if (gradLogits != null) {
+                double upstream = gradLoss == null ? 1 : gradLoss.get(call.gradLossPerElement ? i : 0);
+                gradLogits.set(i,
+                        (product(c0, positive) - product(c1, negative)) * (upstream / denominator));
+            }
+            if (sigmoid != null) {
+                sigmoid.set(i, positive);
+            }
+            if (loss != null && options.reduction() == Reduction.NONE) {
+                loss.set(i, element);
+            }
+        }
+        if (loss != null && options.reduction() != Reduction.NONE) {
+            loss.set(0, mean ? total / denominator : total);
+        }
+    }
+
+    private double denominator(BceWithLogitsCall call) {
+        if (!options.weightedMean()) {
+            return call.count;
+        }
+        double sum = 0;
+        for (long i = 0; i < call.count; i++) {
+            sum += weight(call.weights, call.weightsBroadcast, i);
+        }
+        return sum;
+    }
+
+    private static double weight(@Nullable Tensor operand, Broadcast broadcast, long element) {
+        return operand == null ? 1 : Elements.of(operand).get(broadcast.index(element));
+    }
+
+    private static @Nullable Elements elements(@Nullable Tensor tensor) {
+        return tensor == null ? null : Elements.of(tensor);
+    }
+
+    /** A product in which 0 wins over infinity, but not over NaN. */
+    private static double product(double a, double b) {
+        return (a == 0 && Double.isInfinite(b)) || (b == 0 && Double.isInfinite(a)) ? 0 : a * b;
+    }
+
+    @Override
+    public void close() {
+        // owns nothing
+    }
+}

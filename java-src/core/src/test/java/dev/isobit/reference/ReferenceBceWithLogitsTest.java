@@ -1,0 +1,85 @@
+package dev.isobit.reference;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.isobit.Backend;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import org.junit.jupiter.api.Test;
+
+class ReferenceBceWithLogitsTest {
+    private static final double INF = Double.POSITIVE_INFINITY;
+    private static final BceWithLogitsOptions NONE = BceWithLogitsOptions.defaults().withReduction(Reduction.NONE);
+
+    /** Losses, gradients, probabilities. */
+    private static double[][] run(BceWithLogitsOptions options, double[] x, double[] t, Tensor posWeight,
+            Tensor weights, double gradLoss) {
+        double[] loss = new double[options.reduction() == Reduction.NONE ? x.length : 1];
+        double[][] results = {loss, new double[x.length], new double[x.length]};
+        Tensor lossTensor =
+                options.reduction() == Reduction.NONE ? Tensor.of(loss, x.length / 2, 2) : Tensor.of(loss);
+        try (Backend backend = Backend.open("reference"); BceWithLogits op = BceWithLogits.on(backend, options)) {
+            op.lossAndGradient(
+                    new BceWithLogitsOperands(Tensor.of(x, x.length / 2, 2), Tensor.of(t, x.length / 2, 2), posWeight,
+                            weights, Tensor.of(new double[] {gradLoss}), Tensor.of(results[2], x.length / 2, 2)),
+                    lossTensor, Tensor.of(results[1], x.length / 2, 2));
+        }
+        return results;
+    }
+
+    @Test
+    void knownValues() {
+        // A probability of 0.2, as logit; weights per class and per row.
+        double x = Math.log(0.25);
+        double[][] result = run(NONE, new double[] {x, x, -x, -x}, new double[] {1, 0, 1, 0},
+                Tensor.of(new double[] {3, 5}, 2), Tensor.of(new double[] {1, 2}, 2, 1), 10);
+        assertArrayEquals(new double[] {-3 * Math.log(0.2), -Math.log(0.8), -6 * Math.log(0.8), -2 * Math.log(0.2)},
+                result[0], 1e-14);
+        assertArrayEquals(new double[] {-24, 2, -12, 16}, result[1], 1e-13);
+        assertArrayEquals(new double[] {0.2, 0.2, 0.8, 0.8}, result[2], 1e-15);
+    }
+
+    @Test
+    void aConfidentElementKeepsItsLoss() {
+        double[][] result = run(NONE, new double[] {80, -80}, new double[] {1, 0}, null, null, 1);
+        assertArrayEquals(new double[] {Math.exp(-80), Math.exp(-80)}, result[0], 1e-49);
+        assertArrayEquals(new double[] {-Math.exp(-80), Math.exp(-80)}, result[1], 1e-49);
+    }
+
+    @Test
+    void reductions() {
+        double[] x = new double[4];
+        double[] t = {1, 0, 0, 0};
+        Tensor weights = Tensor.of(new double[] {1, 2, 3, 2}, 2, 2);
+        double[][] sum = run(NONE.withReduction(Reduction.SUM), x, t, null, weights, 1);
+        assertEquals(8 * Math.log(2), sum[0][0], 1e-14);
+        assertArrayEquals(new double[] {-0.5, 1, 1.5, 1}, sum[1], 1e-15);
+        double[][] mean = run(BceWithLogitsOptions.defaults(), x, t, null, weights, 2);
+        assertEquals(2 * Math.log(2), mean[0][0], 1e-14);
+        assertArrayEquals(new double[] {-0.25, 0.5, 0.75, 0.5}, mean[1], 1e-15);
+        double[][] weighted = run(BceWithLogitsOptions.defaults().withWeightedMean(true), x, t, null, weights, 8);
+        assertEquals(Math.log(2), weighted[0][0], 1e-14);
+        assertArrayEquals(new double[] {-0.5, 1, 1.5, 1}, weighted[1], 1e-15);
+    }
+
+    @Test
+    void labelSmoothing() {
+        double[][] smooth = run(NONE.withLabelSmoothing(0.5), new double[] {3, 3}, new double[] {1, 0}, null, null, 1);
+        double[][] soft = run(NONE, new double[] {3, 3}, new double[] {0.75, 0.25}, null, null, 1);
+        assertArrayEquals(soft[0], smooth[0], 1e-15);
+        assertArrayEquals(soft[1], smooth[1], 1e-15);
+    }
+
+    @Test
+    void infiniteLogits() {
+        double[][] result = run(NONE, new double[] {INF, INF, -INF, -INF, INF, Double.NaN},
+                new double[] {1, 0, 1, 0, 0.5, 1}, null, null, 1);
+        assertArrayEquals(new double[] {0, INF, INF, 0, INF, Double.NaN}, result[0]);
+        assertArrayEquals(new double[] {0, 1, -1, 0, 0.5, Double.NaN}, result[1], 0);
+        assertArrayEquals(new double[] {1, 1, 0, 0, 1, Double.NaN}, result[2]);
+    }
+}

@@ -1,0 +1,89 @@
+package dev.isobit.cuda;
+
+import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.Reduction;
+import java.util.Random;
+
+/**
+ * Operands of binary cross-entropy on the host, all of a seed.
+ *
+ * @param shape of the logits
+ * @param options options
+ * @param logits logits
+ * @param targets targets
+ * @param posWeightShape how posWeight spreads; null: there is none
+ * @param posWeight weights of positives
+ * @param weightsShape how the weights spread; null: there are none
+ * @param weights weights
+ * @param gradLoss one per element for NONE, else one
+ */
+record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, float[] targets, long[] posWeightShape,
+        float[] posWeight, long[] weightsShape, float[] weights, float[] gradLoss) {
+    private static final float[] SPECIAL =
+            {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f, 20, -20,
+                88, -88, 103.9f, -104, Float.MIN_VALUE, Float.MAX_VALUE, 0.88137358f, -0.88137358f, 1e-8f};
+
+    static int count(long... shape) {
+        long count = 1;
+        for (long size : shape) {
+            count *= size;
+        }
+        return Math.toIntExact(count);
+    }
+
+    /** Everything drawn but the shape. */
+    static BceInputs of(long seed, long... shape) {
+        Random random = new Random(seed);
+        var options = new BceWithLogitsOptions(Reduction.values()[random.nextInt(3)], random.nextBoolean(),
+                random.nextBoolean() ? 0 : 0.1);
+        return of(random, options, spread(random, shape), spread(random, shape), shape);
+    }
+
+    static BceInputs of(Random random, BceWithLogitsOptions options, long[] posWeightShape, long[] weightsShape,
+            long... shape) {
+        int count = count(shape);
+        float[] logits = new float[count];
+        float[] targets = new float[count];
+        boolean soft = random.nextBoolean();
+        int rare = random.nextInt(2) == 0 ? 4 : 1000;
+        for (int i = 0; i < count; i++) {
+            logits[i] = random.nextInt(rare) == 0
+                    ? SPECIAL[random.nextInt(SPECIAL.length)]
+                    : (float) (3 * random.nextGaussian());
+            targets[i] = soft ? random.nextInt(3) * random.nextFloat() / 2 : random.nextInt(2);
+        }
+        return new BceInputs(shape, options, logits, targets, posWeightShape, values(random, posWeightShape),
+                weightsShape, values(random, weightsShape),
+                values(random, options.reduction() == Reduction.NONE ? shape : new long[0]));
+    }
+
+    private static float[] values(Random random, long[] shape) {
+        float[] values = new float[shape == null ? 0 : count(shape)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextInt(9) == 0 ? 0 : 4 * random.nextFloat();
+        }
+        return values;
+    }
+
+    /** Absent, one value, one per element, or along any choice of axes. */
+    private static long[] spread(Random random, long[] shape) {
+        switch (random.nextInt(4)) {
+            case 0 -> {
+                return null;
+            }
+            case 1 -> {
+                return new long[0];
+            }
+            case 2 -> {
+                return shape;
+            }
+            default -> {
+                long[] some = shape.clone();
+                for (int axis = 0; axis < some.length; axis++) {
+                    some[axis] = random.nextBoolean() ? 1 : some[axis];
+                }
+                return some;
+            }
+        }
+    }
+}

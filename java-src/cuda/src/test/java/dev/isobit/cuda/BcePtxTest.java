@@ -1,0 +1,122 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The kernels of binary cross-entropy, interpreted and watched, in grids of any size, against the cpu backend. */
+class BcePtxTest {
+    private static PtxKernels kernels;
+    private static Backend cpu;
+
+    @BeforeAll
+    static void open() {
+        kernels = new PtxKernels(true);
+        cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
+    }
+
+    @AfterAll
+    static void close() {
+        kernels.close();
+        cpu.close();
+    }
+
+    /** Every number of blocks, and orders of blocks and warps: which of them joins the sums is another each time. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 3, 900, 8192, 8194, 24_577, 40_000})
+    void anyGrid(int count) {
+        for (int grid : new int[] {1, 2, 3, 5}) {
+            for (Reduction reduction : Reduction.values()) {
+                Random random = new Random(count + grid);
+                boolean full = random.nextBoolean();
+                BceInputs in = BceInputs.of(random,
+                        new BceWithLogitsOptions(reduction, true, grid == 2 ? 0.1 : 0), null,
+                        full ? new long[] {count} : new long[0], count);
+                kernels.seed = grid;
+                check(in, full, grid, 4 * (grid % 4), 4 * (count % 4));
+            }
+        }
+        kernels.seed = 0;
+    }
+
+    private static void check(BceInputs in, boolean fullWeights, int grid, int skip, int otherSkip) {
+        int count = in.logits().length;
+        boolean none = in.options().reduction() == Reduction.NONE;
+        boolean mean = in.options().reduction() == Reduction.MEAN;
+        int lossCount = none ? count : 1;
+        float[] loss = new float[lossCount];
+        float[] gradient = new float[count];
+        float[] sigmoid = new float[count];
+        try (BceWithLogits op = BceWithLogits.on(cpu, in.options())) {
+            var operands = BceWithLogitsOperands.of(Tensor.of(in.logits(), count), Tensor.of(in.targets(), count))
+                    .withWeights(fullWeights ? Tensor.of(in.weights(), count) : Tensor.of(in.weights()))
+                    .withGradLoss(none ? Tensor.of(in.gradLoss(), count) : Tensor.of(in.gradLoss()))
+                    .withSigmoid(Tensor.of(sigmoid, count));
+            op.lossAndGradient(operands, none ? Tensor.of(loss, count) : Tensor.of(loss), Tensor.of(gradient, count));
+        }
+        int segments = (count + 8191) / 8192;
+        PtxKernels.Buffer logitsAt = kernels.new Buffer(4L * count, skip).set(in.logits());
+        PtxKernels.Buffer targetsAt = kernels.new Buffer(4L * count, skip).set(in.targets());
+        PtxKernels.Buffer weightsAt = kernels.new Buffer(4L * in.weights().length, skip).set(in.weights());
+        PtxKernels.Buffer gradLossAt = kernels.new Buffer(4L * in.gradLoss().length, otherSkip).set(in.gradLoss());
+        PtxKernels.Buffer lossAt = kernels.new Buffer(4L * lossCount, skip);
+        PtxKernels.Buffer gradientAt = kernels.new Buffer(4L * count, skip);
+        PtxKernels.Buffer sigmoidAt = kernels.new Buffer(4L * count, skip);
+        PtxKernels.Buffer weightParts = kernels.new Buffer(4L * segments, 0);
+        PtxKernels.Buffer lossParts = kernels.new Buffer(4L * segments, 4);
+        PtxKernels.Buffer denominator = kernels.new Buffer(8, 0);
+        PtxKernels.Buffer arrivals = kernels.new Buffer(4, 0);
+        PtxKernels.Struct params = kernels.new Struct("bce_with_logits_params").set("logits", logitsAt)
+                .set("targets", targetsAt).set("pos_weight", 0L).set("weights", weightsAt)
+                .set("grad_loss", gradLossAt).set("loss", lossAt).set("grad_logits", gradientAt)
+                .set("sigmoid", sigmoidAt).set("weight_parts", weightParts).set("denominator", denominator)
+                .set("loss_parts", none ? 0 : lossParts.address).set("arrivals", none ? 0 : arrivals.address)
+                .set("count", (long) count)
+                .set("keep", (float) (1 - in.options().labelSmoothing()))
+                .set("half", (float) (in.options().labelSmoothing() / 2))
+                .set("flags", (mean ? 3 : 0) | (none ? 4 | 8 : 0) | (fullWeights ? 32 : 0)).set("padding", 0);
+        if (mean && count > 0) {
+            kernels.launch("bce_with_logits", "bce_with_logits_weigh_f32", grid, 256, 0, params);
+        }
+        if (!none) {
+            kernels.launch("bce_with_logits", "bce_with_logits_begin_f32", 1, 256, 0, params);
+        }
+        if (!none || count > 0) {
+            kernels.launch("bce_with_logits", "bce_with_logits_loss_grad_f32", grid, 256, 0, params);
+        }
+        assertEquals(List.of(), kernels.device.findings());
+        float[][] expected = {loss, gradient, sigmoid};
+        PtxKernels.Buffer[] found = {lossAt, gradientAt, sigmoidAt};
+        for (int i = 0; i < found.length; i++) {
+            assertArrayEquals(bits(expected[i]), bits(found[i].floats()),
+                    count + " " + in.options() + " grid " + grid + " output " + i);
+            assertTrue(found[i].isUntouchedBefore());
+        }
+        for (PtxKernels.Buffer buffer : List.of(logitsAt, targetsAt, weightsAt, gradLossAt, lossAt, gradientAt,
+                sigmoidAt,
+                weightParts, lossParts, denominator, arrivals)) {
+            buffer.free();
+        }
+    }
+
+    private static int[] bits(float[] values) {
+        int[] bits = new int[values.length];
+        Arrays.setAll(bits, i -> Float.floatToRawIntBits(values[i]));
+        return bits;
+    }
+}

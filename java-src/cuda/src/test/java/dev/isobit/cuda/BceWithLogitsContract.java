@@ -1,0 +1,185 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import dev.isobit.Backend;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
+import dev.isobit.Memory;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Binary cross-entropy where kernels run: the cpu backend's bits over shapes, weights that spread, alignments. */
+abstract class BceWithLogitsContract {
+    private static final float POISON = Float.intBitsToFloat(0x7fabcdef);
+
+    private CudaBackend cuda;
+    private Backend cpu;
+    private final List<Memory> memories = new ArrayList<>();
+
+    @BeforeEach
+    void open() {
+        cuda = (CudaBackend) Backend.open("cuda");
+        cpu = Backend.open("cpu");
+    }
+
+    @AfterEach
+    void close() {
+        memories.forEach(Memory::close);
+        memories.clear();
+        cpu.close();
+        cuda.close();
+    }
+
+    /** A device tensor at an odd address. */
+    private Tensor device(float[] values, long misaligned, long... shape) {
+        Memory memory = cuda.allocate(misaligned + 4L * values.length);
+        memories.add(memory);
+        Tensor tensor = Tensor.of(DType.F32, memory, misaligned, shape);
+        cuda.copy(Tensor.of(values, shape), tensor);
+        return tensor;
+    }
+
+    private static float[] poisoned(int count) {
+        float[] values = new float[count];
+        Arrays.fill(values, POISON);
+        return values;
+    }
+
+    private static int[] bits(float[] values) {
+        int[] bits = new int[values.length];
+        Arrays.setAll(bits, i -> Float.floatToRawIntBits(values[i]));
+        return bits;
+    }
+
+    private interface Placer {
+        Tensor place(float[] values, long... shape);
+    }
+
+    private static BceWithLogitsOperands operands(BceInputs in, Tensor logits, Tensor sigmoid, Placer placer) {
+        var operands = BceWithLogitsOperands.of(logits, placer.place(in.targets(), in.shape()))
+                .withGradLoss(placer.place(in.gradLoss(), lossShape(in))).withSigmoid(sigmoid);
+        if (in.posWeightShape() != null) {
+            operands = operands.withPosWeight(placer.place(in.posWeight(), in.posWeightShape()));
+        }
+        return in.weightsShape() == null
+                ? operands
+                : operands.withWeights(placer.place(in.weights(), in.weightsShape()));
+    }
+
+    private static long[] lossShape(BceInputs in) {
+        return in.options().reduction() == Reduction.NONE ? in.shape() : new long[0];
+    }
+
+    /** Loss alone, gradient alone, both, both in place; probabilities with each. */
+    private void compare(BceInputs in, long[] misaligned) {
+        String what =
+                Arrays.toString(in.shape()) + " " + in.options() + " " + Arrays.toString(in.posWeightShape()) + " "
+                        + Arrays.toString(in.weightsShape()) + " +" + Arrays.toString(misaligned);
+        long[] lossShape = lossShape(in);
+        int count = in.logits().length;
+        int lossCount = BceInputs.count(lossShape);
+        float[][] expected = {new float[lossCount], new float[count], new float[count]};
+        try (BceWithLogits op = BceWithLogits.on(cpu, in.options())) {
+            op.lossAndGradient(
+                    operands(in, Tensor.of(in.logits(), in.shape()), Tensor.of(expected[2], in.shape()), Tensor::of),
+                    Tensor.of(expected[0], lossShape), Tensor.of(expected[1], in.shape()));
+        }
+        Tensor logits = device(in.logits(), misaligned[0], in.shape());
+        int[] turn = {0};
+        Placer placer = (values, shape) -> device(values, misaligned[++turn[0] % misaligned.length], shape);
+        Tensor sigmoid = placer.place(poisoned(count), in.shape());
+        var operands = operands(in, logits, sigmoid, placer);
+        Tensor loss = placer.place(poisoned(lossCount), lossShape);
+        Tensor gradient = placer.place(poisoned(count), in.shape());
+        try (BceWithLogits op = BceWithLogits.on(cuda, in.options())) {
+            op.loss(operands, loss);
+            check(what + ": loss alone", expected[0], loss);
+            check(what + ": sigmoid", expected[2], sigmoid);
+            op.gradient(operands, gradient);
+            check(what + ": gradient alone", expected[1], gradient);
+            cuda.copy(Tensor.of(poisoned(lossCount), lossShape), loss);
+            cuda.copy(Tensor.of(poisoned(count), in.shape()), gradient);
+            op.lossAndGradient(operands, loss, gradient);
+            check(what + ": loss", expected[0], loss);
+            check(what + ": gradient", expected[1], gradient);
+            check(what + ": logits are only read", in.logits(), logits);
+            op.lossAndGradient(operands, loss, logits);
+            check(what + ": loss in place", expected[0], loss);
+            check(what + ": gradient in place", expected[1], logits);
+        }
+        memories.forEach(Memory::close);
+        memories.clear();
+    }
+
+    private void check(String what, float[] expected, Tensor found) {
+        float[] values = poisoned(expected.length);
+        cuda.copy(found, Tensor.of(values, found.shape()));
+        assertArrayEquals(bits(expected), bits(values), what);
+    }
+
+    /** Both sides of what a thread, a block and a segment take, at each alignment, alike or not. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 4, 5, 7, 8, 9, 1023, 1024, 1025, 1028, 8191, 8192, 8193, 8195, 16385, 20_003})
+    void theCpusBits(int count) {
+        for (int variation = 0; variation < 4; variation++) {
+            long aligned = 4L * variation;
+            compare(BceInputs.of(31L * count + variation, count), new long[] {aligned});
+            compare(BceInputs.of(37L * count + variation, count), new long[] {aligned, 0, 4, 8, 12, 4});
+        }
+    }
+
+    /** Weights along every choice of axes. */
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5, 6})
+    void weightsThatSpread(long seed) {
+        long[][] shapes =
+                {{}, {1, 1}, {5, 3}, {7, 1, 11}, {2, 3, 5, 7}, {3, 2, 3, 2, 3, 2, 3, 2}, {90, 100}, {3, 3001}};
+        for (int i = 0; i < shapes.length; i++) {
+            compare(BceInputs.of(seed * 100 + i, shapes[i]), new long[] {4 * (seed % 4), 8});
+        }
+    }
+
+    @Test
+    void noElements() {
+        float nan = Float.NaN;
+        for (Reduction reduction : new Reduction[] {Reduction.SUM, Reduction.MEAN}) {
+            for (boolean weighted : new boolean[] {false, true}) {
+                Tensor x = device(new float[0], 0, 0, 3);
+                Tensor loss = device(poisoned(1), 4);
+                try (BceWithLogits op =
+                        BceWithLogits.on(cuda, new BceWithLogitsOptions(reduction, weighted, 0))) {
+                    op.lossAndGradient(x, x, loss, x);
+                    check("no elements", new float[] {reduction == Reduction.SUM ? 0 : nan}, loss);
+                }
+            }
+        }
+    }
+
+    /** Scratch memory grows and is used again. */
+    @Test
+    void oneOperationForManySizes() {
+        var options = new BceWithLogitsOptions(Reduction.MEAN, true, 0);
+        try (BceWithLogits there = BceWithLogits.on(cuda, options);
+                BceWithLogits here = BceWithLogits.on(cpu, options)) {
+            for (int count : new int[] {5, 9000, 1, 17_000, 300}) {
+                BceInputs in = BceInputs.of(count, count);
+                float[] expected = new float[1];
+                here.loss(Tensor.of(in.logits(), count), Tensor.of(in.targets(), count), Tensor.of(expected));
+                Tensor loss = device(poisoned(1), 0);
+                there.loss(device(in.logits(), 0, count), device(in.targets(), 0, count), loss);
+                check("of " + count, expected, loss);
+            }
+        }
+    }
+}

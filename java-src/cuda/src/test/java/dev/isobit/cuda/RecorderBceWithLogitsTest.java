@@ -1,0 +1,182 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Backend;
+import dev.isobit.BceWithLogits;
+import dev.isobit.BceWithLogitsOperands;
+import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Binary cross-entropy as the driver sees it: which launches, their shape, and every byte of their argument block. */
+@RecorderTest
+class RecorderBceWithLogitsTest {
+    private static final int MULTIPROCESSORS = 5;
+    /** Both sides of a segment, of what a device holds at once, of 32 bits. */
+    private static final long[][] SHAPES = {{0}, {1}, {8192}, {8193}, {3, 4, 5}, {20, 8192}, {21, 8192}, {7, 0, 3},
+        {65536, 65535}, {65536, 65536}};
+    private static final long[] NO_AXES = {1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0};
+
+    private static CudaBackend open(Recorder recorder, int capability) {
+        recorder.setDevice(0, capability, MULTIPROCESSORS, 1L << 30);
+        return (CudaBackend) Backend.open("cuda");
+    }
+
+    /** A tensor somewhere on the device; the recorder reads none of it. */
+    private static Tensor at(CudaBackend backend, long address, long... shape) {
+        return Tensor.of(DType.F32, new CudaMemory(backend.driver(), address, 1L << 44), 0, shape);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {75, 80, 86, 90, 120})
+    void everyLaunchAndEveryByteIsExact(int capability, Recorder recorder) {
+        int launches = 0;
+        try (CudaBackend backend = open(recorder, capability); CudaStream stream = backend.newStream()) {
+            for (Reduction reduction : Reduction.values()) {
+                for (boolean weighted : new boolean[] {false, true}) {
+                    var options = new BceWithLogitsOptions(reduction, weighted, weighted ? 0.1 : 0);
+                    try (BceWithLogits op = BceWithLogits.on(backend, options, stream)) {
+                        for (long[] shape : SHAPES) {
+                            for (int wanted = 1; wanted < 4; wanted++) {
+                                launches += check(recorder, backend, stream, op, shape, (wanted & 1) != 0,
+                                        (wanted & 2) != 0, launches % 3);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assertTrue(launches > 200, launches + " launches compared");
+    }
+
+    /** @param spread 0: no weights, no upstream; 1: a scalar and full ones; 2: along axes */
+    private static int check(Recorder recorder, CudaBackend backend, CudaStream stream, BceWithLogits op, long[] shape,
+            boolean wantsLoss, boolean wantsGradient, int spread) {
+        BceWithLogitsOptions options = op.options();
+        boolean none = options.reduction() == Reduction.NONE;
+        boolean mean = options.reduction() == Reduction.MEAN;
+        long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
+        long base = 1L << 44;
+        var operands = BceWithLogitsOperands.of(at(backend, base + 4, shape), at(backend, 2 * base, shape));
+        long[] perRow = shape.clone();
+        Arrays.fill(perRow, 1, shape.length, 1);
+        if (spread == 1) {
+            operands = operands.withPosWeight(at(backend, 3 * base)).withWeights(at(backend, 4 * base + 8, shape))
+                    .withGradLoss(at(backend, 5 * base + 12, none ? shape : new long[0]))
+                    .withSigmoid(at(backend, 6 * base, shape));
+        } else if (spread == 2) {
+            operands = operands.withPosWeight(at(backend, 3 * base, shape[shape.length - 1]))
+                    .withWeights(at(backend, 4 * base, perRow)).withGradLoss(at(backend, 5 * base));
+        }
+        Tensor loss = at(backend, 7 * base, none ? shape : new long[0]);
+        Tensor gradient = at(backend, 8 * base, shape);
+        recorder.clearLog();
+        if (!wantsGradient) {
+            op.loss(operands, loss);
+        } else if (!wantsLoss) {
+            op.gradient(operands, gradient);
+        } else {
+            op.lossAndGradient(operands, loss, gradient);
+        }
+        List<Recorder.Launch> found = recorder.launches();
+
+        boolean weighs = mean && options.weightedMean();
+        boolean reduced = wantsLoss && !none;
+        boolean isScalar = count == 1;
+        ByteBuffer block = ByteBuffer.wrap(found.isEmpty() ? new byte[312] : found.getFirst().arguments())
+                .order(ByteOrder.LITTLE_ENDIAN);
+        // Scratch is where the op has put it; it has to be real and large enough.
+        long parts = 4 * Math.max(1, (count + 8191) / 8192);
+        long weightParts = weighs ? block.getLong(64) : 0;
+        long denominator = weighs ? block.getLong(72) : 0;
+        long lossParts = reduced ? block.getLong(80) : 0;
+        long arrivals = reduced ? block.getLong(88) : 0;
+        if (!found.isEmpty()) {
+            for (long[] scratch : new long[][] {{weightParts, parts}, {denominator, 8}, {lossParts, parts},
+                {arrivals, 4}}) {
+                assertTrue(scratch[0] == 0 || recorder.bytesFrom(scratch[0]) >= scratch[1], "scratch");
+            }
+            assertTrue(!weighs || !reduced || Math.abs(weightParts - lossParts) >= parts, "scratch overlaps");
+        }
+        boolean full = spread == 1 && !isScalar;
+        int flags = (mean ? 1 : 0) | (weighs ? 2 : 0) | (spread == 1 && none && wantsGradient ? 4 : 0)
+                | (none && wantsLoss ? 8 : 0) | (full ? 32 : 0) | (count > 0xffffffffL ? 64 : 0);
+        long[] posWeightAxes = NO_AXES.clone();
+        long[] weightsAxes = NO_AXES.clone();
+        if (full) {
+            weightsAxes = new long[] {1, count, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
+        } else if (spread == 2 && !isScalar) {
+            long last = shape[shape.length - 1];
+            posWeightAxes = new long[] {1, last, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
+            weightsAxes = new long[] {shape[0] == 0 ? 1 : count / shape[0], shape[0], 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
+            // One axis is all of them; and without elements nothing repeats.
+            flags |= (last == count ? 16 : 0) | (shape[0] == count ? 32 : 0);
+        }
+        ByteBuffer expected = ByteBuffer.allocate(312).order(ByteOrder.LITTLE_ENDIAN);
+        for (long value : new long[] {base + 4, 2 * base, spread == 0 ? 0 : 3 * base,
+            spread == 0 ? 0 : 4 * base + (spread == 1 ? 8 : 0),
+            spread == 0 || !wantsGradient ? 0 : 5 * base + (spread == 1 ? 12 : 0), wantsLoss ? 7 * base : 0,
+            wantsGradient ? 8 * base : 0, spread == 1 ? 6 * base : 0, weightParts, denominator, lossParts, arrivals,
+            count}) {
+            expected.putLong(value);
+        }
+        for (long[] axes : new long[][] {posWeightAxes, weightsAxes}) {
+            for (long value : axes) {
+                expected.putLong(value);
+            }
+        }
+        expected.putFloat((float) (1 - options.labelSmoothing())).putFloat((float) (options.labelSmoothing() / 2));
+        byte[] arguments = expected.putInt(flags).putInt(0).array();
+
+        List<LaunchExpectation> launches = new ArrayList<>();
+        int grid = (int) Math.clamp((count + 8191) / 8192, 1, MULTIPROCESSORS * 4L);
+        if (weighs && count > 0) {
+            launches.add(new LaunchExpectation("bce_with_logits_weigh_f32", grid, 256, 0, arguments));
+        }
+        if (reduced || weighs && count > 0) {
+            launches.add(new LaunchExpectation("bce_with_logits_begin_f32", 1, 256, 0, arguments));
+        }
+        if (reduced || count > 0) {
+            String phase = !wantsGradient ? "loss" : wantsLoss ? "loss_grad" : "grad";
+            launches.add(new LaunchExpectation("bce_with_logits_" + phase + "_f32", grid, 256, 0, arguments));
+        }
+        assertTrue(launches.size() <= 3, "a call is at most three launches");
+        String what = Arrays.toString(shape) + " " + options + " spread " + spread;
+        assertEquals(launches.stream().map(e -> e.text(stream.handle())).collect(Collectors.joining("\n")),
+                found.stream().map(LaunchExpectation::text).collect(Collectors.joining("\n")), what);
+        // Nothing on the path of a call waits for the device or copies; scratch is allocated when there is more.
+        List<String> others = new ArrayList<>(recorder.calls());
+        others.removeIf(call -> call.equals("cuCtxSetCurrent") || call.equals("cuLaunchKernel")
+                || call.equals("cuMemAlloc_v2"));
+        assertEquals(List.of(), others, what);
+        return found.size();
+    }
+
+    @Test
+    void scratchIsReleasedOnClose(Recorder recorder) {
+        try (CudaBackend backend = open(recorder, 90)) {
+            long before = recorder.live("device");
+            BceWithLogits op = BceWithLogits.on(backend, BceWithLogitsOptions.defaults().withWeightedMean(true));
+            op.loss(at(backend, 1L << 44, 100_000), at(backend, 2L << 44, 100_000), at(backend, 3L << 44));
+            assertTrue(recorder.live("device") > before);
+            op.close();
+            op.close();
+            assertEquals(before, recorder.live("device"));
+            assertThrows(IllegalStateException.class,
+                    () -> op.loss(at(backend, 1L << 44, 1), at(backend, 2L << 44, 1), at(backend, 3L << 44)));
+        }
+    }
+}
