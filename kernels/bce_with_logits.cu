@@ -11,6 +11,6 @@ using namespace isobit::bce_with_logits;
 
 ISOBIT_ENTRY(bce_with_logits_weigh_f32, 4, weigh)
 ISOBIT_ENTRY(bce_with_logits_begin_f32, 4, begin)
-ISOBIT_ENTRY(bce_with_logits_loss_f32, 4, elements<true, false>)
-ISOBIT_ENTRY(bce_with_logits_grad_f32, 4, elements<false, true>)
-ISOBIT_ENTRY(bce_with_logits_loss_grad_f32, 4, elements<true, true>)
+ISOBIT_ENTRY(bce_with_logits_loss_f32, 3, elements<true, false>)
+ISOBIT_ENTRY(bce_with_logits_grad_f32, 3, elements<false, true>)
+ISOBIT_ENTRY(bce_with_logits_loss_grad_f32, 3, elements<true, true>)

@@ -7,13 +7,14 @@
  *   sigmoid  = x >= 0 ? q : r
  *   gradient = (c0·sigmoid - c1·(x >= 0 ? r : q))·a              a = upstream (/ denominator with MEAN)
  *
- * NUMERICS.md gives the order of every operation; params.h the arguments, launches and who writes what. A block takes a
+ * NUMERICS.md gives the order of every operation; params.h the arguments, launches and who writes what. Loss and
+ * gradient of an element that is ignored are +0. A block takes a
  * segment of 8192 elements at a time, a thread four neighbours of it, so that its four sums are lanes (lanes.cuh); the
  * block that comes last joins the sums of the segments.
  *
  * Memory moved: logits and targets read once, gradient written once: 12 bytes an element, and 4 for each of weights,
- * pos_weight, grad_loss, loss and sigmoid that has an element for each. 128-bit accesses where an array starts as far from
- * a 16-byte boundary as the logits do. A weight that repeats is read by index, mostly from cache.
+ * pos_weight, grad_loss, loss and sigmoid that has an element for each. 128-bit accesses where an array of floats starts
+ * as far from a 16-byte boundary as the logits do. Targets of a byte and masks are read byte by byte. A weight that repeats is read by index, mostly from cache.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, after it has read them.
  */
@@ -56,6 +57,7 @@ __device__ __forceinline__ float product_sum(float a, float b, float c) {
 struct Element {
     float logit;
     float target;
+    bool live;
     float pos_weight;
     float weight;
     float upstream;
@@ -98,6 +100,10 @@ struct Element {
             if (kGrad) gradient = product_sum(c0, up, -product(c1, down));
         }
         if (kGrad) gradient = canonical(__fmul_rn(gradient, upstream));
+        if (!live) {
+            loss = 0.0f;
+            gradient = 0.0f;
+        }
     }
 };
 
@@ -109,24 +115,30 @@ __device__ __forceinline__ int64_t group_index(const bce_with_logits_group& grou
 }
 
 /* An array with one value for each element, or one that repeats, or one value for all. */
-struct Weights {
-    const float* values;
+template <typename T>
+struct Spread {
+    const T* values;
     const bce_with_logits_axes& axes;
     bool full;
     bool scalar;
     bool wide;
     float common; /* where it is a scalar */
 
-    __device__ __forceinline__ Weights(const float* values, const bce_with_logits_axes& axes, bool full, bool wide)
+    __device__ __forceinline__ Spread(const T* values, const bce_with_logits_axes& axes, bool full, bool wide)
         : values(values), axes(axes), full(full), scalar(values == nullptr || (!full && axes.group0.stride == 0)),
-          wide(wide), common(values == nullptr ? 1.0f : scalar ? values[0] : 0.0f) {}
+          wide(wide), common(values == nullptr ? 1.0f : scalar ? static_cast<float>(values[0]) : 0.0f) {}
 
     __device__ __forceinline__ float at(int64_t i) const {
         if (scalar) return common;
-        if (full) return values[i];
-        return values[group_index(axes.group0, i, wide) + group_index(axes.group1, i, wide) +
-                      group_index(axes.group2, i, wide) + group_index(axes.group3, i, wide)];
+        const int64_t index = full ? i
+                                   : group_index(axes.group0, i, wide) + group_index(axes.group1, i, wide) +
+                                         group_index(axes.group2, i, wide) + group_index(axes.group3, i, wide);
+        return static_cast<float>(values[index]);
     }
+};
+
+struct Weights : Spread<float> {
+    using Spread<float>::Spread;
 
     /* Whether four neighbours are one access, or none, for a thread whose elements start `head` from a boundary. */
     __device__ __forceinline__ bool is_packed(int head) const {
@@ -161,6 +173,34 @@ __device__ __forceinline__ Weights weights_of(const bce_with_logits_params& p) {
     return Weights(p.weights, p.weights_axes, (p.flags & BCE_WEIGHTS_FULL) != 0, (p.flags & BCE_WIDE_INDEX) != 0);
 }
 
+/* Targets, and which elements are ignored. */
+struct Targets {
+    const void* values;
+    bool narrow;
+    bool has_ignore_value;
+    float ignore_value;
+    Spread<uint8_t> mask;
+
+    __device__ __forceinline__ explicit Targets(const bce_with_logits_params& p)
+        : values(p.targets), narrow((p.flags & BCE_TARGETS_U8) != 0),
+          has_ignore_value((p.flags & BCE_IGNORE_VALUE) != 0), ignore_value(p.ignore_value),
+          mask(p.mask, p.mask_axes, (p.flags & BCE_MASK_FULL) != 0, (p.flags & BCE_WIDE_INDEX) != 0) {}
+
+    __device__ __forceinline__ const float* floats() const { return static_cast<const float*>(values); }
+
+    __device__ __forceinline__ float at(int64_t i) const {
+        return narrow ? static_cast<float>(static_cast<const uint8_t*>(values)[i]) : floats()[i];
+    }
+
+    __device__ __forceinline__ bool is_ignored(float target) const {
+        return has_ignore_value && target == ignore_value;
+    }
+
+    __device__ __forceinline__ bool is_live(int64_t i, float target) const {
+        return mask.at(i) != 0.0f && !is_ignored(target);
+    }
+};
+
 __device__ __forceinline__ bool is_packed(const float* p, int head) { return floats_to_boundary(p) == head; }
 
 /* Four neighbours, as one access where the array is aligned as the logits are. */
@@ -192,6 +232,7 @@ __device__ __forceinline__ void store(float* p, int64_t i, int head, const float
 template <bool kLoss, bool kGrad>
 struct Elements {
     const bce_with_logits_params& p;
+    Targets targets;
     Weights pos_weight;
     Weights weights;
     const float* upstreams; /* null: `upstream` for every element */
@@ -201,7 +242,7 @@ struct Elements {
     bool packed;   /* all arrays are aligned as the logits are */
 
     __device__ __forceinline__ Elements(const bce_with_logits_params& p, double denominator)
-        : p(p), pos_weight(pos_weight_of(p)), weights(weights_of(p)),
+        : p(p), targets(p), pos_weight(pos_weight_of(p)), weights(weights_of(p)),
           upstreams(kGrad && (p.flags & BCE_GRAD_LOSS_PER_ELEMENT) != 0 ? p.grad_loss : nullptr), upstream(1.0f),
           losses(kLoss && (p.flags & BCE_LOSS_PER_ELEMENT) != 0 ? p.loss : nullptr),
           head(floats_to_boundary(p.logits)) {
@@ -209,7 +250,7 @@ struct Elements {
             const float a = p.grad_loss == nullptr ? 1.0f : *p.grad_loss;
             upstream = __double2float_rn(__ddiv_rn(static_cast<double>(a), denominator));
         }
-        packed = is_packed(p.targets, head) && pos_weight.is_packed(head) && weights.is_packed(head) &&
+        packed = !targets.narrow && targets.mask.scalar && is_packed(targets.floats(), head) && pos_weight.is_packed(head) && weights.is_packed(head) &&
                  (upstreams == nullptr || is_packed(upstreams, head)) &&
                  (losses == nullptr || is_packed(losses, head)) && (!kGrad || is_packed(p.grad_logits, head)) &&
                  (p.sigmoid == nullptr || is_packed(p.sigmoid, head));
@@ -220,7 +261,17 @@ struct Elements {
     __device__ __forceinline__ void quad(int64_t i, float (&lane)[4]) const {
         float x[4], t[4], positive[4], w[4], a[4] = {upstream, upstream, upstream, upstream};
         load<kPacked>(p.logits, i, head, x);
-        load<kPacked>(p.targets, i, head, t);
+        bool live[4];
+        if (kPacked || !targets.narrow) {
+            load<kPacked>(targets.floats(), i, head, t);
+        } else {
+#pragma unroll
+            for (int c = 0; c < 4; c++) t[c] = targets.at(i + c);
+        }
+#pragma unroll
+        for (int c = 0; c < 4; c++) {
+            live[c] = kPacked ? targets.mask.common != 0.0f && !targets.is_ignored(t[c]) : targets.is_live(i + c, t[c]);
+        }
         if (kPacked) {
             pos_weight.load_packed(i, positive);
             weights.load_packed(i, w);
@@ -232,7 +283,7 @@ struct Elements {
         float loss[4], gradient[4], sigmoid[4];
 #pragma unroll
         for (int c = 0; c < 4; c++) {
-            Element element{x[c], t[c], positive[c], w[c], a[c]};
+            Element element{x[c], t[c], live[c], positive[c], w[c], a[c]};
             element.compute<kLoss, kGrad>(p);
             loss[c] = element.loss;
             gradient[c] = element.gradient;
@@ -246,8 +297,9 @@ struct Elements {
 
     /* One element of a head or tail. */
     __device__ __forceinline__ void single(int64_t i, float& lane) const {
-        Element element{p.logits[i], p.targets[i], pos_weight.at(i), weights.at(i),
-                        upstreams == nullptr ? upstream : upstreams[i]};
+        const float target = targets.at(i);
+        Element element{p.logits[i],      target,        targets.is_live(i, target),
+                        pos_weight.at(i), weights.at(i), upstreams == nullptr ? upstream : upstreams[i]};
         element.compute<kLoss, kGrad>(p);
         if (kLoss) lane = __fadd_rn(lane, element.loss);
         if (kGrad) p.grad_logits[i] = element.gradient;
@@ -335,8 +387,8 @@ __device__ __forceinline__ void elements(const bce_with_logits_params& p) {
     __shared__ __align__(16) SegmentSums sums;
     __shared__ bool is_last;
     const bool mean = (p.flags & BCE_MEAN) != 0;
-    const bool weighted = (p.flags & BCE_WEIGHTED_MEAN) != 0;
-    const double denominator = !mean ? 1.0 : weighted ? *p.denominator : __ll2double_rn(p.count);
+    const bool summed = (p.flags & BCE_SUMMED_DENOMINATOR) != 0;
+    const double denominator = !mean ? 1.0 : summed ? *p.denominator : __ll2double_rn(p.count);
     const Elements<kLoss, kGrad> all(p, denominator);
     const int64_t segments = segments_of(p);
     int turn = 0;
@@ -361,25 +413,44 @@ __device__ __forceinline__ void elements(const bce_with_logits_params& p) {
     }
 }
 
-/* Sums the weights of every segment. */
+/* What an element adds to the denominator. */
+struct Shares {
+    Targets targets;
+    Weights weights;
+    bool weighted;
+    bool all; /* none is ignored */
+
+    __device__ __forceinline__ explicit Shares(const bce_with_logits_params& p)
+        : targets(p), weights(weights_of(p)), weighted((p.flags & BCE_WEIGHTED_MEAN) != 0),
+          all(p.mask == nullptr && !targets.has_ignore_value) {}
+
+    __device__ __forceinline__ float at(int64_t i) const {
+        if (!all && !targets.is_live(i, targets.has_ignore_value ? targets.at(i) : 0.0f)) return 0.0f;
+        return weighted ? weights.at(i) : 1.0f;
+    }
+};
+
+/* Sums the denominator's share of every segment. */
 __device__ __forceinline__ void weigh(const bce_with_logits_params& p) {
     __shared__ __align__(16) SegmentSums sums;
-    const Weights weights = weights_of(p);
+    const Shares shares(p);
     const int64_t segments = segments_of(p);
     int turn = 0;
     for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {
         const int n = length_of(p, j);
         float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-        int at = 4 * threadIdx.x;
-        for (; at + 3 < n; at += kStep) {
-            float w[4];
-            weights.load(j * kSegment + at, 0, w);
+        for (int at = 4 * threadIdx.x; at < n; at += kStep) {
+            float share[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+            if (shares.all && shares.weighted && at + 3 < n) {
+                shares.weights.load(j * kSegment + at, 0, share);
+            } else {
 #pragma unroll
-            for (int c = 0; c < 4; c++) lane[c] = __fadd_rn(lane[c], w[c]);
-        }
+                for (int c = 0; c < 4; c++) {
+                    if (at + c < n) share[c] = shares.at(j * kSegment + at + c);
+                }
+            }
 #pragma unroll
-        for (int c = 0; c < 3; c++) {
-            if (at + c < n) lane[c] = __fadd_rn(lane[c], weights.at(j * kSegment + at + c));
+            for (int c = 0; c < 4; c++) lane[c] = __fadd_rn(lane[c], share[c]);
         }
         sums.fold(turn++, lane, p.weight_parts + j);
     }
@@ -388,7 +459,7 @@ __device__ __forceinline__ void weigh(const bce_with_logits_params& p) {
 /* One block: the denominator, and nobody has arrived. */
 __device__ __forceinline__ void begin(const bce_with_logits_params& p) {
     __shared__ float shared[kLanes];
-    if ((p.flags & BCE_WEIGHTED_MEAN) != 0) {
+    if ((p.flags & BCE_SUMMED_DENOMINATOR) != 0) {
         const double total = join(p.weight_parts, segments_of(p), shared);
         if (threadIdx.x == 0) *p.denominator = total;
     }

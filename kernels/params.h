@@ -102,7 +102,7 @@ typedef struct {
  * all with the same argument block; grids of any number of blocks but `begin`'s, which is one; blocks of 256 threads, no
  * dynamic shared memory; ceil(count / 8192) blocks have work:
  *
- *   1. bce_with_logits_weigh_f32       only with BCE_WEIGHTED_MEAN and count > 0
+ *   1. bce_with_logits_weigh_f32       only with BCE_SUMMED_DENOMINATOR and count > 0
  *   2. bce_with_logits_begin_f32       only where 1 runs, or a loss is asked for that is no BCE_LOSS_PER_ELEMENT; one block
  *   3. bce_with_logits_loss_f32        the loss alone (and sigmoid)
  *      bce_with_logits_grad_f32        the gradient alone (and sigmoid)
@@ -115,7 +115,8 @@ typedef struct {
  *
  *   field          weigh  begin  3
  *   logits                       r    may be grad_logits itself, no other overlap is allowed
- *   targets                      r
+ *   targets        r             r
+ *   mask           r             r    null: nothing is masked
  *   pos_weight                   r    null: 1
  *   weights        r             r    null: 1
  *   grad_loss                    r    null: 1
@@ -123,18 +124,22 @@ typedef struct {
  *   grad_logits                  w
  *   sigmoid                      w    null: not wanted
  *   weight_parts   w      r
- *   denominator           w      r    only with BCE_WEIGHTED_MEAN
+ *   denominator           w      r    only with BCE_SUMMED_DENOMINATOR
  *   loss_parts                   rw   null: the loss is not reduced
  *   arrivals              w      rw   null: as loss_parts
  */
 enum {
     BCE_MEAN = 1,                  /* the gradient and the reduced loss are divided by the denominator */
-    BCE_WEIGHTED_MEAN = 2,         /* the denominator is the sum of the weights, else count */
+    BCE_SUMMED_DENOMINATOR = 2,    /* the denominator is a sum over the elements that are not ignored, else count */
     BCE_GRAD_LOSS_PER_ELEMENT = 4, /* grad_loss is [count], else one value */
     BCE_LOSS_PER_ELEMENT = 8,      /* loss is [count], else one value */
     BCE_POS_WEIGHT_FULL = 16,      /* pos_weight is [count]; its axes are not looked at */
     BCE_WEIGHTS_FULL = 32,         /* weights are [count]; their axes are not looked at */
     BCE_WIDE_INDEX = 64,           /* count is 2^32 or more */
+    BCE_MASK_FULL = 128,           /* mask is [count]; its axes are not looked at */
+    BCE_TARGETS_U8 = 256,          /* targets are uint8, else float */
+    BCE_IGNORE_VALUE = 512,        /* elements whose target is ignore_value are ignored */
+    BCE_WEIGHTED_MEAN = 1024,      /* what the summed denominator adds is the weight, else 1 */
 
     BCE_SEGMENT = 8192
 };
@@ -156,7 +161,8 @@ typedef struct {
 
 typedef struct {
     const float* logits;     /* [count] */
-    const float* targets;    /* [count] */
+    const void* targets;     /* [count] float, or uint8 with BCE_TARGETS_U8 */
+    const uint8_t* mask;     /* as mask_axes say: 0 where an element is ignored */
     const float* pos_weight; /* as pos_weight_axes say */
     const float* weights;    /* as weights_axes say */
     const float* grad_loss;  /* null, one value, or [count] */
@@ -170,10 +176,11 @@ typedef struct {
     int64_t count;           /* elements */
     bce_with_logits_axes pos_weight_axes;
     bce_with_logits_axes weights_axes;
-    float keep;      /* float(1 - label smoothing) */
-    float half;      /* float(label smoothing / 2) */
-    uint32_t flags;  /* of the enum above, by or */
-    int32_t padding; /* 0 */
+    bce_with_logits_axes mask_axes;
+    float keep;         /* float(1 - label smoothing) */
+    float half;         /* float(label smoothing / 2) */
+    float ignore_value; /* see BCE_IGNORE_VALUE */
+    uint32_t flags;     /* of the enum above, by or */
 } bce_with_logits_params;
 
 /* ------------------------------------------------------------------------------------------------ Adam and AdamW

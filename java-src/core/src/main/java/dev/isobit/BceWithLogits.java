@@ -16,16 +16,18 @@ import org.jspecify.annotations.Nullable;
  * {@link BceWithLogitsOptions#weightedMean} by the sum of the weights, and scales the gradient likewise. Label smoothing
  * takes t·(1 - labelSmoothing) + labelSmoothing/2 for t.
  *
- * <p>Shapes: logits any, F32; targets the same, F32; posWeight and weights any that broadcast against the logits, aligned
- * at the innermost axis (with at most four runs of axes that do not repeat), F32; loss a scalar (shape [] or [1]), the
- * shape of the logits for {@code NONE}; gradLoss a scalar, or for {@code NONE} the shape of the logits; gradLogits the
- * shape of the logits, maybe the logits themselves (in place), with no other overlap; sigmoid the shape of the logits. No
- * output may overlap another operand.
+ * <p>Shapes: logits any, F32; targets the same, F32 or U8; posWeight and weights, F32, and mask, U8, any that broadcast
+ * against the logits, aligned at the innermost axis (with at most four runs of axes that do not repeat); loss a scalar
+ * (shape [] or [1]), the shape of the logits for {@code NONE}; gradLoss a scalar, or for {@code NONE} the shape of the
+ * logits; gradLogits the shape of the logits, maybe the logits themselves (in place), with no other overlap; sigmoid the
+ * shape of the logits. No output may overlap another operand.
  *
  * <p>Edges: no elements have {@code MEAN} NaN, {@code SUM} 0. At a logit of +inf or -inf loss and gradient are their
  * limits, finite or infinite: a product of 0, as label or weight, and infinity is 0. A NaN among an element's operands
  * makes its loss and gradient NaN, and no other's. Targets outside [0, 1] follow the formula. Weights that add up to 0
- * make a weighted mean NaN, with its gradient.
+ * make a weighted mean NaN, with its gradient. An element is ignored where the mask is 0 or the target is
+ * {@link BceWithLogitsOptions#ignoreValue}: loss and gradient 0 whatever it holds, and not counted by {@code MEAN}, nor
+ * its weight; if all are, {@code MEAN} is NaN and the gradient 0. Its probability is computed as any other.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap and devices; {@link UnsupportedOperationException}
  * for types the backend does not have; {@link IllegalStateException} for closed memory or after {@link #close};
@@ -106,7 +108,7 @@ public final class BceWithLogits implements AutoCloseable {
      */
     public void loss(Tensor logits, Tensor targets, Tensor loss) {
         Objects.requireNonNull(loss, "loss");
-        run(lossChecks, logits, targets, null, null, null, null, loss, null);
+        run(lossChecks, logits, targets, null, null, null, null, null, loss, null);
     }
 
     /**
@@ -117,8 +119,8 @@ public final class BceWithLogits implements AutoCloseable {
      */
     public void loss(BceWithLogitsOperands operands, Tensor loss) {
         Objects.requireNonNull(loss, "loss");
-        run(lossChecks, operands.logits(), operands.targets(), operands.posWeight(), operands.weights(), null,
-                operands.sigmoid(), loss, null);
+        run(lossChecks, operands.logits(), operands.targets(), operands.posWeight(), operands.weights(),
+                operands.mask(), null, operands.sigmoid(), loss, null);
     }
 
     /**
@@ -130,7 +132,7 @@ public final class BceWithLogits implements AutoCloseable {
      */
     public void gradient(Tensor logits, Tensor targets, Tensor gradLogits) {
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(gradientChecks, logits, targets, null, null, null, null, null, gradLogits);
+        run(gradientChecks, logits, targets, null, null, null, null, null, null, gradLogits);
     }
 
     /**
@@ -155,7 +157,7 @@ public final class BceWithLogits implements AutoCloseable {
     public void lossAndGradient(Tensor logits, Tensor targets, Tensor loss, Tensor gradLogits) {
         Objects.requireNonNull(loss, "loss");
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(lossAndGradientChecks, logits, targets, null, null, null, null, loss, gradLogits);
+        run(lossAndGradientChecks, logits, targets, null, null, null, null, null, loss, gradLogits);
     }
 
     /**
@@ -174,12 +176,12 @@ public final class BceWithLogits implements AutoCloseable {
     private void run(Operands checks, BceWithLogitsOperands operands, @Nullable Tensor loss,
             @Nullable Tensor gradLogits) {
         run(checks, operands.logits(), operands.targets(), operands.posWeight(), operands.weights(),
-                operands.gradLoss(), operands.sigmoid(), loss, gradLogits);
+                operands.mask(), operands.gradLoss(), operands.sigmoid(), loss, gradLogits);
     }
 
     private void run(Operands checks, Tensor logits, Tensor targets, @Nullable Tensor posWeight,
-            @Nullable Tensor weights, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid, @Nullable Tensor loss,
-            @Nullable Tensor gradLogits) {
+            @Nullable Tensor weights, @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid,
+            @Nullable Tensor loss, @Nullable Tensor gradLogits) {
         if (closed) {
             throw new IllegalStateException("BceWithLogits is closed");
         }
@@ -188,6 +190,7 @@ public final class BceWithLogits implements AutoCloseable {
         call.targets = targets;
         call.posWeight = posWeight;
         call.weights = weights;
+        call.mask = mask;
         call.gradLoss = gradLoss;
         call.gradLossPerElement =
                 gradLoss != null && options.reduction() == Reduction.NONE && sameShape(gradLoss, logits);
@@ -198,6 +201,8 @@ public final class BceWithLogits implements AutoCloseable {
             checkInputs(checks, logits, targets);
             checkBroadcast(checks, "posWeight", posWeight, call.posWeightBroadcast, logits);
             checkBroadcast(checks, "weights", weights, call.weightsBroadcast, logits);
+            checkBroadcast(checks, "mask", mask, call.maskBroadcast, logits);
+            checkTypes(checks, logits);
             checkOutputs(checks, logits);
             kernel.run(call);
         } finally {
@@ -209,7 +214,9 @@ public final class BceWithLogits implements AutoCloseable {
         checks.dtype("logits", logits, backend.dtypes().contains(logits.dtype()), dtypes);
         checks.memory("logits", logits, false);
         checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
-        result(checks, "targets", targets, logits);
+        if (targets.dtype() != DType.U8) {
+            result(checks, "targets", targets, logits, "F32, U8");
+        }
         checks.memory("targets", targets, false);
         Tensor gradLoss = call.gradLoss;
         if (gradLoss != null) {
@@ -228,8 +235,19 @@ public final class BceWithLogits implements AutoCloseable {
         }
         checks.require(broadcast.set(logits, operand), name, operand,
                 BROADCASTS);
-        result(checks, name, operand, logits);
         checks.memory(name, operand, false);
+    }
+
+    private void checkTypes(Operands checks, Tensor logits) {
+        if (call.posWeight != null) {
+            result(checks, "posWeight", call.posWeight, logits);
+        }
+        if (call.weights != null) {
+            result(checks, "weights", call.weights, logits);
+        }
+        if (call.mask != null) {
+            checks.dtype("mask", call.mask, call.mask.dtype() == DType.U8, "U8");
+        }
     }
 
     private void checkOutputs(Operands checks, Tensor logits) {
@@ -277,6 +295,7 @@ public final class BceWithLogits implements AutoCloseable {
         disjoint(checks, name, output, "targets", call.targets);
         disjoint(checks, name, output, "posWeight", call.posWeight);
         disjoint(checks, name, output, "weights", call.weights);
+        disjoint(checks, name, output, "mask", call.mask);
         disjoint(checks, name, output, "gradLoss", call.gradLoss);
     }
 
@@ -289,8 +308,12 @@ public final class BceWithLogits implements AutoCloseable {
 
     /** Everything beside the logits and their gradient is F32 whatever these are; a float64 backend takes F64 too. */
     private void result(Operands checks, String name, Tensor tensor, Tensor logits) {
+        result(checks, name, tensor, logits, "F32");
+    }
+
+    private void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
         checks.dtype(name, tensor, tensor.dtype() == DType.F32 && logits.dtype() != DType.F64 || isReference(tensor),
-                "F32");
+                wanted);
     }
 
     private boolean isReference(Tensor tensor) {

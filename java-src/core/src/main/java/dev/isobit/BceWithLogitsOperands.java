@@ -11,11 +11,13 @@ import org.jspecify.annotations.Nullable;
  * @param targets the shape of the logits
  * @param posWeight weight of positives, broadcast against the logits; null means 1
  * @param weights weight of each element, broadcast against the logits; null means 1
+ * @param mask U8, broadcast against the logits: where it is 0, elements are skipped (loss 0, gradient 0, not counted by
+ *     {@code MEAN}); null: none
  * @param gradLoss upstream gradient: a scalar, or the shape of the logits for {@code NONE}; null means 1
  * @param sigmoid where the probabilities go: the shape of the logits; null if they are not wanted
  */
 public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Tensor posWeight, @Nullable Tensor weights,
-        @Nullable Tensor gradLoss, @Nullable Tensor sigmoid) {
+        @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid) {
     /** Checks that what is needed is there. */
     public BceWithLogitsOperands {
         Objects.requireNonNull(logits, "logits");
@@ -30,7 +32,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      * @return operands
      */
     public static BceWithLogitsOperands of(Tensor logits, Tensor targets) {
-        return new BceWithLogitsOperands(logits, targets, null, null, null, null);
+        return new BceWithLogitsOperands(logits, targets, null, null, null, null, null);
     }
 
     /**
@@ -41,7 +43,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withPosWeight(Tensor posWeight) {
         return new BceWithLogitsOperands(logits, targets, Objects.requireNonNull(posWeight, "posWeight"), weights,
-                gradLoss, sigmoid);
+                mask, gradLoss, sigmoid);
     }
 
     /**
@@ -52,6 +54,17 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withWeights(Tensor weights) {
         return new BceWithLogitsOperands(logits, targets, posWeight, Objects.requireNonNull(weights, "weights"),
+                mask, gradLoss, sigmoid);
+    }
+
+    /**
+     * A copy with a mask.
+     *
+     * @param mask U8, broadcast against the logits: where it is 0, elements are skipped
+     * @return changed operands
+     */
+    public BceWithLogitsOperands withMask(Tensor mask) {
+        return new BceWithLogitsOperands(logits, targets, posWeight, weights, Objects.requireNonNull(mask, "mask"),
                 gradLoss, sigmoid);
     }
 
@@ -62,7 +75,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      * @return changed operands
      */
     public BceWithLogitsOperands withGradLoss(Tensor gradLoss) {
-        return new BceWithLogitsOperands(logits, targets, posWeight, weights,
+        return new BceWithLogitsOperands(logits, targets, posWeight, weights, mask,
                 Objects.requireNonNull(gradLoss, "gradLoss"), sigmoid);
     }
 
@@ -73,7 +86,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      * @return changed operands
      */
     public BceWithLogitsOperands withSigmoid(Tensor sigmoid) {
-        return new BceWithLogitsOperands(logits, targets, posWeight, weights, gradLoss,
+        return new BceWithLogitsOperands(logits, targets, posWeight, weights, mask, gradLoss,
                 Objects.requireNonNull(sigmoid, "sigmoid"));
     }
 }

@@ -8,9 +8,13 @@ import java.util.Objects;
  * @param reduction how the elements' losses become the loss
  * @param weightedMean whether {@code MEAN} divides by the sum of the weights instead of the number of elements
  * @param labelSmoothing in [0, 1]: targets t become t·(1 - labelSmoothing) + labelSmoothing/2
+ * @param ignoreValue the target value whose elements are skipped, rounded to F32 (loss 0, gradient 0, not counted by
+ *     {@code MEAN}); NaN: none
  */
-public record BceWithLogitsOptions(Reduction reduction, boolean weightedMean, double labelSmoothing) {
-    private static final BceWithLogitsOptions DEFAULTS = new BceWithLogitsOptions(Reduction.MEAN, false, 0);
+public record BceWithLogitsOptions(Reduction reduction, boolean weightedMean, double labelSmoothing,
+        double ignoreValue) {
+    private static final BceWithLogitsOptions DEFAULTS =
+            new BceWithLogitsOptions(Reduction.MEAN, false, 0, Double.NaN);
 
     /** Checks the options. */
     public BceWithLogitsOptions {
@@ -22,7 +26,7 @@ public record BceWithLogitsOptions(Reduction reduction, boolean weightedMean, do
     }
 
     /**
-     * The defaults: {@code MEAN} over the elements, no label smoothing.
+     * The defaults: {@code MEAN} over the elements, no label smoothing, nothing ignored.
      *
      * @return default options
      */
@@ -37,7 +41,7 @@ public record BceWithLogitsOptions(Reduction reduction, boolean weightedMean, do
      * @return changed options
      */
     public BceWithLogitsOptions withReduction(Reduction reduction) {
-        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing);
+        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing, ignoreValue);
     }
 
     /**
@@ -47,7 +51,7 @@ public record BceWithLogitsOptions(Reduction reduction, boolean weightedMean, do
      * @return changed options
      */
     public BceWithLogitsOptions withWeightedMean(boolean weightedMean) {
-        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing);
+        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing, ignoreValue);
     }
 
     /**
@@ -57,6 +61,25 @@ public record BceWithLogitsOptions(Reduction reduction, boolean weightedMean, do
      * @return changed options
      */
     public BceWithLogitsOptions withLabelSmoothing(double labelSmoothing) {
-        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing);
+        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing, ignoreValue);
+    }
+
+    /**
+     * A copy with a target value that is skipped.
+     *
+     * @param ignoreValue the value; NaN: none
+     * @return changed options
+     */
+    public BceWithLogitsOptions withIgnoreValue(double ignoreValue) {
+        return new BceWithLogitsOptions(reduction, weightedMean, labelSmoothing, ignoreValue);
+    }
+
+    /**
+     * Whether a target value is skipped.
+     *
+     * @return false if {@code ignoreValue} is NaN
+     */
+    public boolean ignores() {
+        return !Double.isNaN(ignoreValue);
     }
 }

@@ -17,7 +17,9 @@ public enum DType {
     /** Signed 64-bit integer: class indices. */
     I64(8, false),
     /** Signed 32-bit integer: class indices. */
-    I32(4, false);
+    I32(4, false),
+    /** Unsigned 8-bit integer: binary targets, masks. */
+    U8(1, false);
 
     private final int byteSize;
     private final boolean floating;

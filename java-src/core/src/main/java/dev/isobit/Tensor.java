@@ -129,6 +129,17 @@ public final class Tensor {
     }
 
     /**
+     * Views an array as U8.
+     *
+     * @param values the elements; not copied
+     * @param shape sizes, outermost first; none for a scalar
+     * @return the view
+     */
+    public static Tensor of(byte[] values, long... shape) {
+        return of(DType.U8, MemorySegment.ofArray(values), shape);
+    }
+
+    /**
      * The element type.
      *
      * @return element type
@@ -239,8 +250,9 @@ public final class Tensor {
             case F64 -> bytes.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, index * 8);
             case I64 -> bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, index * 8);
             case I32 -> bytes.get(ValueLayout.JAVA_INT_UNALIGNED, index * 4);
+            case U8 -> Byte.toUnsignedInt(bytes.get(ValueLayout.JAVA_BYTE, index));
             default ->
-                throw new UnsupportedOperationException("get of " + dtype + "; F32, F64, I64, I32 are supported");
+                throw new UnsupportedOperationException("get of " + dtype + "; F32, F64, I64, I32, U8 are supported");
         };
     }
 

@@ -50,6 +50,22 @@ final class BlockView {
         }
     }
 
+    /** Elements of a U8 operand. */
+    void read(ByteOperand operand, Broadcast broadcast, long first, int count) {
+        array = copy;
+        at = 0;
+        for (int i = 0; i < count;) {
+            long index = broadcast.index(first + i);
+            int run = (int) Math.min(broadcast.run(first + i), count - i);
+            if (broadcast.isFull() || broadcast.runsRise()) {
+                operand.copyTo(copy, i, index, run);
+            } else {
+                Arrays.fill(copy, i, i + run, operand.get(index));
+            }
+            i += run;
+        }
+    }
+
     /** Room for elements of an operand, which {@link #write} brings there. */
     void place(FloatOperand operand, long first) {
         boolean isArray = operand.kind == FloatOperand.Kind.ARRAY;

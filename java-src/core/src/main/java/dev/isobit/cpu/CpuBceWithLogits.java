@@ -1,6 +1,7 @@
 package dev.isobit.cpu;
 
 import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
 import dev.isobit.HostMemory;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
@@ -10,6 +11,7 @@ import dev.isobit.spi.Broadcast;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +35,8 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
 
     private final FloatOperand logits = new FloatOperand();
     private final FloatOperand targets = new FloatOperand();
+    private final ByteOperand narrowTargets = new ByteOperand();
+    private final ByteOperand mask = new ByteOperand();
     private final FloatOperand posWeight = new FloatOperand();
     private final FloatOperand weights = new FloatOperand();
     private final FloatOperand gradLoss = new FloatOperand();
@@ -41,10 +45,16 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     private final FloatOperand sigmoid = new FloatOperand();
     private Broadcast posWeightBroadcast = new Broadcast();
     private Broadcast weightsBroadcast = new Broadcast();
+    private Broadcast maskBroadcast = new Broadcast();
+    /** Targets have the shape of the logits. */
+    private final Broadcast targetsBroadcast = new Broadcast();
     private BceKernel kernel = new ScalarBce();
+    private boolean hasNarrowTargets;
+    private boolean hasMask;
+    private boolean ignores;
     private boolean perElement;
     private boolean parallel;
-    /** Whether segments of weights are summed, not of losses. */
+    /** Whether segments of weights, or of elements that are not ignored, are summed, not of losses. */
     private boolean weighs;
     private long count;
     private long firstSegment;
@@ -61,6 +71,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         for (BceBlock block : blocks) {
             block.keep = (float) (1 - options.labelSmoothing());
             block.half = (float) (options.labelSmoothing() / 2);
+            block.ignoreValue = (float) options.ignoreValue();
         }
     }
 
@@ -74,9 +85,17 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         perElement = call.gradLossPerElement;
         posWeightBroadcast = call.posWeightBroadcast;
         weightsBroadcast = call.weightsBroadcast;
+        maskBroadcast = call.maskBroadcast;
+        Tensor callTargets = Objects.requireNonNull(call.targets);
+        hasNarrowTargets = callTargets.dtype() == DType.U8;
+        hasMask = call.mask != null;
+        ignores = hasMask || options.ignores();
+        targetsBroadcast.set(callTargets, callTargets);
         try {
             set(logits, call.logits);
-            set(targets, call.targets);
+            set(targets, hasNarrowTargets ? null : callTargets);
+            set(narrowTargets, hasNarrowTargets ? callTargets : null);
+            set(mask, call.mask);
             set(posWeight, call.posWeight);
             set(weights, call.weights);
             set(gradLogits, call.gradLogits);
@@ -96,7 +115,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             }
             double denominator = 1;
             if (reduction == Reduction.MEAN) {
-                weighs = options.weightedMean();
+                weighs = options.weightedMean() || ignores;
                 denominator = weighs ? sum() : count;
             }
             double upstream = call.gradLoss == null || perElement ? 1 : scalar(call.gradLoss);
@@ -117,6 +136,15 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     }
 
     private void set(FloatOperand operand, @Nullable Tensor tensor) {
+        if (tensor == null) {
+            operand.clear();
+        } else {
+            operand.set(tensor);
+            parallel &= workers.mayAccess(operand.segment);
+        }
+    }
+
+    private void set(ByteOperand operand, @Nullable Tensor tensor) {
         if (tensor == null) {
             operand.clear();
         } else {
@@ -173,15 +201,46 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     }
 
     private void weigh(BceBlock block, LaneSum sum, long first, int length) {
-        if (!weightsBroadcast.isScalar()) {
+        boolean weighted = options.weightedMean();
+        if (weighted && !weightsBroadcast.isScalar()) {
             block.weights.read(weights, weightsBroadcast, first, length);
         }
-        sum.add(block.weights.array, block.weights.at, length);
+        if (!ignores) {
+            sum.add(block.weights.array, block.weights.at, length);
+            return;
+        }
+        readTargets(block, first, length);
+        for (int i = 0; i < length; i++) {
+            if (block.live[i] != 0 && weighted) {
+                block.live[i] = block.weights.array[block.weights.at + i];
+            }
+        }
+        sum.add(block.live, 0, length);
+    }
+
+    /** The targets, and which elements are ignored. */
+    private void readTargets(BceBlock block, long first, int length) {
+        if (hasNarrowTargets) {
+            block.targets.read(narrowTargets, targetsBroadcast, first, length);
+        } else {
+            block.targets.read(targets, first, length);
+        }
+        if (!ignores) {
+            return;
+        }
+        if (hasMask) {
+            block.mask.read(mask, maskBroadcast, first, length);
+        }
+        for (int i = 0; i < length; i++) {
+            boolean live = (!hasMask || block.mask.array[i] != 0)
+                    && block.targets.array[block.targets.at + i] != block.ignoreValue;
+            block.live[i] = live ? 1 : 0;
+        }
     }
 
     private void compute(BceBlock block, LaneSum sum, long first, int length) {
         block.logits.read(logits, first, length);
-        block.targets.read(targets, first, length);
+        readTargets(block, first, length);
         if (!posWeightBroadcast.isScalar()) {
             block.posWeight.read(posWeight, posWeightBroadcast, first, length);
         }
@@ -198,6 +257,9 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             block.sigmoid.place(sigmoid, first);
         }
         kernel.run(block, 0, length);
+        if (ignores) {
+            block.dropIgnored(length);
+        }
         if (block.wantsGradient) {
             block.gradLogits.write(gradLogits, first, length);
         }
@@ -214,6 +276,8 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     private void clear() {
         logits.clear();
         targets.clear();
+        narrowTargets.clear();
+        mask.clear();
         posWeight.clear();
         weights.clear();
         gradLoss.clear();

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * loss     = c0·softplus(x) + c1·softplus(-x)            0·inf = 0
  * gradient = upstream·(c0·sigmoid(x) - c1·sigmoid(-x))
  * </pre>
- * keep and half enter as the floats that they are elsewhere.
+ * keep, half and ignoreValue enter as the floats that they are elsewhere.
  */
 final class ReferenceBceWithLogits implements BceWithLogitsKernel {
     private final ReferenceBackend backend;
@@ -54,15 +54,18 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
             double p = weight(call.posWeight, call.posWeightBroadcast, i);
             double c1 = product(w, product(p, t * keep + half));
             double e = Math.exp(-Math.abs(x));
-            double element = product(c0, Math.max(x, 0) + Math.log1p(e))
-                    + product(c1, Math.max(-x, 0) + Math.log1p(e));
+            boolean live = isLive(call, targets, i);
+            double element = !live
+                    ? 0
+                    : product(c0, Math.max(x, 0) + Math.log1p(e))
+                            + product(c1, Math.max(-x, 0) + Math.log1p(e));
             double positive = x >= 0 ? 1 / (1 + e) : e / (1 + e);
             double negative = x >= 0 ? e / (1 + e) : 1 / (1 + e);
             total += element;
             if (gradLogits != null) {
                 double upstream = gradLoss == null ? 1 : gradLoss.get(call.gradLossPerElement ? i : 0);
                 gradLogits.set(i,
-                        (product(c0, positive) - product(c1, negative)) * (upstream / denominator));
+                        !live ? 0 : (product(c0, positive) - product(c1, negative)) * (upstream / denominator));
             }
             if (sigmoid != null) {
                 sigmoid.set(i, positive);
@@ -77,14 +80,19 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
     }
 
     private double denominator(BceWithLogitsCall call) {
-        if (!options.weightedMean()) {
-            return call.count;
-        }
+        var targets = Elements.of(Objects.requireNonNull(call.targets));
         double sum = 0;
         for (long i = 0; i < call.count; i++) {
-            sum += weight(call.weights, call.weightsBroadcast, i);
+            if (isLive(call, targets, i)) {
+                sum += options.weightedMean() ? weight(call.weights, call.weightsBroadcast, i) : 1;
+            }
         }
         return sum;
+    }
+
+    private boolean isLive(BceWithLogitsCall call, Elements targets, long element) {
+        return weight(call.mask, call.maskBroadcast, element) != 0
+                && targets.get(element) != (float) options.ignoreValue();
     }
 
     private static double weight(@Nullable Tensor operand, Broadcast broadcast, long element) {

@@ -15,7 +15,7 @@ public final class BceWithLogitsCall {
     public long count;
     /** Logits, any shape. */
     public @Nullable Tensor logits;
-    /** Targets, the shape of the logits. */
+    /** Targets, the shape of the logits; U8, or floats. */
     public @Nullable Tensor targets;
     /** Weight of positives; null means 1. */
     public @Nullable Tensor posWeight;
@@ -25,6 +25,10 @@ public final class BceWithLogitsCall {
     public @Nullable Tensor weights;
     /** How {@link #weights} spread over the logits; of one element where they are null. */
     public final Broadcast weightsBroadcast = new Broadcast();
+    /** Where elements are kept, U8; null: everywhere. */
+    public @Nullable Tensor mask;
+    /** How {@link #mask} spreads over the logits; of one element where it is null. */
+    public final Broadcast maskBroadcast = new Broadcast();
     /** Upstream gradient: a scalar, or per element; null means 1. */
     public @Nullable Tensor gradLoss;
     /** Whether {@link #gradLoss} has the shape of the logits and is used per element. */
@@ -42,6 +46,7 @@ public final class BceWithLogitsCall {
         targets = null;
         posWeight = null;
         weights = null;
+        mask = null;
         gradLoss = null;
         loss = null;
         gradLogits = null;

@@ -19,6 +19,7 @@ import java.util.SplittableRandom;
  * @param targets kind of the targets
  * @param posWeight how it spreads
  * @param weights how they spread
+ * @param mask how it spreads
  * @param options options
  * @param upstream the upstream gradient
  * @param wanted what is asked for
@@ -26,7 +27,7 @@ import java.util.SplittableRandom;
  * @param seed of everything random
  */
 public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeight, Spread weights,
-        BceWithLogitsOptions options, CrossEntropyCase.Upstream upstream, CrossEntropyCase.Wanted wanted,
+        Spread mask, BceWithLogitsOptions options, CrossEntropyCase.Upstream upstream, CrossEntropyCase.Wanted wanted,
         boolean sigmoid, long seed) {
     /** Kinds of logits. */
     public enum Logits {
@@ -241,7 +242,26 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
      * @return results, asked for or not
      */
     public BceDefinition.Result expected() {
-        return BceDefinition.compute(logits(), targetValues(), posWeights(), weightValues(), gradLoss(), options);
+        return BceDefinition.compute(logits(), targetValues(), posWeights(), weightValues(), spread(mask, maskValues()),
+                gradLoss(), options);
+    }
+
+    /** 0 in a third of the elements, else anything that a byte holds. */
+    private float[] maskValues() {
+        SplittableRandom random = random(7);
+        float[] values = new float[(int) product(mask.shape(shape))];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(255);
+        }
+        return values;
+    }
+
+    private static byte[] bytes(float[] values) {
+        byte[] bytes = new byte[values.length];
+        for (int i = 0; i < values.length; i++) {
+            bytes[i] = (byte) (int) values[i];
+        }
+        return bytes;
     }
 
     /**
@@ -270,11 +290,16 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
         SplittableRandom random = random(6);
         int count = count();
         float[] gradLoss = gradLoss();
-        block.begin(32L * count + 64, 8);
+        block.begin(36L * count + 64, 9);
         boolean aligned = random.nextInt(3) == 0;
         Tensor logits = block.floats(logits(), skip(random, aligned), shape);
-        var operands =
-                BceWithLogitsOperands.of(logits, block.floats(targetValues(), skip(random, aligned), shape));
+        boolean narrow = targets == Targets.BINARY && random.nextBoolean();
+        var operands = BceWithLogitsOperands.of(logits, narrow
+                ? block.bytes(bytes(targetValues()), skip(random, aligned), shape)
+                : block.floats(targetValues(), skip(random, aligned), shape));
+        if (mask != Spread.ABSENT) {
+            operands = operands.withMask(block.bytes(bytes(maskValues()), skip(random, aligned), mask.shape(shape)));
+        }
         if (posWeight != Spread.ABSENT) {
             operands = operands.withPosWeight(
                     block.floats(weight(posWeight, 4), skip(random, aligned), posWeight.shape(shape)));
@@ -359,9 +384,11 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
     public static BceCase random(long seed, long... shape) {
         SplittableRandom random = new SplittableRandom(seed);
         var options = new BceWithLogitsOptions(any(random, Reduction.values()), random.nextBoolean(),
-                new double[] {0, 0, 0.1, 1}[random.nextInt(4)]);
+                new double[] {0, 0, 0.1, 1}[random.nextInt(4)],
+                new double[] {Double.NaN, Double.NaN, 0, 1, -1}[random.nextInt(5)]);
         return new BceCase(shape, any(random, Logits.values()), any(random, Targets.values()),
-                any(random, Spread.values()), any(random, Spread.values()), options,
+                any(random, Spread.values()), any(random, Spread.values()),
+                random.nextInt(3) == 0 ? any(random, Spread.values()) : Spread.ABSENT, options,
                 any(random, CrossEntropyCase.Upstream.values()), any(random, CrossEntropyCase.Wanted.values()),
                 random.nextInt(3) == 0, random.nextLong());
     }
@@ -373,6 +400,7 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
     @Override
     public String toString() {
         return "BceCase" + Arrays.toString(shape) + " " + kind + " " + targets + " posWeight " + posWeight + " weights "
-                + weights + " " + options + " " + upstream + " " + wanted + (sigmoid ? " sigmoid " : " ") + seed;
+                + weights + " mask " + mask + " " + options + " " + upstream + " " + wanted
+                + (sigmoid ? " sigmoid " : " ") + seed;
     }
 }

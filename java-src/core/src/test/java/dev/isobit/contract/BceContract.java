@@ -107,7 +107,8 @@ public abstract class BceContract extends BceInputContract {
                 boolean both = i % 3 == 0;
                 compared += check(new BceCase(shape, random.kind(), random.targets(),
                         both || i % 3 == 1 ? spread : Spread.ABSENT, both || i % 3 == 2 ? spread : Spread.LAST,
-                        random.options(), random.upstream(), random.wanted(), random.sigmoid(), random.seed()));
+                        i % 4 == 0 ? spread : random.mask(), random.options(), random.upstream(), random.wanted(),
+                        random.sigmoid(), random.seed()));
             }
         }
         assertTrue(compared > 0, "nothing was compared");
@@ -127,10 +128,12 @@ public abstract class BceContract extends BceInputContract {
                             if (combination++ * 7 % 10 >= variations()) {
                                 continue;
                             }
-                            var options = new BceWithLogitsOptions(reduction, weightedMean, combination % 3 * 0.15);
+                            var options = new BceWithLogitsOptions(reduction, weightedMean, combination % 3 * 0.15,
+                                    combination % 4 == 0 ? 1 : Double.NaN);
                             Spread spread = Spread.values()[combination % Spread.values().length];
                             compared += check(new BceCase(new long[] {5, 19}, kind, targets, Spread.LAST, spread,
-                                    options, upstream, wanted, combination % 5 == 0, combination));
+                                    combination % 7 == 0 ? Spread.FIRST : Spread.ABSENT, options, upstream, wanted,
+                                    combination % 5 == 0, combination));
                         }
                     }
                 }
@@ -145,7 +148,7 @@ public abstract class BceContract extends BceInputContract {
         assumeTrue(largestCase() >= 100_000, "larger than this backend's largest case");
         for (BceWithLogitsOptions options : new BceWithLogitsOptions[] {SUM, MEAN.withWeightedMean(true)}) {
             assertTrue(check(new BceCase(new long[] {(1 << 20) + 8192 + 77}, Logits.NORMAL, Targets.SOFT, Spread.SCALAR,
-                    Spread.FULL, options, Upstream.SCALAR, Wanted.BOTH, true, 3)) > 0);
+                    Spread.FULL, Spread.ABSENT, options, Upstream.SCALAR, Wanted.BOTH, true, 3)) > 0);
         }
     }
 
@@ -157,7 +160,7 @@ public abstract class BceContract extends BceInputContract {
         for (Targets targets : new Targets[] {Targets.BINARY, Targets.SOFT}) {
             for (double labelSmoothing : new double[] {0, 0.1, 1e-4}) {
                 var test = new BceCase(new long[] {40, 50}, kind, targets, Spread.LAST, Spread.FIRST,
-                        NONE.withLabelSmoothing(labelSmoothing), Upstream.PER_ROW, Wanted.BOTH, true, 7);
+                        Spread.ABSENT, NONE.withLabelSmoothing(labelSmoothing), Upstream.PER_ROW, Wanted.BOTH, true, 7);
                 var outcome = test.run(op(test.options()), block());
                 var exact = Float64Bce.of(test);
                 for (int i = 0; i < outcome.loss().length; i++) {
@@ -228,8 +231,8 @@ public abstract class BceContract extends BceInputContract {
 
     @Test
     void aPosWeightOfOneIsPlain() {
-        BceCase plain = new BceCase(new long[] {2000}, Logits.HARD, Targets.SOFT, Spread.ABSENT, Spread.ABSENT, NONE,
-                Upstream.ABSENT, Wanted.BOTH, false, 5);
+        BceCase plain = new BceCase(new long[] {2000}, Logits.HARD, Targets.SOFT, Spread.ABSENT, Spread.ABSENT,
+                Spread.ABSENT, NONE, Upstream.ABSENT, Wanted.BOTH, false, 5);
         float[] x = plain.logits();
         float[] ones = new float[x.length];
         Arrays.fill(ones, 1);
@@ -364,6 +367,54 @@ public abstract class BceContract extends BceInputContract {
             assertEquals(allZero ? nan : -INF, block().read(loss)[0]);
             Bits.assertSame("gradient", allZero ? new float[] {nan, nan, nan} : new float[] {INF, -INF, nan},
                     block().read(gradient));
+        }
+    }
+
+    /** Ignored by mask or value: 0, whatever the element holds, and not counted; targets of a byte. */
+    @Test
+    void ignoredElements() {
+        float nan = Float.NaN;
+        float ln2 = 0x1.62e43p-1f;
+        for (boolean masked : new boolean[] {true, false}) {
+            for (Reduction reduction : Reduction.values()) {
+                block().begin(512, 6);
+                var operands = BceWithLogitsOperands
+                        .of(block().floats(new float[] {0, nan, 0, INF}, 1, 4),
+                                block().bytes(new byte[] {1, (byte) 255, 0, (byte) 255}, 3, 4))
+                        .withWeights(block().floats(new float[] {1, nan, 3, INF}, 0, 4));
+                if (masked) {
+                    operands = operands.withMask(block().bytes(new byte[] {1, 0, (byte) 200, 0}, 1, 4));
+                }
+                Tensor loss = reduction == Reduction.NONE
+                        ? block().room(DType.F32, 0, 4)
+                        : block().room(DType.F32, 0);
+                Tensor gradient = block().room(DType.F32, 0, 4);
+                block().upload();
+                var options = NONE.withReduction(reduction).withWeightedMean(true);
+                op(masked ? options : options.withIgnoreValue(255)).lossAndGradient(operands, loss, gradient);
+                block().download();
+                float divisor = reduction == Reduction.MEAN ? 4 : 1;
+                near(reduction == Reduction.NONE
+                        ? new float[] {ln2, 0, 3 * ln2, 0}
+                        : new float[] {4 * ln2 / divisor}, block().read(loss), "loss");
+                near(new float[] {-0.5f / divisor, 0, 1.5f / divisor, 0}, block().read(gradient), "gradient");
+            }
+        }
+    }
+
+    @Test
+    void allIgnored() {
+        for (boolean weighted : new boolean[] {true, false}) {
+            block().begin(256, 5);
+            var operands = BceWithLogitsOperands
+                    .of(block().floats(new float[3], 0, 3), block().floats(new float[] {2, 2, 2}, 0, 3));
+            Tensor loss = block().room(DType.F32, 0);
+            Tensor gradient = block().room(DType.F32, 0, 3);
+            block().upload();
+            op(MEAN.withIgnoreValue(2).withWeightedMean(weighted)).lossAndGradient(operands, loss, gradient);
+            block().download();
+            Bits.assertSame("loss", new float[] {Float.NaN}, block().read(loss));
+            Bits.assertSame("gradient", new float[3], block().read(gradient));
         }
     }
 

@@ -31,14 +31,21 @@ public final class BceDefinition {
      * @param t targets
      * @param posWeight one per element
      * @param weights one per element
+     * @param mask one per element
      * @param gradLoss empty, one value, or one per element
      * @param options options
      * @return results
      */
-    public static Result compute(float[] x, float[] t, float[] posWeight, float[] weights, float[] gradLoss,
-            BceWithLogitsOptions options) {
+    public static Result compute(float[] x, float[] t, float[] posWeight, float[] weights, float[] mask,
+            float[] gradLoss, BceWithLogitsOptions options) {
         boolean mean = options.reduction() == Reduction.MEAN;
-        double denominator = mean ? options.weightedMean() ? sum(weights) : x.length : 1;
+        boolean[] live = new boolean[x.length];
+        float[] shares = new float[x.length];
+        for (int i = 0; i < x.length; i++) {
+            live[i] = mask[i] != 0 && t[i] != (float) options.ignoreValue();
+            shares[i] = !live[i] ? 0 : options.weightedMean() ? weights[i] : 1;
+        }
+        double denominator = mean ? sum(shares) : 1;
         float keep = (float) (1 - options.labelSmoothing());
         float half = (float) (options.labelSmoothing() / 2);
         float[] loss = new float[x.length];
@@ -55,11 +62,11 @@ public final class BceDefinition {
             float c1 = times(weights[i], times(posWeight[i], Math.fma(t[i], keep, half)));
             float sp = (x[i] > 0 ? x[i] : 0) + l;
             float sn = (x[i] < 0 ? -x[i] : 0) + l;
-            loss[i] = canonical(plus(c0, sp, times(c1, sn)));
+            loss[i] = !live[i] ? 0 : canonical(plus(c0, sp, times(c1, sn)));
             boolean right = x[i] >= 0;
             sigmoid[i] = canonical(right ? q : r);
             float core = plus(c0, right ? q : r, -times(c1, right ? r : q));
-            gradient[i] = canonical(core * a);
+            gradient[i] = !live[i] ? 0 : canonical(core * a);
         }
         if (options.reduction() == Reduction.NONE) {
             return new Result(loss, gradient, sigmoid);

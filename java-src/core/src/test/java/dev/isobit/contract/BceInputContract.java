@@ -21,6 +21,7 @@ public abstract class BceInputContract extends BackendContract {
     private Tensor targets;
     private Tensor posWeight;
     private Tensor weights;
+    private Tensor mask;
     private Tensor gradLoss;
     private Tensor sigmoid;
     private Tensor loss;
@@ -31,11 +32,12 @@ public abstract class BceInputContract extends BackendContract {
 
     @BeforeEach
     void layOut() {
-        block().begin(1 << 10, 8);
+        block().begin(1 << 10, 9);
         logits = block().floats(new float[] {1, -2, 3, 4, 5, -5}, 1, 2, 3);
         targets = block().floats(new float[] {1, 0, 0, 1, 0, 0}, 2, 2, 3);
         posWeight = block().floats(new float[] {1, 2, 3}, 1, 3);
         weights = block().floats(new float[] {1, 2}, 0, 2, 1);
+        mask = block().bytes(new byte[] {1, 0, 1, 1, 0, 1}, 1, 2, 3);
         gradLoss = block().floats(new float[6], 3, 2, 3);
         sigmoid = block().room(DType.F32, 1, 2, 3);
         loss = block().room(DType.F32, 3, 2, 3);
@@ -47,7 +49,7 @@ public abstract class BceInputContract extends BackendContract {
     }
 
     private BceWithLogitsOperands operands() {
-        return new BceWithLogitsOperands(logits, targets, posWeight, weights, gradLoss, sigmoid);
+        return new BceWithLogitsOperands(logits, targets, posWeight, weights, mask, gradLoss, sigmoid);
     }
 
     private <T extends Throwable> void refused(Class<T> type, BceWithLogitsOperands operands, Tensor loss,
@@ -68,7 +70,7 @@ public abstract class BceInputContract extends BackendContract {
     }
 
     private BceWithLogitsOperands withTargets(Tensor tensor) {
-        return new BceWithLogitsOperands(logits, tensor, posWeight, weights, gradLoss, sigmoid);
+        return new BceWithLogitsOperands(logits, tensor, posWeight, weights, mask, gradLoss, sigmoid);
     }
 
     @Test
@@ -143,9 +145,12 @@ public abstract class BceInputContract extends BackendContract {
                 refused(type, operands(), loss, as(gradLogits, dtype, 2, 3), "gradLogits", dtype.name());
             }
             if (dtype != DType.F32 && !backend().dtypes().contains(dtype)) {
-                refused(type, withTargets(as(targets, dtype, 2, 3)), loss, gradLogits, "targets", dtype.name());
+                if (dtype != DType.U8) {
+                    refused(type, withTargets(as(targets, dtype, 2, 3)), loss, gradLogits, "targets", dtype.name());
+                }
                 refused(type, operands().withPosWeight(as(posWeight, dtype, 3)), loss, gradLogits, "posWeight",
                         dtype.name());
+                refused(type, operands().withMask(as(mask, DType.F32, 1)), loss, gradLogits, "mask", "F32", "U8");
                 refused(type, operands().withWeights(as(weights, dtype, 2, 1)), loss, gradLogits, "weights",
                         dtype.name());
                 refused(type, operands().withGradLoss(as(gradLoss, dtype, 2, 3)), loss, gradLogits, "gradLoss",
@@ -165,6 +170,7 @@ public abstract class BceInputContract extends BackendContract {
         refused(type, BceWithLogitsOperands.of(elsewhere, targets), loss, gradLogits, "logits", name);
         refused(type, withTargets(elsewhere), loss, gradLogits, "targets", name);
         refused(type, operands().withPosWeight(elsewhere), loss, gradLogits, "posWeight", name);
+        refused(type, operands().withMask(foreign(DType.U8, 3)), loss, gradLogits, "mask", name);
         refused(type, operands().withWeights(elsewhere), loss, gradLogits, "weights", name);
         refused(type, operands().withGradLoss(elsewhere), loss, gradLogits, "gradLoss", name);
         refused(type, operands().withSigmoid(elsewhere), loss, gradLogits, "sigmoid", name);
@@ -179,6 +185,7 @@ public abstract class BceInputContract extends BackendContract {
         refused(type, BceWithLogitsOperands.of(gone, targets), loss, gradLogits, "logits", "closed");
         refused(type, withTargets(gone), loss, gradLogits, "targets", "closed");
         refused(type, operands().withPosWeight(gone), loss, gradLogits, "posWeight", "closed");
+        refused(type, operands().withMask(closed(DType.U8, 3)), loss, gradLogits, "mask", "closed");
         refused(type, operands().withWeights(gone), loss, gradLogits, "weights", "closed");
         refused(type, operands().withGradLoss(gone), loss, gradLogits, "gradLoss", "closed");
         refused(type, operands().withSigmoid(gone), loss, gradLogits, "sigmoid", "closed");
@@ -189,11 +196,12 @@ public abstract class BceInputContract extends BackendContract {
     @Test
     void overlaps() {
         Class<IllegalArgumentException> type = IllegalArgumentException.class;
-        Tensor[] inputs = {logits, targets, posWeight, weights, gradLoss};
-        String[] names = {"logits", "targets", "posWeight", "weights", "gradLoss"};
+        Tensor[] inputs = {logits, targets, posWeight, weights, gradLoss, mask};
+        String[] names = {"logits", "targets", "posWeight", "weights", "gradLoss", "mask"};
         for (int i = 0; i < inputs.length; i++) {
             // By one element at either end.
-            for (long shift : new long[] {-20, inputs[i].byteSize() - 4}) {
+            long start = inputs[i].byteOffset() % 4;
+            for (long shift : new long[] {-20 - start, (inputs[i].byteSize() - 1) / 4 * 4 - start}) {
                 Tensor over = shifted(inputs[i], DType.F32, shift, 2, 3);
                 refused(type, operands(), over, gradLogits, "loss", names[i], "overlaps");
                 refused(type, operands(), loss, over, "gradLogits", names[i], "overlaps");

@@ -59,7 +59,14 @@ public final class OperandBlock implements AutoCloseable {
     Tensor room(DType dtype, int skip, long... shape) {
         used = (used + GAP + 63) / 64 * 64 + (long) skip * dtype.byteSize();
         Tensor tensor = Tensor.of(dtype, memory, used, shape);
-        used += tensor.byteSize();
+        // All is copied as I32.
+        used = (used + tensor.byteSize() + 3) / 4 * 4;
+        return tensor;
+    }
+
+    Tensor bytes(byte[] values, int skip, long... shape) {
+        Tensor tensor = room(DType.U8, skip, shape);
+        MemorySegment.copy(values, 0, image, ValueLayout.JAVA_BYTE, tensor.byteOffset(), values.length);
         return tensor;
     }
 

@@ -96,7 +96,7 @@ class CpuAllocationTest {
         Tensor gradLogits = tensor(nativeMemory, ROWS, CLASSES);
         Tensor loss = tensor(nativeMemory, 1);
         var operands = new BceWithLogitsOperands(logits, tensor(nativeMemory, ROWS, CLASSES),
-                tensor(nativeMemory, CLASSES), tensor(nativeMemory, ROWS, 1), tensor(nativeMemory, 1),
+                tensor(nativeMemory, CLASSES), tensor(nativeMemory, ROWS, 1), null, tensor(nativeMemory, 1),
                 tensor(nativeMemory, ROWS, CLASSES));
         ops.add(new Op("BceWithLogits.lossAndGradient" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));

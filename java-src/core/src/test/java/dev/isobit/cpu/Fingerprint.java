@@ -90,8 +90,10 @@ final class Fingerprint {
             for (BceCase.Logits kind : BceCase.Logits.values()) {
                 for (BceCase.Targets targets : BceCase.Targets.values()) {
                     long seed = size * 100L + cases.size();
-                    var options = new BceWithLogitsOptions(Reduction.values()[cases.size() % 3], true, 0.1);
-                    cases.add(new BceCase(new long[] {size}, kind, targets, Spread.ABSENT, Spread.SCALAR, options,
+                    var options = new BceWithLogitsOptions(Reduction.values()[cases.size() % 3], true, 0.1,
+                            Double.NaN);
+                    cases.add(new BceCase(new long[] {size}, kind, targets, Spread.ABSENT, Spread.SCALAR,
+                            Spread.ABSENT, options,
                             Upstream.SCALAR, Wanted.BOTH, false, seed));
                 }
             }

@@ -25,7 +25,7 @@ class ReferenceBceWithLogitsTest {
         try (Backend backend = Backend.open("reference"); BceWithLogits op = BceWithLogits.on(backend, options)) {
             op.lossAndGradient(
                     new BceWithLogitsOperands(Tensor.of(x, x.length / 2, 2), Tensor.of(t, x.length / 2, 2), posWeight,
-                            weights, Tensor.of(new double[] {gradLoss}), Tensor.of(results[2], x.length / 2, 2)),
+                            weights, null, Tensor.of(new double[] {gradLoss}), Tensor.of(results[2], x.length / 2, 2)),
                     lossTensor, Tensor.of(results[1], x.length / 2, 2));
         }
         return results;
@@ -72,6 +72,21 @@ class ReferenceBceWithLogitsTest {
         double[][] soft = run(NONE, new double[] {3, 3}, new double[] {0.75, 0.25}, null, null, 1);
         assertArrayEquals(soft[0], smooth[0], 1e-15);
         assertArrayEquals(soft[1], smooth[1], 1e-15);
+    }
+
+    @Test
+    void ignoredElements() {
+        double[] loss = new double[1];
+        double[] gradient = new double[4];
+        try (Backend backend = Backend.open("reference");
+                BceWithLogits op =
+                        BceWithLogits.on(backend, BceWithLogitsOptions.defaults().withIgnoreValue(7))) {
+            op.lossAndGradient(BceWithLogitsOperands
+                    .of(Tensor.of(new double[] {0, Double.NaN, 0, INF}, 4), Tensor.of(new byte[] {1, 1, 0, 7}, 4))
+                    .withMask(Tensor.of(new byte[] {1, 0, 1, 1}, 4)), Tensor.of(loss), Tensor.of(gradient, 4));
+        }
+        assertEquals(Math.log(2), loss[0], 1e-15);
+        assertArrayEquals(new double[] {-0.25, 0, 0.25, 0}, gradient, 1e-16);
     }
 
     @Test

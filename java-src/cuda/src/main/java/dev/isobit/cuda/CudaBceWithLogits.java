@@ -1,6 +1,7 @@
 package dev.isobit.cuda;
 
 import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.HandleRegistry.OwnedHandle;
@@ -17,7 +18,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Binary cross-entropy as launches: weigh (for a weighted {@code MEAN}), begin (for that, and for {@code SUM} and
+ * Binary cross-entropy as launches: weigh (for a {@code MEAN} over weights or
+ * over what is not ignored), begin (for that, and for {@code SUM} and
  * {@code MEAN} where a loss is asked for), elements, as kernels/params.h says. All of one call get the same argument block.
  */
 final class CudaBceWithLogits implements BceWithLogitsKernel {
@@ -36,7 +38,8 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
     private final LaunchTable table;
     private final CudaStream stream;
     private final boolean reduces;
-    private final boolean weighs;
+    private final boolean mean;
+    private final boolean ignoresValue;
     private final int flags;
     private final CudaFunction weigh;
     private final CudaFunction begin;
@@ -58,10 +61,11 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         this.handles = backend.handles();
         this.table = backend.launchTable();
         this.stream = stream;
-        boolean mean = options.reduction() == Reduction.MEAN;
+        this.mean = options.reduction() == Reduction.MEAN;
         this.reduces = options.reduction() != Reduction.NONE;
-        this.weighs = mean && options.weightedMean();
-        this.flags = (mean ? Bce.MEAN : 0) | (weighs ? Bce.WEIGHTED_MEAN : 0);
+        this.ignoresValue = options.ignores();
+        this.flags = (mean ? Bce.MEAN : 0) | (mean && options.weightedMean() ? Bce.WEIGHTED_MEAN : 0)
+                | (ignoresValue ? Bce.IGNORE_VALUE_FLAG : 0);
         CudaModule module = backend.module(MAKING, "bce_with_logits");
         weigh = module.function(MAKING, "bce_with_logits_weigh_f32");
         begin = module.function(MAKING, "bce_with_logits_begin_f32");
@@ -73,7 +77,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         launcher = backend.launcher(stream, arguments);
         denominator = allocate(MAKING, 2 * ALIGNMENT);
         arrivals = denominator + ALIGNMENT;
-        block.set(ValueLayout.JAVA_LONG, Bce.DENOMINATOR, weighs ? denominator : 0);
+        block.set(ValueLayout.JAVA_FLOAT, Bce.IGNORE_VALUE, (float) options.ignoreValue());
         block.set(ValueLayout.JAVA_FLOAT, Bce.KEEP, (float) (1 - options.labelSmoothing()));
         block.set(ValueLayout.JAVA_FLOAT, Bce.HALF, (float) (options.labelSmoothing() / 2));
     }
@@ -94,7 +98,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         if (segments > capacity) {
             long enlarged = Math.max(segments, 2 * capacity);
             long bytes = (enlarged * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-            lossParts = allocate(operation, weighs ? 2 * bytes : bytes);
+            lossParts = allocate(operation, 2 * bytes);
             weightParts = lossParts + bytes;
             capacity = enlarged;
         }
@@ -111,6 +115,8 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         }
         long count = call.count;
         boolean reduced = reduces && call.loss != null;
+        boolean weighs =
+                mean && ((flags & Bce.WEIGHTED_MEAN) != 0 || ignoresValue || call.mask != null);
         if (reduced || weighs) {
             // With no elements too: scratch is never a null pointer.
             reserve(operation, Math.max(1, LaunchTable.ceil(count, Bce.SEGMENT)));
@@ -118,6 +124,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, Bce.LOGITS, address(call.logits));
         to.set(ValueLayout.JAVA_LONG, Bce.TARGETS, address(call.targets));
+        to.set(ValueLayout.JAVA_LONG, Bce.MASK, address(call.mask));
         to.set(ValueLayout.JAVA_LONG, Bce.POS_WEIGHT, address(call.posWeight));
         to.set(ValueLayout.JAVA_LONG, Bce.WEIGHTS, address(call.weights));
         to.set(ValueLayout.JAVA_LONG, Bce.GRAD_LOSS, address(call.gradLoss));
@@ -125,16 +132,21 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         to.set(ValueLayout.JAVA_LONG, Bce.GRAD_LOGITS, address(call.gradLogits));
         to.set(ValueLayout.JAVA_LONG, Bce.SIGMOID, address(call.sigmoid));
         to.set(ValueLayout.JAVA_LONG, Bce.WEIGHT_PARTS, weighs ? weightParts : 0);
+        to.set(ValueLayout.JAVA_LONG, Bce.DENOMINATOR, weighs ? denominator : 0);
         to.set(ValueLayout.JAVA_LONG, Bce.LOSS_PARTS, reduced ? lossParts : 0);
         to.set(ValueLayout.JAVA_LONG, Bce.ARRIVALS, reduced ? arrivals : 0);
         to.set(ValueLayout.JAVA_LONG, Bce.COUNT, count);
         setAxes(Bce.POS_WEIGHT_AXES, call.posWeightBroadcast);
         setAxes(Bce.WEIGHTS_AXES, call.weightsBroadcast);
+        setAxes(Bce.MASK_AXES, call.maskBroadcast);
+        boolean narrowTargets = call.targets != null && call.targets.dtype() == DType.U8;
         to.set(ValueLayout.JAVA_INT, Bce.FLAGS,
-                flags | (call.gradLossPerElement ? Bce.GRAD_LOSS_PER_ELEMENT : 0)
+                flags | (weighs ? Bce.SUMMED_DENOMINATOR : 0) | (narrowTargets ? Bce.TARGETS_U8 : 0)
+                        | (call.gradLossPerElement ? Bce.GRAD_LOSS_PER_ELEMENT : 0)
                         | (reduces || call.loss == null ? 0 : Bce.LOSS_PER_ELEMENT)
                         | (call.posWeightBroadcast.isFull() ? Bce.POS_WEIGHT_FULL : 0)
                         | (call.weightsBroadcast.isFull() ? Bce.WEIGHTS_FULL : 0)
+                        | (call.maskBroadcast.isFull() ? Bce.MASK_FULL : 0)
                         | (count > 0xffffffffL ? Bce.WIDE_INDEX : 0));
         int grid = table.bceGrid(count);
         if (weighs && count > 0) {

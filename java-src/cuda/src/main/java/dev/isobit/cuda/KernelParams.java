@@ -101,25 +101,32 @@ final class KernelParams {
     /** {@code bce_with_logits_params} */
     static final class Bce {
         static final int MEAN = 1;
-        static final int WEIGHTED_MEAN = 2;
+        static final int SUMMED_DENOMINATOR = 2;
         static final int GRAD_LOSS_PER_ELEMENT = 4;
         static final int LOSS_PER_ELEMENT = 8;
         static final int POS_WEIGHT_FULL = 16;
         static final int WEIGHTS_FULL = 32;
         static final int WIDE_INDEX = 64;
+        static final int MASK_FULL = 128;
+        static final int TARGETS_U8 = 256;
+        static final int IGNORE_VALUE_FLAG = 512;
+        static final int WEIGHTED_MEAN = 1024;
         static final int SEGMENT = 8192;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),
-                POINTER.withName("targets"), POINTER.withName("pos_weight"), POINTER.withName("weights"),
+                POINTER.withName("targets"), POINTER.withName("mask"), POINTER.withName("pos_weight"),
+                POINTER.withName("weights"),
                 POINTER.withName("grad_loss"), POINTER.withName("loss"), POINTER.withName("grad_logits"),
                 POINTER.withName("sigmoid"), POINTER.withName("weight_parts"), POINTER.withName("denominator"),
                 POINTER.withName("loss_parts"), POINTER.withName("arrivals"), I64.withName("count"),
                 BceAxes.LAYOUT.withName("pos_weight_axes"), BceAxes.LAYOUT.withName("weights_axes"),
-                F32.withName("keep"), F32.withName("half"), I32.withName("flags"), I32.withName("padding"))
+                BceAxes.LAYOUT.withName("mask_axes"), F32.withName("keep"), F32.withName("half"),
+                F32.withName("ignore_value"), I32.withName("flags"))
                 .withName("bce_with_logits_params");
 
         static final long LOGITS = offset(LAYOUT, "logits");
         static final long TARGETS = offset(LAYOUT, "targets");
+        static final long MASK = offset(LAYOUT, "mask");
         static final long POS_WEIGHT = offset(LAYOUT, "pos_weight");
         static final long WEIGHTS = offset(LAYOUT, "weights");
         static final long GRAD_LOSS = offset(LAYOUT, "grad_loss");
@@ -133,8 +140,10 @@ final class KernelParams {
         static final long COUNT = offset(LAYOUT, "count");
         static final long POS_WEIGHT_AXES = offset(LAYOUT, "pos_weight_axes");
         static final long WEIGHTS_AXES = offset(LAYOUT, "weights_axes");
+        static final long MASK_AXES = offset(LAYOUT, "mask_axes");
         static final long KEEP = offset(LAYOUT, "keep");
         static final long HALF = offset(LAYOUT, "half");
+        static final long IGNORE_VALUE = offset(LAYOUT, "ignore_value");
         static final long FLAGS = offset(LAYOUT, "flags");
 
         private Bce() {}

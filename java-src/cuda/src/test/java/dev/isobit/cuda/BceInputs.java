@@ -15,10 +15,12 @@ import java.util.Random;
  * @param posWeight weights of positives
  * @param weightsShape how the weights spread; null: there are none
  * @param weights weights
+ * @param maskShape how the mask spreads; null: there is none
+ * @param mask 0 where elements are ignored
  * @param gradLoss one per element for NONE, else one
  */
 record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, float[] targets, long[] posWeightShape,
-        float[] posWeight, long[] weightsShape, float[] weights, float[] gradLoss) {
+        float[] posWeight, long[] weightsShape, float[] weights, long[] maskShape, byte[] mask, float[] gradLoss) {
     private static final float[] SPECIAL =
             {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f, 20, -20,
                 88, -88, 103.9f, -104, Float.MIN_VALUE, Float.MAX_VALUE, 0.88137358f, -0.88137358f, 1e-8f};
@@ -35,12 +37,13 @@ record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, flo
     static BceInputs of(long seed, long... shape) {
         Random random = new Random(seed);
         var options = new BceWithLogitsOptions(Reduction.values()[random.nextInt(3)], random.nextBoolean(),
-                random.nextBoolean() ? 0 : 0.1);
-        return of(random, options, spread(random, shape), spread(random, shape), shape);
+                random.nextBoolean() ? 0 : 0.1, random.nextInt(3) == 0 ? 1 : Double.NaN);
+        long[] maskShape = random.nextInt(3) == 0 ? spread(random, shape) : null;
+        return of(random, options, spread(random, shape), spread(random, shape), maskShape, shape);
     }
 
     static BceInputs of(Random random, BceWithLogitsOptions options, long[] posWeightShape, long[] weightsShape,
-            long... shape) {
+            long[] maskShape, long... shape) {
         int count = count(shape);
         float[] logits = new float[count];
         float[] targets = new float[count];
@@ -52,8 +55,12 @@ record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, flo
                     : (float) (3 * random.nextGaussian());
             targets[i] = soft ? random.nextInt(3) * random.nextFloat() / 2 : random.nextInt(2);
         }
+        byte[] mask = new byte[maskShape == null ? 0 : count(maskShape)];
+        for (int i = 0; i < mask.length; i++) {
+            mask[i] = (byte) (random.nextInt(4) == 0 ? 0 : random.nextInt(256));
+        }
         return new BceInputs(shape, options, logits, targets, posWeightShape, values(random, posWeightShape),
-                weightsShape, values(random, weightsShape),
+                weightsShape, values(random, weightsShape), maskShape, mask,
                 values(random, options.reduction() == Reduction.NONE ? shape : new long[0]));
     }
 
@@ -85,5 +92,23 @@ record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, flo
                 return some;
             }
         }
+    }
+
+    /** Whether targets are whole numbers, which bytes hold. */
+    boolean hasBinaryTargets() {
+        for (float target : targets) {
+            if (target != (int) target) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    byte[] targetBytes() {
+        byte[] bytes = new byte[targets.length];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) targets[i];
+        }
+        return bytes;
     }
 }

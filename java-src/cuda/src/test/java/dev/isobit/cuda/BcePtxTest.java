@@ -45,8 +45,8 @@ class BcePtxTest {
                 Random random = new Random(count + grid);
                 boolean full = random.nextBoolean();
                 BceInputs in = BceInputs.of(random,
-                        new BceWithLogitsOptions(reduction, true, grid == 2 ? 0.1 : 0), null,
-                        full ? new long[] {count} : new long[0], count);
+                        new BceWithLogitsOptions(reduction, true, grid == 2 ? 0.1 : 0, Double.NaN), null,
+                        full ? new long[] {count} : new long[0], null, count);
                 kernels.seed = grid;
                 check(in, full, grid, 4 * (grid % 4), 4 * (count % 4));
             }
@@ -82,14 +82,15 @@ class BcePtxTest {
         PtxKernels.Buffer denominator = kernels.new Buffer(8, 0);
         PtxKernels.Buffer arrivals = kernels.new Buffer(4, 0);
         PtxKernels.Struct params = kernels.new Struct("bce_with_logits_params").set("logits", logitsAt)
-                .set("targets", targetsAt).set("pos_weight", 0L).set("weights", weightsAt)
+                .set("targets", targetsAt).set("mask", 0L).set("pos_weight", 0L).set("weights", weightsAt)
                 .set("grad_loss", gradLossAt).set("loss", lossAt).set("grad_logits", gradientAt)
                 .set("sigmoid", sigmoidAt).set("weight_parts", weightParts).set("denominator", denominator)
                 .set("loss_parts", none ? 0 : lossParts.address).set("arrivals", none ? 0 : arrivals.address)
                 .set("count", (long) count)
                 .set("keep", (float) (1 - in.options().labelSmoothing()))
                 .set("half", (float) (in.options().labelSmoothing() / 2))
-                .set("flags", (mean ? 3 : 0) | (none ? 4 | 8 : 0) | (fullWeights ? 32 : 0)).set("padding", 0);
+                .set("ignore_value", Float.NaN)
+                .set("flags", (mean ? 1 | 2 | 1024 : 0) | (none ? 4 | 8 : 0) | (fullWeights ? 32 : 0));
         if (mean && count > 0) {
             kernels.launch("bce_with_logits", "bce_with_logits_weigh_f32", grid, 256, 0, params);
         }

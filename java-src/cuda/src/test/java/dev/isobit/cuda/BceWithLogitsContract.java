@@ -50,6 +50,14 @@ abstract class BceWithLogitsContract {
         return tensor;
     }
 
+    private Tensor device(byte[] values, long misaligned, long... shape) {
+        Memory memory = cuda.allocate(misaligned + values.length);
+        memories.add(memory);
+        Tensor tensor = Tensor.of(DType.U8, memory, misaligned, shape);
+        cuda.copy(Tensor.of(values, shape), tensor);
+        return tensor;
+    }
+
     private static float[] poisoned(int count) {
         float[] values = new float[count];
         Arrays.fill(values, POISON);
@@ -66,11 +74,23 @@ abstract class BceWithLogitsContract {
         Tensor place(float[] values, long... shape);
     }
 
-    private static BceWithLogitsOperands operands(BceInputs in, Tensor logits, Tensor sigmoid, Placer placer) {
-        var operands = BceWithLogitsOperands.of(logits, placer.place(in.targets(), in.shape()))
+    private interface BytePlacer {
+        Tensor place(byte[] values, long... shape);
+    }
+
+    private static BceWithLogitsOperands operands(BceInputs in, Tensor logits, Tensor sigmoid, Placer placer,
+            BytePlacer bytes) {
+        boolean narrow = in.hasBinaryTargets() && in.logits().length % 2 == 1;
+        var operands = BceWithLogitsOperands
+                .of(logits, narrow
+                        ? bytes.place(in.targetBytes(), in.shape())
+                        : placer.place(in.targets(), in.shape()))
                 .withGradLoss(placer.place(in.gradLoss(), lossShape(in))).withSigmoid(sigmoid);
         if (in.posWeightShape() != null) {
             operands = operands.withPosWeight(placer.place(in.posWeight(), in.posWeightShape()));
+        }
+        if (in.maskShape() != null) {
+            operands = operands.withMask(bytes.place(in.mask(), in.maskShape()));
         }
         return in.weightsShape() == null
                 ? operands
@@ -92,14 +112,16 @@ abstract class BceWithLogitsContract {
         float[][] expected = {new float[lossCount], new float[count], new float[count]};
         try (BceWithLogits op = BceWithLogits.on(cpu, in.options())) {
             op.lossAndGradient(
-                    operands(in, Tensor.of(in.logits(), in.shape()), Tensor.of(expected[2], in.shape()), Tensor::of),
+                    operands(in, Tensor.of(in.logits(), in.shape()), Tensor.of(expected[2], in.shape()), Tensor::of,
+                            Tensor::of),
                     Tensor.of(expected[0], lossShape), Tensor.of(expected[1], in.shape()));
         }
         Tensor logits = device(in.logits(), misaligned[0], in.shape());
         int[] turn = {0};
         Placer placer = (values, shape) -> device(values, misaligned[++turn[0] % misaligned.length], shape);
         Tensor sigmoid = placer.place(poisoned(count), in.shape());
-        var operands = operands(in, logits, sigmoid, placer);
+        var operands =
+                operands(in, logits, sigmoid, placer, (values, shape) -> device(values, misaligned[0] / 4, shape));
         Tensor loss = placer.place(poisoned(lossCount), lossShape);
         Tensor gradient = placer.place(poisoned(count), in.shape());
         try (BceWithLogits op = BceWithLogits.on(cuda, in.options())) {
@@ -158,7 +180,7 @@ abstract class BceWithLogitsContract {
                 Tensor x = device(new float[0], 0, 0, 3);
                 Tensor loss = device(poisoned(1), 4);
                 try (BceWithLogits op =
-                        BceWithLogits.on(cuda, new BceWithLogitsOptions(reduction, weighted, 0))) {
+                        BceWithLogits.on(cuda, new BceWithLogitsOptions(reduction, weighted, 0, Double.NaN))) {
                     op.lossAndGradient(x, x, loss, x);
                     check("no elements", new float[] {reduction == Reduction.SUM ? 0 : nan}, loss);
                 }
@@ -169,7 +191,7 @@ abstract class BceWithLogitsContract {
     /** Scratch memory grows and is used again. */
     @Test
     void oneOperationForManySizes() {
-        var options = new BceWithLogitsOptions(Reduction.MEAN, true, 0);
+        var options = new BceWithLogitsOptions(Reduction.MEAN, true, 0, Double.NaN);
         try (BceWithLogits there = BceWithLogits.on(cuda, options);
                 BceWithLogits here = BceWithLogits.on(cpu, options)) {
             for (int count : new int[] {5, 9000, 1, 17_000, 300}) {

@@ -84,12 +84,16 @@ class KernelParamsTest {
         found.put("CROSS_ENTROPY_SEGMENT", (long) KernelParams.CrossEntropy.SEGMENT);
         found.put("CROSS_ENTROPY_COUNT_BLOCKS", (long) KernelParams.CrossEntropy.COUNT_BLOCKS);
         found.put("BCE_MEAN", (long) KernelParams.Bce.MEAN);
-        found.put("BCE_WEIGHTED_MEAN", (long) KernelParams.Bce.WEIGHTED_MEAN);
+        found.put("BCE_SUMMED_DENOMINATOR", (long) KernelParams.Bce.SUMMED_DENOMINATOR);
         found.put("BCE_GRAD_LOSS_PER_ELEMENT", (long) KernelParams.Bce.GRAD_LOSS_PER_ELEMENT);
         found.put("BCE_LOSS_PER_ELEMENT", (long) KernelParams.Bce.LOSS_PER_ELEMENT);
         found.put("BCE_POS_WEIGHT_FULL", (long) KernelParams.Bce.POS_WEIGHT_FULL);
         found.put("BCE_WEIGHTS_FULL", (long) KernelParams.Bce.WEIGHTS_FULL);
         found.put("BCE_WIDE_INDEX", (long) KernelParams.Bce.WIDE_INDEX);
+        found.put("BCE_MASK_FULL", (long) KernelParams.Bce.MASK_FULL);
+        found.put("BCE_TARGETS_U8", (long) KernelParams.Bce.TARGETS_U8);
+        found.put("BCE_IGNORE_VALUE", (long) KernelParams.Bce.IGNORE_VALUE_FLAG);
+        found.put("BCE_WEIGHTED_MEAN", (long) KernelParams.Bce.WEIGHTED_MEAN);
         found.put("BCE_SEGMENT", (long) KernelParams.Bce.SEGMENT);
         found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);
         found.put("ADAM_GRAD_DECAY", (long) KernelParams.Adam.GRAD_DECAY_FLAG);

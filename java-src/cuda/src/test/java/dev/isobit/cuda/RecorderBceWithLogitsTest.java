@@ -47,7 +47,8 @@ class RecorderBceWithLogitsTest {
         try (CudaBackend backend = open(recorder, capability); CudaStream stream = backend.newStream()) {
             for (Reduction reduction : Reduction.values()) {
                 for (boolean weighted : new boolean[] {false, true}) {
-                    var options = new BceWithLogitsOptions(reduction, weighted, weighted ? 0.1 : 0);
+                    var options = new BceWithLogitsOptions(reduction, weighted, weighted ? 0.1 : 0,
+                            reduction == Reduction.SUM ? -1 : Double.NaN);
                     try (BceWithLogits op = BceWithLogits.on(backend, options, stream)) {
                         for (long[] shape : SHAPES) {
                             for (int wanted = 1; wanted < 4; wanted++) {
@@ -62,7 +63,7 @@ class RecorderBceWithLogitsTest {
         assertTrue(launches > 200, launches + " launches compared");
     }
 
-    /** @param spread 0: no weights, no upstream; 1: a scalar and full ones; 2: along axes */
+    /** @param spread 0: no weights, no upstream; 1: a scalar and full ones; 2: along axes, a mask, byte targets */
     private static int check(Recorder recorder, CudaBackend backend, CudaStream stream, BceWithLogits op, long[] shape,
             boolean wantsLoss, boolean wantsGradient, int spread) {
         BceWithLogitsOptions options = op.options();
@@ -78,7 +79,10 @@ class RecorderBceWithLogitsTest {
                     .withGradLoss(at(backend, 5 * base + 12, none ? shape : new long[0]))
                     .withSigmoid(at(backend, 6 * base, shape));
         } else if (spread == 2) {
-            operands = operands.withPosWeight(at(backend, 3 * base, shape[shape.length - 1]))
+            operands = BceWithLogitsOperands
+                    .of(operands.logits(), Tensor.of(DType.U8, operands.targets().memory(), 0, shape))
+                    .withMask(Tensor.of(DType.U8, new CudaMemory(backend.driver(), 9 * base + 3, base), 0, perRow))
+                    .withPosWeight(at(backend, 3 * base, shape[shape.length - 1]))
                     .withWeights(at(backend, 4 * base, perRow)).withGradLoss(at(backend, 5 * base));
         }
         Tensor loss = at(backend, 7 * base, none ? shape : new long[0]);
@@ -93,17 +97,17 @@ class RecorderBceWithLogitsTest {
         }
         List<Recorder.Launch> found = recorder.launches();
 
-        boolean weighs = mean && options.weightedMean();
+        boolean weighs = mean && (options.weightedMean() || spread == 2);
         boolean reduced = wantsLoss && !none;
         boolean isScalar = count == 1;
-        ByteBuffer block = ByteBuffer.wrap(found.isEmpty() ? new byte[312] : found.getFirst().arguments())
+        ByteBuffer block = ByteBuffer.wrap(found.isEmpty() ? new byte[416] : found.getFirst().arguments())
                 .order(ByteOrder.LITTLE_ENDIAN);
         // Scratch is where the op has put it; it has to be real and large enough.
         long parts = 4 * Math.max(1, (count + 8191) / 8192);
-        long weightParts = weighs ? block.getLong(64) : 0;
-        long denominator = weighs ? block.getLong(72) : 0;
-        long lossParts = reduced ? block.getLong(80) : 0;
-        long arrivals = reduced ? block.getLong(88) : 0;
+        long weightParts = weighs ? block.getLong(72) : 0;
+        long denominator = weighs ? block.getLong(80) : 0;
+        long lossParts = reduced ? block.getLong(88) : 0;
+        long arrivals = reduced ? block.getLong(96) : 0;
         if (!found.isEmpty()) {
             for (long[] scratch : new long[][] {{weightParts, parts}, {denominator, 8}, {lossParts, parts},
                 {arrivals, 4}}) {
@@ -113,7 +117,9 @@ class RecorderBceWithLogitsTest {
         }
         boolean full = spread == 1 && !isScalar;
         int flags = (mean ? 1 : 0) | (weighs ? 2 : 0) | (spread == 1 && none && wantsGradient ? 4 : 0)
-                | (none && wantsLoss ? 8 : 0) | (full ? 32 : 0) | (count > 0xffffffffL ? 64 : 0);
+                | (none && wantsLoss ? 8 : 0) | (full ? 32 : 0) | (count > 0xffffffffL ? 64 : 0)
+                | (spread == 2 ? 256 : 0) | (options.ignores() ? 512 : 0)
+                | (mean && options.weightedMean() ? 1024 : 0);
         long[] posWeightAxes = NO_AXES.clone();
         long[] weightsAxes = NO_AXES.clone();
         if (full) {
@@ -123,26 +129,26 @@ class RecorderBceWithLogitsTest {
             posWeightAxes = new long[] {1, last, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
             weightsAxes = new long[] {shape[0] == 0 ? 1 : count / shape[0], shape[0], 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
             // One axis is all of them; and without elements nothing repeats.
-            flags |= (last == count ? 16 : 0) | (shape[0] == count ? 32 : 0);
+            flags |= (last == count ? 16 : 0) | (shape[0] == count ? 32 | 128 : 0);
         }
-        ByteBuffer expected = ByteBuffer.allocate(312).order(ByteOrder.LITTLE_ENDIAN);
-        for (long value : new long[] {base + 4, 2 * base, spread == 0 ? 0 : 3 * base,
+        ByteBuffer expected = ByteBuffer.allocate(416).order(ByteOrder.LITTLE_ENDIAN);
+        for (long value : new long[] {base + 4, 2 * base, spread == 2 ? 9 * base + 3 : 0, spread == 0 ? 0 : 3 * base,
             spread == 0 ? 0 : 4 * base + (spread == 1 ? 8 : 0),
             spread == 0 || !wantsGradient ? 0 : 5 * base + (spread == 1 ? 12 : 0), wantsLoss ? 7 * base : 0,
             wantsGradient ? 8 * base : 0, spread == 1 ? 6 * base : 0, weightParts, denominator, lossParts, arrivals,
             count}) {
             expected.putLong(value);
         }
-        for (long[] axes : new long[][] {posWeightAxes, weightsAxes}) {
+        for (long[] axes : new long[][] {posWeightAxes, weightsAxes, spread == 2 ? weightsAxes : NO_AXES}) {
             for (long value : axes) {
                 expected.putLong(value);
             }
         }
         expected.putFloat((float) (1 - options.labelSmoothing())).putFloat((float) (options.labelSmoothing() / 2));
-        byte[] arguments = expected.putInt(flags).putInt(0).array();
+        byte[] arguments = expected.putFloat((float) options.ignoreValue()).putInt(flags).array();
 
         List<LaunchExpectation> launches = new ArrayList<>();
-        int grid = (int) Math.clamp((count + 8191) / 8192, 1, MULTIPROCESSORS * 4L);
+        int grid = (int) Math.clamp((count + 8191) / 8192, 1, MULTIPROCESSORS * 3L);
         if (weighs && count > 0) {
             launches.add(new LaunchExpectation("bce_with_logits_weigh_f32", grid, 256, 0, arguments));
         }

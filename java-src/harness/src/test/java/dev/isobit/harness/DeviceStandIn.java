@@ -209,6 +209,7 @@ public final class DeviceStandIn implements Backend {
                 inner.targets = hidden(Objects.requireNonNull(call.targets));
                 inner.posWeight = hiddenOrNull(call.posWeight);
                 inner.weights = hiddenOrNull(call.weights);
+                inner.mask = hiddenOrNull(call.mask);
                 inner.gradLoss = hiddenOrNull(call.gradLoss);
                 inner.gradLossPerElement = call.gradLossPerElement;
                 inner.loss = hiddenOrNull(call.loss);
@@ -219,6 +220,9 @@ public final class DeviceStandIn implements Backend {
                 }
                 if (inner.weights != null) {
                     inner.weightsBroadcast.set(inner.logits, inner.weights);
+                }
+                if (inner.mask != null) {
+                    inner.maskBroadcast.set(inner.logits, inner.mask);
                 }
                 kernel.run(inner);
             }

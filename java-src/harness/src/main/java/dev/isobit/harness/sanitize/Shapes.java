@@ -158,7 +158,8 @@ final class Shapes {
         Tensor loss = operands.floats(rng, offset, lossShape);
         Tensor gradient = operands.floats(rng, offset, rows, columns);
         var all = new BceWithLogitsOperands(logits, targets, operands.floats(rng, 4, columns),
-                operands.floats(rng, offset, rows, 1), operands.floats(rng, offset, lossShape),
+                operands.floats(rng, offset, rows, 1), operands.of(Tensor.of(new byte[columns], columns), offset / 4),
+                operands.floats(rng, offset, lossShape),
                 operands.floats(rng, offset, rows, columns));
         var options = BceWithLogitsOptions.defaults().withReduction(reduction).withWeightedMean(true);
         try (BceWithLogits op = BceWithLogits.on(backend, options)) {

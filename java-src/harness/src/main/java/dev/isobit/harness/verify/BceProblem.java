@@ -266,7 +266,7 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             double[] sigmoid = new double[count];
             var operands = new BceWithLogitsOperands(Tensor.of(x, shape), Tensor.of(t, shape),
                     Tensor.of(positives, posWeight.shape(rows, columns)),
-                    Tensor.of(factors, weights.shape(rows, columns)),
+                    Tensor.of(factors, weights.shape(rows, columns)), null,
                     Tensor.of(gradLoss, perElement ? shape : new long[0]), Tensor.of(sigmoid, shape));
             try (BceWithLogits op = BceWithLogits.on(reference, options)) {
                 op.lossAndGradient(operands, Tensor.of(loss, none ? shape : new long[0]),
@@ -282,7 +282,8 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
         @Override
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             double divisor = options.reduction() == Reduction.MEAN ? denominator() : 1;
-            int sums = output == Output.LOSS ? options.weightedMean() ? 2 : 1 : 0;
+            int sums =
+                    output == Output.LOSS ? options.weightedMean() && options.reduction() == Reduction.MEAN ? 2 : 1 : 0;
             double budget = (sums == 0 ? output.budget() : Output.ELEMENT_LOSS.budget())
                     + sums * CrossEntropyProblem.additions(count) / 2.0;
             for (int i = 0; i < expected.length; i++) {
@@ -298,7 +299,9 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
         private double denominator() {
             double sum = 0;
             for (int i = 0; i < count; i++) {
-                sum += options.weightedMean() ? factors[weights.index(i, columns)] : 1;
+                if (t[i] != options.ignoreValue()) {
+                    sum += options.weightedMean() ? factors[weights.index(i, columns)] : 1;
+                }
             }
             return sum;
         }

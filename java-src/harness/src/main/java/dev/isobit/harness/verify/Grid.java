@@ -199,7 +199,7 @@ record Grid(String name, List<Problem> problems) {
     private static BceProblem bce(int rows, int columns, BceProblem.Logits logits, Reduction reduction, long seed) {
         var rng = new Rng(seed);
         var options = new BceWithLogitsOptions(reduction, rng.nextInt(2) == 0,
-                new double[] {0, 0, 0.1}[rng.nextInt(3)]);
+                new double[] {0, 0, 0.1}[rng.nextInt(3)], rng.nextInt(3) == 0 ? 1 : Double.NaN);
         return new BceProblem(rows, columns, logits, pick(rng, BceProblem.Spread.values()),
                 pick(rng, BceProblem.Spread.values()), options, pick(rng, Upstream.values()), rng.nextInt(2) == 0,
                 seed);
