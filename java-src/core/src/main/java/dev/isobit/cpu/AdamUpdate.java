@@ -4,6 +4,9 @@ import dev.isobit.spi.AdamScalars;
 
 /** Updates elements of one parameter. Has no state of its own. */
 interface AdamUpdate {
+    /** How many elements it updates at a time; a range is so many, or a multiple. */
+    int width();
+
     /**
      * Updates elements [from, to).
      *

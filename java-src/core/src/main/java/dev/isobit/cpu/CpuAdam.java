@@ -34,7 +34,14 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         AdamOperands operands = tensors[tensor];
         AdamScalars s = scalars[operands.group];
         if (s.enabled) {
-            operands.update.run(operands, from, to, s);
+            // Not by the vector code itself: were the JIT to take back what it has inlined of a tail, vectors would be boxed.
+            long whole = to - (to - from) % operands.update.width();
+            if (from < whole) {
+                operands.update.run(operands, from, whole, s);
+            }
+            if (whole < to) {
+                ScalarKernels.adam(operands.amsgrad).run(operands, whole, to, s);
+            }
         }
     }
 

@@ -34,7 +34,14 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
         SgdOperands operands = tensors[tensor];
         SgdScalars s = scalars[operands.group];
         if (s.enabled) {
-            operands.update.run(operands, from, to, s);
+            // Not by the vector code itself: were the JIT to take back what it has inlined of a tail, vectors would be boxed.
+            long whole = to - (to - from) % operands.update.width();
+            if (from < whole) {
+                operands.update.run(operands, from, whole, s);
+            }
+            if (whole < to) {
+                ScalarKernels.SGD.run(operands, whole, to, s);
+            }
         }
     }
 

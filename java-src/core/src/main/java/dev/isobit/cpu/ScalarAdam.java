@@ -13,6 +13,11 @@ final class ScalarAdam implements AdamUpdate {
     }
 
     @Override
+    public int width() {
+        return 1;
+    }
+
+    @Override
     public void run(AdamOperands tensors, long from, long to, AdamScalars s) {
         for (long i = from; i < to; i++) {
             float p = tensors.param.get(i);

@@ -7,6 +7,11 @@ import dev.isobit.spi.SgdScalars;
 /** SGD by scalar code: any memory, any JVM. {@link VectorSgd} must match it to the bit. */
 final class ScalarSgd implements SgdUpdate {
     @Override
+    public int width() {
+        return 1;
+    }
+
+    @Override
     public void run(SgdOperands tensors, long from, long to, SgdScalars s) {
         for (long i = from; i < to; i++) {
             float p = tensors.param.get(i);

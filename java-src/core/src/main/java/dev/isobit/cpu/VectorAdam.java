@@ -31,10 +31,14 @@ final class VectorAdam implements AdamUpdate {
      * two streams of memory: seven in one loop, and memory gives a fifth less.
      */
     private static final int STAGE = 512;
-    private static final ScalarAdam TAIL = new ScalarAdam(AMSGRAD);
 
     /** Called through {@link Specialized}. */
     VectorAdam() {}
+
+    @Override
+    public int width() {
+        return WIDTH;
+    }
 
     @Override
     public void run(AdamOperands tensors, long from, long to, AdamScalars s) {
@@ -74,9 +78,8 @@ final class VectorAdam implements AdamUpdate {
         boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
-        int whole = SPECIES.loopBound(count);
-        for (int start = 0; start < whole; start += STAGE) {
-            int end = Math.min(start + STAGE, whole);
+        for (int start = 0; start < count; start += STAGE) {
+            int end = Math.min(start + STAGE, count);
             for (int i = start; i < end; i += WIDTH) {
                 FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
                 FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
@@ -130,9 +133,6 @@ final class VectorAdam implements AdamUpdate {
                 }
                 VectorAccess.store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
             }
-        }
-        if (whole < count) {
-            TAIL.run(tensors, from + whole, from + count, s);
         }
     }
 

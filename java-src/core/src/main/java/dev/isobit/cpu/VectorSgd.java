@@ -22,10 +22,14 @@ final class VectorSgd implements SgdUpdate {
     private static final int WIDTH = SPECIES.length();
     /** Elements of an inner loop, which counts in int. */
     private static final int RUN = 1 << 20;
-    private static final ScalarSgd TAIL = new ScalarSgd();
 
     /** Called through {@link Specialized}. */
     VectorSgd() {}
+
+    @Override
+    public int width() {
+        return WIDTH;
+    }
 
     @Override
     public void run(SgdOperands tensors, long from, long to, SgdScalars s) {
@@ -55,8 +59,7 @@ final class VectorSgd implements SgdUpdate {
         boolean decays = s.decays;
         boolean first = s.first;
         boolean nesterov = s.nesterov;
-        int whole = SPECIES.loopBound(count);
-        for (int i = 0; i < whole; i += WIDTH) {
+        for (int i = 0; i < count; i += WIDTH) {
             FloatVector p = VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i);
             FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
             if (maximize) {
@@ -88,9 +91,6 @@ final class VectorSgd implements SgdUpdate {
             if (MOMENTUM) {
                 VectorAccess.store(BUFFER_ARRAY, buffers, bufferSegment, bufferAt, i, b);
             }
-        }
-        if (whole < count) {
-            TAIL.run(tensors, from + whole, from + count, s);
         }
     }
 }
