@@ -6,19 +6,26 @@ final class CrossEntropyRows {
 
     final SegmentWork work = new SegmentWork();
     private final RowState state = new RowState();
+    private final SmallRows smallRows = new SmallRows(work);
     private final ShortRows shortRows = new ShortRows(work, state);
 
     /** Computes rows [from, to): their losses, and their gradients if these are wanted. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
         work.operands(batch.logits, batch.gradLogits, batch.wantsGradient);
+        long row = stages.hasSmallRows(batch.classes) ? smallRows.run(batch, stages, from, to, this) : from;
         if (stages.hasShortRows(batch.classes)) {
-            shortRows.run(batch, stages, from, to);
+            shortRows.run(batch, stages, row, to);
         } else {
-            for (long row = from; row < to; row++) {
-                batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row);
+            for (; row < to; row++) {
+                run(batch, stages, row);
             }
         }
         work.clear();
+    }
+
+    /** Computes a row by segments. */
+    void run(CrossEntropyBatch batch, SegmentStages stages, long row) {
+        batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row);
     }
 
     private float row(CrossEntropyBatch batch, SegmentStages stages, long row) {

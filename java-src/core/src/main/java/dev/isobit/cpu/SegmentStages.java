@@ -15,6 +15,9 @@ final class SegmentStages {
     private SegmentStage tail;
     private SegmentStage sum;
     private SegmentStage scale;
+    private @Nullable SegmentStage smallRows;
+    private @Nullable SegmentStage logSums;
+    private @Nullable SegmentStage smallGradient;
     private @Nullable SegmentStage shortRow;
     private @Nullable SegmentStage anyShortRow;
 
@@ -52,6 +55,38 @@ final class SegmentStages {
         shortRow = row;
         anyShortRow = anyRow;
         return this;
+    }
+
+    /**
+     * Adds what rows of 2 classes to a vector's lanes go through instead, as many at a time.
+     *
+     * @param rows sets {@code block}, {@code maxima}, {@code counts} and {@code sums}
+     * @param logs sets {@code logSums}
+     * @param gradient writes all gradients but those at the targets
+     */
+    SegmentStages withSmallRows(SegmentStage rows, SegmentStage logs, SegmentStage gradient) {
+        smallRows = rows;
+        logSums = logs;
+        smallGradient = gradient;
+        return this;
+    }
+
+    /** Elements of a vector. */
+    int width() {
+        return width;
+    }
+
+    boolean hasSmallRows(long classes) {
+        return smallRows != null && classes >= 2 && classes <= width;
+    }
+
+    void smallRows(SegmentWork work) {
+        run(Objects.requireNonNull(smallRows), work);
+        run(Objects.requireNonNull(logSums), work);
+    }
+
+    void smallGradient(SegmentWork work) {
+        run(Objects.requireNonNull(smallGradient), work);
     }
 
     boolean hasShortRows(long classes) {

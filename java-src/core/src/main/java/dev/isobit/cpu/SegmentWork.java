@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
@@ -12,7 +13,7 @@ final class SegmentWork {
     /** Lanes of a reduction. */
     static final int LANES = 1024;
     /** Float lanes of a vector at most. */
-    private static final int WIDEST = 64;
+    static final int WIDEST = 64;
     private static final long LANES_BYTES = LANES * (long) Float.BYTES;
     /** Between two sets of lanes: not 4096 bytes, the distance at which a CPU mistakes addresses. */
     private static final long LANES_STEP = LANES_BYTES + 1344;
@@ -27,6 +28,19 @@ final class SegmentWork {
     MemorySegment previous = allLanes.asSlice(LANES_STEP, LANES_BYTES);
     /** Scratch memory of the fold. */
     final MemorySegment folded = allLanes.asSlice(2 * LANES_STEP, LANES_BYTES);
+    /** Small rows, a vector each: their exponentials, their logits. */
+    final MemorySegment block = Arena.ofAuto().allocate(WIDEST * (long) WIDEST * Float.BYTES, 64);
+    final MemorySegment smallLogits = Arena.ofAuto().allocate(WIDEST * (long) WIDEST * Float.BYTES, 64);
+    final float[] maxima = new float[WIDEST];
+    final float[] sums = new float[WIDEST];
+    final float[] counts = new float[WIDEST];
+    final float[] logSums = new float[WIDEST];
+    final float[] factors = new float[WIDEST];
+    final int[] targets = new int[WIDEST];
+    final float[] targetGradients = new float[WIDEST];
+    /** Rows, as bits, whose gradient is not to be written. */
+    long skipped;
+    private final float[] laneSums = new float[LANES];
     /** What is left of a segment behind the whole vectors. */
     final float[] tail = new float[WIDEST];
 
@@ -86,13 +100,22 @@ final class SegmentWork {
         outSegment = MemorySegment.NULL;
     }
 
-    /** Sums one segment of values by lanes. */
+    /** Sums one segment of values by lanes; loops that the JIT makes vectors of. */
     float laneSum(float[] values, int from, int to) {
-        lanes.fill((byte) 0);
-        for (int i = from; i < to; i++) {
-            add((i - from) % LANES, values[i]);
+        float[] sums = laneSums;
+        Arrays.fill(sums, 0);
+        for (int base = from; base < to; base += LANES) {
+            int count = Math.min(LANES, to - base);
+            for (int i = 0; i < count; i++) {
+                sums[i] += values[base + i];
+            }
         }
-        return fold();
+        for (int half = LANES / 2; half >= 1; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                sums[i] += sums[i + half];
+            }
+        }
+        return sums[0];
     }
 
     void add(int lane, float value) {

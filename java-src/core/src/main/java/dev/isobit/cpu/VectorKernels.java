@@ -22,7 +22,9 @@ final class VectorKernels implements CpuKernels {
                     stage(VectorExponentials.class, flags), stage(VectorExponentials.class, flags | 1 << 5),
                     stage(VectorTail.class, flags), new VectorSum(),
                     stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags),
-                            stage(VectorShortRow.class, flags | 1 << 5)));
+                            stage(VectorShortRow.class, flags | 1 << 5))
+                    .withSmallRows(stage(VectorSmallRows.class, flags), new VectorLogSum(),
+                            stage(VectorSmallGradient.class, flags)));
             stages = STAGES.get(flags);
         }
         return stages;

@@ -11,12 +11,12 @@ final class VectorSum implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
-    private static final VectorShuffle<Float> FROM_32 = distant(32);
-    private static final VectorShuffle<Float> FROM_16 = distant(16);
-    private static final VectorShuffle<Float> FROM_8 = distant(8);
-    private static final VectorShuffle<Float> FROM_4 = distant(4);
-    private static final VectorShuffle<Float> FROM_2 = distant(2);
-    private static final VectorShuffle<Float> FROM_1 = distant(1);
+    static final VectorShuffle<Float> FROM_32 = distant(32);
+    static final VectorShuffle<Float> FROM_16 = distant(16);
+    static final VectorShuffle<Float> FROM_8 = distant(8);
+    static final VectorShuffle<Float> FROM_4 = distant(4);
+    static final VectorShuffle<Float> FROM_2 = distant(2);
+    static final VectorShuffle<Float> FROM_1 = distant(1);
 
     VectorSum() {}
 
