@@ -126,7 +126,9 @@ struct Spread {
 
     __device__ __forceinline__ Spread(const T* values, const bce_with_logits_axes& axes, bool full, bool wide)
         : values(values), axes(axes), full(full), scalar(values == nullptr || (!full && axes.group0.stride == 0)),
-          wide(wide), common(values == nullptr ? 1.0f : scalar ? static_cast<float>(values[0]) : 0.0f) {}
+          wide(wide), common(values == nullptr ? 1.0f
+                             : scalar          ? static_cast<float>(values[0])
+                                               : 0.0f) {}
 
     __device__ __forceinline__ float at(int64_t i) const {
         if (scalar) return common;
@@ -250,7 +252,8 @@ struct Elements {
             const float a = p.grad_loss == nullptr ? 1.0f : *p.grad_loss;
             upstream = __double2float_rn(__ddiv_rn(static_cast<double>(a), denominator));
         }
-        packed = !targets.narrow && targets.mask.scalar && is_packed(targets.floats(), head) && pos_weight.is_packed(head) && weights.is_packed(head) &&
+        packed = !targets.narrow && targets.mask.scalar && is_packed(targets.floats(), head) &&
+                 pos_weight.is_packed(head) && weights.is_packed(head) &&
                  (upstreams == nullptr || is_packed(upstreams, head)) &&
                  (losses == nullptr || is_packed(losses, head)) && (!kGrad || is_packed(p.grad_logits, head)) &&
                  (p.sigmoid == nullptr || is_packed(p.sigmoid, head));
