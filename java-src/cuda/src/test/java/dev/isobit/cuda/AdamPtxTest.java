@@ -140,7 +140,7 @@ class AdamPtxTest {
         AdamOptions adamW = AdamOptions.adamW();
         return List.of(adam, adamW, adam.withWeightDecay(0.1), adamW.withMaximize(true), adamW.withWeightDecay(0),
                 adam.withWeightDecay(0.01).withMaximize(true), adamW.withAmsgrad(true),
-                adam.withWeightDecay(0.1).withAmsgrad(true));
+                adam.withWeightDecay(0.1).withAmsgrad(true), adamW.withAmsgrad(true).withMaximize(true));
     }
 
     @Test

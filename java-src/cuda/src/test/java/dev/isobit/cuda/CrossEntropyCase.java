@@ -151,8 +151,14 @@ final class CrossEntropyCase {
             }
         }
         boolean upstreamPerRow = gradLoss != null && gradLoss.length > 1;
-        PtxKernels.Buffer upstream =
-                gradLoss == null ? null : kernels.new Buffer(4L * gradLoss.length, 4).set(gradLoss);
+        // The one of the first row of all is read, whether it is used or not.
+        PtxKernels.Buffer upstreamOfFirst = upstreamPerRow && firstRow > 0 ? kernels.new Buffer(4, 4) : null;
+        if (upstreamOfFirst != null) {
+            kernels.leaveGap(upstreamOfFirst, 4 * firstRow / 512 * 512);
+        }
+        PtxKernels.Buffer upstream = gradLoss == null
+                ? null
+                : kernels.new Buffer(4L * gradLoss.length, 4 + 4 * firstRow % 512).set(gradLoss);
         PtxKernels.Buffer rowLoss = wantsLoss ? kernels.new Buffer(4L * rows, lossSkip) : null;
         PtxKernels.Buffer loss = kernels.new Buffer(4, 4);
         PtxKernels.Buffer grad = !wantsGradient
@@ -211,8 +217,8 @@ final class CrossEntropyCase {
         }
         assertEquals(badRows, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), this + ": bad targets");
         assertEquals(firstBad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), this + ": first bad row");
-        for (PtxKernels.Buffer b : new PtxKernels.Buffer[] {logitsBuffer, targetBuffer, upstream, rowLoss, loss,
-            inPlace ? null : grad, parts, lossParts, arrivals, status}) {
+        for (PtxKernels.Buffer b : new PtxKernels.Buffer[] {logitsBuffer, targetBuffer, upstreamOfFirst, upstream,
+            rowLoss, loss, inPlace ? null : grad, parts, lossParts, arrivals, status}) {
             if (b != null) {
                 assertTrue(b.isUntouchedBefore(), this + ": written before a buffer");
                 b.free();

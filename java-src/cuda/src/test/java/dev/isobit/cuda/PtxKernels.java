@@ -156,6 +156,20 @@ final class PtxKernels implements AutoCloseable {
         }
     }
 
+    /** Makes the next memory start so many bytes, a multiple of 512, behind this buffer's; there is none between. */
+    void leaveGap(Buffer from, long distance) {
+        long first = useUpAddresses(0);
+        long step = useUpAddresses(0) - first;
+        useUpAddresses(from.address - from.skip + distance - first - 3 * step);
+    }
+
+    @SuppressWarnings("restricted")
+    private long useUpAddresses(long bytes) {
+        long address = device.map(MemorySegment.NULL.reinterpret(bytes));
+        device.free(address);
+        return address;
+    }
+
     /** A struct of params.h. */
     final class Struct {
         private final String name;

@@ -1,9 +1,13 @@
 package dev.isobit.cuda;
 
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -23,6 +27,9 @@ record PtxMutant(String operator, String file, String entry, int line, String or
     private interface Edit extends BiFunction<String, Random, String> {}
 
     private record Operator(String name, Edit edit) {}
+
+    private static final Pattern ENTRY = Pattern.compile("\\.visible \\.entry (\\w+)\\(");
+    private static final String[] TARGETS = {".sm_75.ptx", ".sm_90.ptx"};
 
     private static final Map<String, String> OFF_BY_ONE = Map.of("lt", "le", "le", "lt", "gt", "ge", "ge", "gt");
     private static final Map<String, String> OTHER_NAN =
@@ -95,47 +102,49 @@ record PtxMutant(String operator, String file, String entry, int line, String or
         return OPERATORS.stream().map(Operator::name).toList();
     }
 
-    /** Mutants of these PTX files by turns of the operators, each in a kernel and at a line by chance; no two alike. */
-    static List<PtxMutant> choose(int count, long seed, String... ops) {
-        Random coin = new Random(seed);
+    /**
+     * So many mutants of each kernel of an op, by turns of the operators, at places by chance; no two alike. The draws of
+     * a kernel depend on the seed and the kernel alone: another that comes or goes does not change them.
+     */
+    static List<PtxMutant> choose(int countOfKernel, long seed, String op) {
         List<PtxMutant> all = new ArrayList<>();
-        for (int i = 0; all.size() < count; i++) {
-            Operator operator = OPERATORS.get(i % OPERATORS.size());
-            String target = coin.nextBoolean() ? ".sm_75.ptx" : ".sm_90.ptx";
-            List<List<PtxMutant>> sites = new ArrayList<>();
-            for (String op : ops) {
-                sites.addAll(sites(operator, op + target, coin));
+        for (String entry : entries(PtxKernels.read(op + TARGETS[0]))) {
+            Random coin = new Random(Objects.hash(seed, entry));
+            List<Operator> operators = new ArrayList<>(OPERATORS);
+            Collections.shuffle(operators, coin);
+            Set<PtxMutant> drawn = new LinkedHashSet<>();
+            for (int i = 0; drawn.size() < countOfKernel; i++) {
+                String file = op + TARGETS[coin.nextInt(TARGETS.length)];
+                List<PtxMutant> sites = sites(operators.get(i % operators.size()), file, entry, coin);
+                if (!sites.isEmpty()) {
+                    drawn.add(sites.get(coin.nextInt(sites.size())));
+                }
             }
-            if (sites.isEmpty()) {
-                continue;
-            }
-            List<PtxMutant> ofKernel = sites.get(coin.nextInt(sites.size()));
-            PtxMutant mutant = ofKernel.get(coin.nextInt(ofKernel.size()));
-            if (!all.contains(mutant)) {
-                all.add(mutant);
-            }
+            all.addAll(drawn);
         }
         return all;
     }
 
-    /** All places of an operator in a file, by kernel. */
-    private static List<List<PtxMutant>> sites(Operator operator, String file, Random coin) {
-        List<List<PtxMutant>> kernels = new ArrayList<>();
-        String[] lines = PtxKernels.read(file).split("\n", -1);
-        String entry = null;
+    private static Set<String> entries(String text) {
+        Set<String> entries = new LinkedHashSet<>();
+        text.lines().map(line -> entryAt(line, null)).filter(Objects::nonNull).forEach(entries::add);
+        return entries;
+    }
+
+    /** All places of an operator in a kernel. */
+    private static List<PtxMutant> sites(Operator operator, String file, String entry, Random coin) {
         List<PtxMutant> found = new ArrayList<>();
+        String[] lines = PtxKernels.read(file).split("\n", -1);
+        String current = null;
         for (int i = 0; i < lines.length; i++) {
-            entry = entryAt(lines[i], entry);
-            String changed = entry == null || isNoInstruction(lines[i]) ? null : operator.edit.apply(lines[i], coin);
+            current = entryAt(lines[i], current);
+            String changed =
+                    entry.equals(current) && !isNoInstruction(lines[i]) ? operator.edit.apply(lines[i], coin) : null;
             if (changed != null && !changed.equals(lines[i])) {
                 found.add(new PtxMutant(operator.name, file, entry, i + 1, lines[i].strip(), changed.strip()));
             }
-            if (lines[i].equals("}") && !found.isEmpty()) {
-                kernels.add(found);
-                found = new ArrayList<>();
-            }
         }
-        return kernels;
+        return found;
     }
 
     private static boolean isNoInstruction(String line) {
@@ -144,7 +153,7 @@ record PtxMutant(String operator, String file, String entry, int line, String or
     }
 
     private static String entryAt(String line, String before) {
-        Matcher m = Pattern.compile("\\.visible \\.entry (\\w+)\\(").matcher(line);
+        Matcher m = ENTRY.matcher(line);
         return m.find() ? m.group(1) : before;
     }
 
