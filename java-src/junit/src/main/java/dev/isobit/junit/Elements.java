@@ -22,6 +22,7 @@ final class Elements {
     static long get(byte[] elements, DType dtype, int index) {
         ByteBuffer bytes = ByteBuffer.wrap(elements).order(ByteOrder.LITTLE_ENDIAN);
         return switch (dtype.byteSize()) {
+            case 1 -> Byte.toUnsignedLong(bytes.get(index));
             case 2 -> Short.toUnsignedLong(bytes.getShort(2 * index));
             case 4 -> Integer.toUnsignedLong(bytes.getInt(4 * index));
             default -> bytes.getLong(8 * index);
@@ -45,6 +46,7 @@ final class Elements {
         for (String pattern : each) {
             long bits = HexFormat.fromHexDigitsToLong(pattern);
             switch (dtype.byteSize()) {
+                case 1 -> bytes.put((byte) bits);
                 case 2 -> bytes.putShort((short) bits);
                 case 4 -> bytes.putInt((int) bits);
                 default -> bytes.putLong(bits);
@@ -77,7 +79,7 @@ final class Elements {
             case F32 -> Float.intBitsToFloat((int) bits);
             case F16 -> Float.float16ToFloat((short) bits);
             case BF16 -> Float.intBitsToFloat((int) bits << 16);
-            case I64, I32 -> throw new IllegalArgumentException(dtype + " is an integer");
+            case I64, I32, U8 -> throw new IllegalArgumentException(dtype + " is an integer");
         };
     }
 
@@ -87,6 +89,7 @@ final class Elements {
         return switch (dtype) {
             case I64 -> Long.toString(bits);
             case I32 -> Integer.toString((int) bits);
+            case U8 -> Long.toString(bits);
             case F64 -> hex + " (" + value(bits, dtype) + ")";
             default -> hex + " (" + (float) value(bits, dtype) + ")";
         };

@@ -29,6 +29,9 @@ class ElementsTest {
         assertEquals("0xc000 (-2.0)", Elements.text(0xc000L, DType.F16));
         assertEquals("0xc000 (-2.0)", Elements.text(0xc000L, DType.BF16));
         assertEquals("-7", Elements.text(-7, DType.I64));
+        byte[] bytes = {0, (byte) 200};
+        assertEquals("200", Elements.text(Elements.get(bytes, DType.U8, 1), DType.U8));
+        assertArrayEquals(bytes, Elements.parse(Elements.patterns(bytes, DType.U8), DType.U8));
         assertEquals("-7", Elements.text(0xfffffff9L, DType.I32));
     }
 
