@@ -12,7 +12,7 @@ final class AdamOperands {
     /** Empty without {@link #amsgrad}. */
     final FloatOperand maxExpAvgSq = new FloatOperand();
     final boolean amsgrad;
-    final long count;
+    long count;
     final int group;
     final AdamUpdate update;
 
@@ -28,5 +28,17 @@ final class AdamOperands {
         }
         count = parameter.param().elementCount();
         update = kernels.adam(this);
+    }
+
+    /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */
+    boolean extendBy(AdamOperands next) {
+        if (group != next.group || amsgrad != next.amsgrad || !param.isFollowedBy(next.param, count)
+                || !grad.isFollowedBy(next.grad, count) || !expAvg.isFollowedBy(next.expAvg, count)
+                || !expAvgSq.isFollowedBy(next.expAvgSq, count)
+                || amsgrad && !maxExpAvgSq.isFollowedBy(next.maxExpAvgSq, count)) {
+            return false;
+        }
+        count += next.count;
+        return true;
     }
 }

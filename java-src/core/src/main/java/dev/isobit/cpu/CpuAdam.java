@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import dev.isobit.AdamGroup;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Adam on the CPU. */
@@ -11,16 +12,30 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     private AdamScalars[] scalars = {};
 
     CpuAdam(CpuBackend backend, List<AdamGroup> groups) {
-        super(backend, groups.stream().mapToInt(group -> group.parameters().size()).sum());
-        tensors = new AdamOperands[groups.stream().mapToInt(group -> group.parameters().size()).sum()];
-        int i = 0;
+        this(backend, operands(groups, backend.kernels()));
+    }
+
+    private CpuAdam(CpuBackend backend, AdamOperands[] tensors) {
+        super(backend, tensors.length);
+        this.tensors = tensors;
+        for (int i = 0; i < tensors.length; i++) {
+            AdamOperands t = tensors[i];
+            add(i, t.count, t.param, t.grad, t.expAvg, t.expAvgSq, t.maxExpAvgSq);
+        }
+    }
+
+    /** Parameters that lie side by side become one: a call for each of thousands of small ones costs more than its work. */
+    private static AdamOperands[] operands(List<AdamGroup> groups, CpuKernels kernels) {
+        List<AdamOperands> operands = new ArrayList<>();
         for (int group = 0; group < groups.size(); group++) {
             for (var parameter : groups.get(group).parameters()) {
-                AdamOperands t = new AdamOperands(parameter, group, backend.kernels());
-                add(i, t.count, t.param, t.grad, t.expAvg, t.expAvgSq, t.maxExpAvgSq);
-                tensors[i++] = t;
+                AdamOperands next = new AdamOperands(parameter, group, kernels);
+                if (operands.isEmpty() || !operands.getLast().extendBy(next)) {
+                    operands.add(next);
+                }
             }
         }
+        return operands.toArray(new AdamOperands[0]);
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import dev.isobit.SgdGroup;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
+import java.util.ArrayList;
 import java.util.List;
 
 /** SGD on the CPU. */
@@ -11,16 +12,30 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
     private SgdScalars[] scalars = {};
 
     CpuSgd(CpuBackend backend, List<SgdGroup> groups) {
-        super(backend, groups.stream().mapToInt(group -> group.parameters().size()).sum());
-        tensors = new SgdOperands[groups.stream().mapToInt(group -> group.parameters().size()).sum()];
-        int i = 0;
+        this(backend, operands(groups, backend.kernels()));
+    }
+
+    private CpuSgd(CpuBackend backend, SgdOperands[] tensors) {
+        super(backend, tensors.length);
+        this.tensors = tensors;
+        for (int i = 0; i < tensors.length; i++) {
+            SgdOperands t = tensors[i];
+            add(i, t.count, t.param, t.grad, t.momentumBuffer);
+        }
+    }
+
+    /** Parameters that lie side by side become one: a call for each of thousands of small ones costs more than its work. */
+    private static SgdOperands[] operands(List<SgdGroup> groups, CpuKernels kernels) {
+        List<SgdOperands> operands = new ArrayList<>();
         for (int group = 0; group < groups.size(); group++) {
             for (var parameter : groups.get(group).parameters()) {
-                SgdOperands t = new SgdOperands(parameter, group, backend.kernels());
-                add(i, t.count, t.param, t.grad, t.momentumBuffer);
-                tensors[i++] = t;
+                SgdOperands next = new SgdOperands(parameter, group, kernels);
+                if (operands.isEmpty() || !operands.getLast().extendBy(next)) {
+                    operands.add(next);
+                }
             }
         }
+        return operands.toArray(new SgdOperands[0]);
     }
 
     @Override

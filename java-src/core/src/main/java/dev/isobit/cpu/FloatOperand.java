@@ -57,6 +57,12 @@ final class FloatOperand {
         return base + (kind == Kind.ARRAY ? element : element * Float.BYTES);
     }
 
+    /** Whether another operand's elements stand right behind the first so many of this one. */
+    boolean isFollowedBy(FloatOperand next, long count) {
+        return kind == next.kind && next.base == position(count)
+                && (kind == Kind.ARRAY ? array == next.array : segment == next.segment);
+    }
+
     float get(long element) {
         return kind == Kind.ARRAY
                 ? array[(int) position(element)]

@@ -9,7 +9,7 @@ final class SgdOperands {
     /** Empty without {@link #momentum}. */
     final FloatOperand momentumBuffer = new FloatOperand();
     final boolean momentum;
-    final long count;
+    long count;
     final int group;
     final SgdUpdate update;
 
@@ -23,5 +23,16 @@ final class SgdOperands {
         count = parameter.param().elementCount();
         this.group = group;
         update = kernels.sgd(this);
+    }
+
+    /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */
+    boolean extendBy(SgdOperands next) {
+        if (group != next.group || momentum != next.momentum || !param.isFollowedBy(next.param, count)
+                || !grad.isFollowedBy(next.grad, count)
+                || momentum && !momentumBuffer.isFollowedBy(next.momentumBuffer, count)) {
+            return false;
+        }
+        count += next.count;
+        return true;
     }
 }

@@ -11,8 +11,10 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
+import dev.isobit.DType;
 import dev.isobit.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -406,6 +408,60 @@ public abstract class AdamContract extends AdamInputContract {
                 Bits.assertSame(what + " expAvgSq", a.expAvgSq(), block().read(p.expAvgSq()));
             }
         }
+    }
+
+    /** Side by side in one memory, as slices of flat buffers: some in all their tensors, some but in a few. */
+    @Test
+    void neighbours() {
+        int count = 40;
+        int size = 13;
+        for (int apart = 0; apart < 5; apart++) {
+            AdamOptions options = AdamOptions.adamW().withAmsgrad(true);
+            SplittableRandom random = new SplittableRandom(apart);
+            AdamArrays all = AdamArrays.of(AdamArrays.Kind.NORMAL, count * size, random);
+            float[][] values = {all.param(), all.grad(), all.expAvg(), all.expAvgSq(), all.maxExpAvgSq()};
+            block().begin(20 * count * size, 5);
+            Tensor[] flat = new Tensor[5];
+            for (int role = 0; role < 5; role++) {
+                flat[role] = block().floats(values[role], role, count * size);
+            }
+            block().upload();
+            List<AdamParameter> first = new ArrayList<>();
+            List<AdamParameter> second = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                Tensor[] t = new Tensor[5];
+                for (int role = 0; role < 5; role++) {
+                    // In one role every other pair is swapped: there neighbours are none.
+                    int at = role == apart && role != 0 && i % 4 >= 2 ? i ^ 1 : i;
+                    t[role] = Tensor.of(DType.F32, flat[role].memory(), flat[role].byteOffset() + 4L * at * size, size);
+                }
+                (i < count / 2 ? first : second).add(new AdamParameter("p" + i, t[0], t[1], t[2], t[3], t[4]));
+            }
+            try (Adam adam = Adam.on(backend(), List.of(new AdamGroup(options, first),
+                    new AdamGroup(options.withLr(0.5), second)))) {
+                adam.step();
+            }
+            block().download();
+            for (int i = 0; i < count; i++) {
+                AdamParameter p = (i < count / 2 ? first : second).get(i % (count / 2));
+                AdamArrays a = new AdamArrays(slice(all.param(), p.param(), flat[0]), slice(all.grad(), p.grad(),
+                        flat[1]), slice(all.expAvg(), p.expAvg(), flat[2]),
+                        slice(all.expAvgSq(), p.expAvgSq(),
+                                flat[3]),
+                        slice(all.maxExpAvgSq(), p.maxExpAvgSq(), flat[4]));
+                a.step(options, i < count / 2 ? options.lr() : 0.5, 1);
+                String what = "apart " + apart + " p" + i;
+                Bits.assertSame(what, a.param(), block().read(p.param()));
+                Bits.assertSame(what, a.expAvg(), block().read(p.expAvg()));
+                Bits.assertSame(what, a.expAvgSq(), block().read(p.expAvgSq()));
+                Bits.assertSame(what, a.maxExpAvgSq(), block().read(p.maxExpAvgSq()));
+            }
+        }
+    }
+
+    private static float[] slice(float[] flat, Tensor tensor, Tensor of) {
+        int from = (int) (tensor.byteOffset() - of.byteOffset()) / 4;
+        return Arrays.copyOfRange(flat, from, from + (int) tensor.elementCount());
     }
 
     /** What Apex writes otherwise has the same bits: a run may be taken over from the one to the other. */

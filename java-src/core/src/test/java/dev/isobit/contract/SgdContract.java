@@ -225,6 +225,36 @@ public abstract class SgdContract extends BackendContract {
         }
     }
 
+    /** Side by side in one memory, as slices of flat buffers; the second half of the gradients the other way round. */
+    @Test
+    void neighbours() {
+        int count = 20;
+        int size = 13;
+        float[][] a = arrays(AdamArrays.Kind.NORMAL, count * size, new SplittableRandom(1));
+        block().begin(12 * count * size, 3);
+        Tensor[] flat = new Tensor[3];
+        for (int role = 0; role < 3; role++) {
+            flat[role] = block().floats(a[role], role, count * size);
+        }
+        block().upload();
+        List<SgdParameter> parameters = new ArrayList<>();
+        float[] grad = a[1].clone();
+        for (int i = 0; i < count; i++) {
+            int g = i < count / 2 ? i : count - 1 - (i - count / 2);
+            System.arraycopy(a[1], g * size, grad, i * size, size);
+            parameters.add(new SgdParameter("p" + i, shifted(flat[0], DType.F32, 4L * i * size, size),
+                    shifted(flat[1], DType.F32, 4L * g * size, size),
+                    shifted(flat[2], DType.F32, 4L * i * size, size)));
+        }
+        try (Sgd sgd = Sgd.on(backend(), MOMENTUM, parameters)) {
+            sgd.step();
+        }
+        block().download();
+        SgdDefinition.step(MOMENTUM, MOMENTUM.lr(), 1, a[0], grad, a[2]);
+        Bits.assertSame("param", a[0], block().read(flat[0]));
+        Bits.assertSame("momentumBuffer", a[2], block().read(flat[2]));
+    }
+
     /** Each group as if it were alone; a disabled one keeps its bits and its count. */
     @Test
     void groups() {
