@@ -3,8 +3,9 @@ package dev.isobit.cpu;
 import dev.isobit.AdamGroup;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** Adam on the CPU. */
 final class CpuAdam extends ElementSplit implements AdamKernel {
@@ -12,7 +13,7 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     private AdamScalars[] scalars = {};
 
     CpuAdam(CpuBackend backend, List<AdamGroup> groups) {
-        this(backend, operands(groups, backend.kernels()));
+        this(backend, joined(operands(groups, backend.kernels()), AdamOperands::extendBy).toArray(AdamOperands[]::new));
     }
 
     private CpuAdam(CpuBackend backend, AdamOperands[] tensors) {
@@ -24,18 +25,9 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         }
     }
 
-    /** Parameters that lie side by side become one: a call for each of thousands of small ones costs more than its work. */
-    private static AdamOperands[] operands(List<AdamGroup> groups, CpuKernels kernels) {
-        List<AdamOperands> operands = new ArrayList<>();
-        for (int group = 0; group < groups.size(); group++) {
-            for (var parameter : groups.get(group).parameters()) {
-                AdamOperands next = new AdamOperands(parameter, group, kernels);
-                if (operands.isEmpty() || !operands.getLast().extendBy(next)) {
-                    operands.add(next);
-                }
-            }
-        }
-        return operands.toArray(new AdamOperands[0]);
+    private static Stream<AdamOperands> operands(List<AdamGroup> groups, CpuKernels kernels) {
+        return IntStream.range(0, groups.size()).boxed().flatMap(group -> groups.get(group).parameters().stream()
+                .map(parameter -> new AdamOperands(parameter, group, kernels)));
     }
 
     @Override

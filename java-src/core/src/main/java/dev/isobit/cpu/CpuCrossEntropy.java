@@ -25,6 +25,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     private final Workers workers;
     private final CrossEntropyBatch batch = new CrossEntropyBatch();
     private final CrossEntropyRows[] rows;
+    private final LaneSum laneSum = new LaneSum();
     private SegmentStages stages;
     private long from;
     private long to;
@@ -103,7 +104,11 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         double total = sum;
         for (int segment = 0; segment < count; segment += SegmentWork.SEGMENT) {
             int end = Math.min(segment + SegmentWork.SEGMENT, count);
-            total += rows[0].work.laneSum(values, segment, end);
+            laneSum.clear();
+            for (int at = segment; at < end; at += SegmentWork.LANES) {
+                laneSum.add(values, at, Math.min(SegmentWork.LANES, end - at));
+            }
+            total += laneSum.fold();
         }
         return total;
     }

@@ -3,8 +3,9 @@ package dev.isobit.cpu;
 import dev.isobit.SgdGroup;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** SGD on the CPU. */
 final class CpuSgd extends ElementSplit implements SgdKernel {
@@ -12,7 +13,7 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
     private SgdScalars[] scalars = {};
 
     CpuSgd(CpuBackend backend, List<SgdGroup> groups) {
-        this(backend, operands(groups, backend.kernels()));
+        this(backend, joined(operands(groups, backend.kernels()), SgdOperands::extendBy).toArray(SgdOperands[]::new));
     }
 
     private CpuSgd(CpuBackend backend, SgdOperands[] tensors) {
@@ -24,18 +25,9 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
         }
     }
 
-    /** Parameters that lie side by side become one: a call for each of thousands of small ones costs more than its work. */
-    private static SgdOperands[] operands(List<SgdGroup> groups, CpuKernels kernels) {
-        List<SgdOperands> operands = new ArrayList<>();
-        for (int group = 0; group < groups.size(); group++) {
-            for (var parameter : groups.get(group).parameters()) {
-                SgdOperands next = new SgdOperands(parameter, group, kernels);
-                if (operands.isEmpty() || !operands.getLast().extendBy(next)) {
-                    operands.add(next);
-                }
-            }
-        }
-        return operands.toArray(new SgdOperands[0]);
+    private static Stream<SgdOperands> operands(List<SgdGroup> groups, CpuKernels kernels) {
+        return IntStream.range(0, groups.size()).boxed().flatMap(group -> groups.get(group).parameters().stream()
+                .map(parameter -> new SgdOperands(parameter, group, kernels)));
     }
 
     @Override

@@ -1,6 +1,10 @@
 package dev.isobit.cpu;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.function.BiPredicate;
+import java.util.stream.Stream;
 
 /** All tensors of an optimizer in one parallel region, their elements split evenly over the workers. */
 abstract class ElementSplit implements Workers.Task {
@@ -17,6 +21,22 @@ abstract class ElementSplit implements Workers.Task {
     ElementSplit(CpuBackend backend, int tensors) {
         this.backend = backend;
         this.starts = new long[tensors + 1];
+    }
+
+    /**
+     * Parameters that lie side by side become one: a call for each of thousands of small ones costs more than its work.
+     *
+     * @param operands in the order given
+     * @param extend takes the second along with the first, or returns false
+     */
+    static <T> List<T> joined(Stream<T> operands, BiPredicate<T, T> extend) {
+        List<T> joined = new ArrayList<>();
+        operands.forEach(next -> {
+            if (joined.isEmpty() || !extend.test(joined.getLast(), next)) {
+                joined.add(next);
+            }
+        });
+        return joined;
     }
 
     /** Tells the next tensor, from 0. */

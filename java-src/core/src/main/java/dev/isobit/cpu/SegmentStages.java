@@ -33,8 +33,7 @@ final class SegmentStages {
      * @param scale multiplies the gradient's memory by {@code factor}
      */
     SegmentStages(int width, SegmentStage max, SegmentStage exponentials, SegmentStage anyExponentials,
-            SegmentStage tail,
-            SegmentStage sum, SegmentStage scale) {
+            SegmentStage tail, SegmentStage sum, SegmentStage scale) {
         this.width = width;
         this.max = max;
         this.exponentials = exponentials;

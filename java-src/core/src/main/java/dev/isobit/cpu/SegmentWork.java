@@ -3,7 +3,6 @@ package dev.isobit.cpu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
@@ -40,7 +39,6 @@ final class SegmentWork {
     final float[] targetGradients = new float[WIDEST];
     /** Rows, as bits, whose gradient is not to be written. */
     long skipped;
-    private final float[] laneSums = new float[LANES];
     /** What is left of a segment behind the whole vectors. */
     final float[] tail = new float[WIDEST];
 
@@ -98,24 +96,6 @@ final class SegmentWork {
         inSegment = MemorySegment.NULL;
         out = tail;
         outSegment = MemorySegment.NULL;
-    }
-
-    /** Sums one segment of values by lanes; loops that the JIT makes vectors of. */
-    float laneSum(float[] values, int from, int to) {
-        float[] sums = laneSums;
-        Arrays.fill(sums, 0);
-        for (int base = from; base < to; base += LANES) {
-            int count = Math.min(LANES, to - base);
-            for (int i = 0; i < count; i++) {
-                sums[i] += values[base + i];
-            }
-        }
-        for (int half = LANES / 2; half >= 1; half /= 2) {
-            for (int i = 0; i < half; i++) {
-                sums[i] += sums[i + half];
-            }
-        }
-        return sums[0];
     }
 
     void add(int lane, float value) {
