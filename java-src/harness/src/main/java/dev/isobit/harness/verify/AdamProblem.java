@@ -3,6 +3,7 @@ package dev.isobit.harness.verify;
 import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.Tensor;
@@ -74,7 +75,8 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                         + " more"
                 : "") + ", lr " + options.lr() + ", betas " + options.beta1() + " " + options.beta2()
                 + ", eps " + options.eps() + ", weightDecay " + options.weightDecay()
-                + (options.maximize() ? ", maximize" : "") + ", seed " + seed;
+                + (options.maximize() ? ", maximize" : "") + (options.amsgrad() ? ", amsgrad" : "")
+                + (options.semantics() == AdamSemantics.TORCH ? "" : ", " + options.semantics()) + ", seed " + seed;
     }
 
     @Override
@@ -89,6 +91,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
         private final float[] grad = new float[total];
         private final float[] expAvg = new float[total];
         private final float[] expAvgSq = new float[total];
+        private final float[] maxExpAvgSq = new float[total];
         private final int shift;
 
         Inputs() {
@@ -154,6 +157,10 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             grad[i] = g;
             expAvg[i] = m;
             expAvgSq[i] = v;
+            if (options.amsgrad()) {
+                // Sometimes above what the second moment becomes, sometimes below.
+                maxExpAvgSq[i] = v * (0.5f + rng.nextFloat());
+            }
         }
 
         @Override
@@ -194,10 +201,12 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                 Operand g = place(slab, form, grad, start, size);
                 Operand m = place(slab, form, expAvg, start, size);
                 Operand v = place(slab, form, expAvgSq, start, size);
-                operands.add(new Operand[] {p, g, m, v});
+                Operand x = options.amsgrad() ? place(slab, form, maxExpAvgSq, start, size) : null;
+                operands.add(x == null ? new Operand[] {p, g, m, v} : new Operand[] {p, g, m, v, x});
                 boolean own = form.call() == Form.Call.OWN_MOMENTS;
                 parameters.add(new AdamParameter("p" + parameters.size(), p.tensor(), g.tensor(),
-                        own ? null : m.tensor(), own ? null : v.tensor()));
+                        own ? null : m.tensor(), own ? null : v.tensor(),
+                        own || x == null ? null : x.tensor()));
                 start += size;
             }
             if (form.call() == Form.Call.APART) {
@@ -231,23 +240,30 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             int[] params = new int[total];
             int[] expAvgs = new int[total];
             int[] expAvgSqs = new int[total];
+            int[] maxima = new int[total];
             int start = 0;
             for (int i = 0; i < operands.size(); i++) {
-                Operand[] four = operands.get(i);
+                Operand[] all = operands.get(i);
                 int size = sizes.get(i);
-                for (Operand operand : four) {
+                for (Operand operand : all) {
                     operand.download();
                 }
-                results.unchanged("grad", four[1], Arrays.copyOfRange(grad, start, start + size));
-                System.arraycopy(results.written("param", four[0]), 0, params, start, size);
-                System.arraycopy(results.written("expAvg", four[2]), 0, expAvgs, start, size);
-                System.arraycopy(results.written("expAvgSq", four[3]), 0, expAvgSqs, start, size);
+                results.unchanged("grad", all[1], Arrays.copyOfRange(grad, start, start + size));
+                System.arraycopy(results.written("param", all[0]), 0, params, start, size);
+                System.arraycopy(results.written("expAvg", all[2]), 0, expAvgs, start, size);
+                System.arraycopy(results.written("expAvgSq", all[3]), 0, expAvgSqs, start, size);
+                if (options.amsgrad()) {
+                    System.arraycopy(results.written("maxExpAvgSq", all[4]), 0, maxima, start, size);
+                }
                 start += size;
             }
             results.put(Output.PARAM, params);
             if (form.call() != Form.Call.OWN_MOMENTS) {
                 results.put(Output.EXP_AVG, expAvgs);
                 results.put(Output.EXP_AVG_SQ, expAvgSqs);
+                if (options.amsgrad()) {
+                    results.put(Output.MAX_EXP_AVG_SQ, maxima);
+                }
             }
         }
 
@@ -256,8 +272,10 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             double[] p = doubles(param);
             double[] m = doubles(expAvg);
             double[] v = doubles(expAvgSq);
+            double[] x = doubles(maxExpAvgSq);
             try (Adam adam = Adam.on(reference, options, List.of(new AdamParameter("all", Tensor.of(p, total),
-                    Tensor.of(grad, total), Tensor.of(m, total), Tensor.of(v, total))))) {
+                    Tensor.of(grad, total), Tensor.of(m, total), Tensor.of(v, total),
+                    options.amsgrad() ? Tensor.of(x, total) : null)))) {
                 adam.setStepCount(step - 1);
                 adam.step();
             }
@@ -265,6 +283,9 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             exact.put(Output.PARAM, p);
             exact.put(Output.EXP_AVG, m);
             exact.put(Output.EXP_AVG_SQ, v);
+            if (options.amsgrad()) {
+                exact.put(Output.MAX_EXP_AVG_SQ, x);
+            }
             return exact;
         }
 
@@ -284,8 +305,6 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             var scalars = new AdamScalars();
             scalars.set(options, options.lr(), step);
-            double bc1 = 1 - Math.pow(1 - (double) scalars.w1, step);
-            double bc2 = 1 - Math.pow(1 - (double) scalars.w2, step);
             for (int i = 0; i < total; i++) {
                 double g = options.maximize() ? -grad[i] : grad[i];
                 if (scalars.gradDecay != 0) {
@@ -297,12 +316,13 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                 double scale = 1;
                 if (output == Output.EXP_AVG) {
                     magnitude = sum(expected[i], m, scalars.w1, g, m);
-                } else if (output == Output.EXP_AVG_SQ) {
+                } else if (output == Output.EXP_AVG_SQ || output == Output.MAX_EXP_AVG_SQ) {
                     magnitude = sum(expected[i], v, scalars.w2, g * g, v);
                 } else {
                     double exactV = v + scalars.w2 * (g * g - v);
+                    double x = options.amsgrad() ? Math.max(maxExpAvgSq[i], exactV) : exactV;
                     // What the slack of a first moment below the normal range becomes in the parameter.
-                    scale = options.lr() / bc1 / (Math.sqrt(exactV) / Math.sqrt(bc2) + scalars.eps);
+                    scale = Math.abs(scalars.negStepSize) / (Math.sqrt(x) * scalars.rsqrtBc2 + scalars.eps);
                     double update =
                             scale * (options.beta1() * Math.abs(m) + (1 - options.beta1()) * Math.abs(g));
                     magnitude = Math.max(Math.abs(param[i]), update);

@@ -1,8 +1,10 @@
 package dev.isobit.harness.verify;
 
 import dev.isobit.AdamOptions;
+import dev.isobit.AdamSemantics;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.Reduction;
+import dev.isobit.SgdOptions;
 import dev.isobit.harness.Rng;
 import dev.isobit.harness.verify.AdamProblem.Values;
 import dev.isobit.harness.verify.CrossEntropyProblem.Ignore;
@@ -12,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * The problems, the same list in every JVM, each size with its reason.
@@ -71,6 +74,9 @@ record Grid(String name, List<Problem> problems) {
             bce(problems);
         }
         adam(problems, full);
+        if (full) {
+            sgd(problems);
+        }
         return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
     }
 
@@ -114,8 +120,10 @@ record Grid(String name, List<Problem> problems) {
             for (Values values : Values.values()) {
                 seed++;
                 var rng = new Rng(seed);
-                problems.add(new AdamProblem(each.size() + " sizes", each, adamOptions().get(rng.nextInt(10)), values,
+                problems.add(new AdamProblem(each.size() + " sizes", each, pick(rng, allAdamOptions()), values,
                         1 + rng.nextInt(20), 1 + rng.nextInt(2), seed));
+                problems.add(new SgdProblem(each.size() + " sizes", each, pick(rng, sgdOptions()), values,
+                        1 + rng.nextInt(2), 1 + rng.nextInt(2), seed));
             }
         }
         return new Grid(SIMULATED, Collections.unmodifiableList(problems));
@@ -143,6 +151,9 @@ record Grid(String name, List<Problem> problems) {
         }
         problems.add(new AdamProblem("2 sizes", List.of(5, 20), AdamOptions.adam(), Values.FRESH, 1, 3,
                 problems.size()));
+        for (Values values : Values.values()) {
+            problems.add(new SgdProblem("[33]", List.of(33), sgdOptions().get(4), values, 2, 1, problems.size()));
+        }
         return new Grid(SMALL, Collections.unmodifiableList(problems));
     }
 
@@ -209,6 +220,10 @@ record Grid(String name, List<Problem> problems) {
         return of[rng.nextInt(of.length)];
     }
 
+    private static <T> T pick(Rng rng, List<T> of) {
+        return of.get(rng.nextInt(of.size()));
+    }
+
     private static List<AdamOptions> adamOptions() {
         AdamOptions adam = AdamOptions.adam();
         AdamOptions adamW = AdamOptions.adamW();
@@ -218,8 +233,49 @@ record Grid(String name, List<Problem> problems) {
                 adamW.withBetas(0.95, 0.99999).withMaximize(true));
     }
 
+    /** AMSGrad, and Adam as others read it. */
+    private static List<AdamOptions> adamVariants() {
+        AdamOptions adam = AdamOptions.adam();
+        AdamOptions adamW = AdamOptions.adamW();
+        return List.of(adamW.withAmsgrad(true),
+                adam.withWeightDecay(0.1).withAmsgrad(true), adamW.withSemantics(AdamSemantics.APEX),
+                adamW.withSemantics(AdamSemantics.KERAS), adam.withSemantics(AdamSemantics.KERAS).withEps(1e-3),
+                adamW.withSemantics(AdamSemantics.ONNX), adam.withWeightDecay(0.01).withSemantics(AdamSemantics.ONNX),
+                adamW.withSemantics(AdamSemantics.HF).withWeightDecay(0.1),
+                adamW.withSemantics(AdamSemantics.HF).withAmsgrad(true).withMaximize(true));
+    }
+
+    private static List<AdamOptions> allAdamOptions() {
+        return Stream.concat(adamOptions().stream(), adamVariants().stream()).toList();
+    }
+
+    private static List<SgdOptions> sgdOptions() {
+        SgdOptions plain = SgdOptions.defaults().withLr(0.1);
+        SgdOptions momentum = plain.withMomentum(0.9);
+        return List.of(plain, plain.withWeightDecay(0.01).withMaximize(true), momentum, momentum.withDampening(0.1),
+                momentum.withNesterov(true).withWeightDecay(0.01), momentum.withMaximize(true));
+    }
+
+    private static void sgd(List<Problem> problems) {
+        long seed = 3L << 32;
+        for (List<Integer> sizes : List.of(List.of(0), List.of(1), List.of(15), List.of(33), List.of(1025),
+                List.of(1, 0, 17, 1024, 3, 8193, 5, 64, 40_001, 2))) {
+            for (SgdOptions options : sgdOptions()) {
+                for (Values values : Values.values()) {
+                    for (long first : new long[] {1, 2}) {
+                        for (int steps = 1; steps <= 2; steps++) {
+                            problems.add(new SgdProblem(sizes.size() == 1 ? sizes.toString() : "10 mixed sizes", sizes,
+                                    options, values, first, steps, seed++));
+                        }
+                    }
+                }
+            }
+        }
+        problems.add(new SgdProblem("[2097153]", List.of(2_097_153), sgdOptions().get(4), Values.NORMAL, 2, 1, seed));
+    }
+
     private static void adam(List<Problem> problems, boolean full) {
-        List<AdamOptions> options = adamOptions();
+        List<AdamOptions> options = full ? allAdamOptions() : adamOptions();
         long[] firstSteps = {1, 2, 10, 1_000_000};
         long seed = 1L << 32;
         record Shape(String name, List<Integer> sizes) {}

@@ -19,7 +19,13 @@ enum Output {
     /** The first moment. */
     EXP_AVG("expAvg", 3),
     /** The second moment. */
-    EXP_AVG_SQ("expAvgSq", 4);
+    EXP_AVG_SQ("expAvgSq", 4),
+    /** The largest second moment. */
+    MAX_EXP_AVG_SQ("maxExpAvgSq", 4),
+    /** SGD's parameter, at the largest addend. */
+    SGD_PARAM("param", 4),
+    /** SGD's momentum. */
+    MOMENTUM_BUFFER("momentumBuffer", 3);
 
     private final String label;
     private final double budget;
