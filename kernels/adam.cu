@@ -1,12 +1,12 @@
 /* Entry points of Adam and AdamW. What it does: adam.cuh; how it is launched: params.h. */
 #include "adam.cuh"
 
-extern "C" __global__ void __launch_bounds__(isobit::adam::kBlock, 4)
+extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)
     adam_step_f32(const __grid_constant__ adam_params p) {
     isobit::adam::step<false>(p);
 }
 
-extern "C" __global__ void __launch_bounds__(isobit::adam::kBlock, 3)
+extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 3)
     adam_step_f32_amsgrad(const __grid_constant__ adam_params p) {
     isobit::adam::step<true>(p);
 }

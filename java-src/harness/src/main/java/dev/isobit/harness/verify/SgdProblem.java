@@ -198,8 +198,10 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
             for (int i = 0; i < total; i++) {
                 double g = Math.abs(grad[i]) + (double) (float) options.weightDecay() * Math.abs(param[i]);
                 double b = step == 1 ? g : momentum * Math.abs(buffer[i]) + share * g;
-                double largest = output == Output.MOMENTUM_BUFFER ? b : Math.max(Math.abs(param[i]),
-                        lr * (!hasBuffer() ? g : options.nesterov() ? g + momentum * b : b));
+                double largest = output == Output.MOMENTUM_BUFFER
+                        ? b
+                        : Math.max(Math.abs(param[i]),
+                                lr * (!hasBuffer() ? g : options.nesterov() ? g + momentum * b : b));
                 judge.add(SgdProblem.this, i, expected[i], actual[i], largest, 1, output.budget());
             }
         }
