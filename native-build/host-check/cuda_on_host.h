@@ -35,3 +35,22 @@ inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
 inline double __dmul_rn(double a, double b) { return a * b; }
+
+/* The conversions of F16, which are instructions on a device. */
+namespace isobit {
+
+inline float float_of_half(uint16_t half) {
+    const uint32_t magnitude = half & 0x7fffu;
+    const uint32_t bits = __float_as_uint(__uint_as_float(magnitude << 13) * 0x1p112f);
+    return __uint_as_float((half & 0x8000u) << 16 | bits | (magnitude >= 0x7c00u ? 0x7f800000u : 0u));
+}
+
+inline uint16_t half_of_float(float x) {
+    const uint32_t sign = __float_as_uint(x) >> 16 & 0x8000u;
+    const uint32_t bits = __float_as_uint(x) & 0x7fffffffu;
+    const uint32_t normal = (bits + 0xfffu + (bits >> 13 & 1u) - (112u << 23)) >> 13;
+    const uint32_t subnormal = __float_as_uint(__uint_as_float(bits) + 0.5f) - __float_as_uint(0.5f);
+    return static_cast<uint16_t>(sign | (bits >= 0x47800000u ? 0x7c00u : bits < 0x38800000u ? subnormal : normal));
+}
+
+} // namespace isobit

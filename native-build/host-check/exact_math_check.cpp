@@ -1,8 +1,9 @@
 /*
- * kernels/exact_math.cuh, as gcc compiles it, against float64.
+ * kernels/exact_math.cuh and dtypes.cuh, as gcc compiles them: the functions against float64, rounding to BF16 and F16
+ * against a search of their values.
  *
  *   exact_math_check          a fixed subset: checksums as in checksums.txt, and at most 1 ULP
- *   exact_math_check --all    all 2^32 inputs of exp, log and log1p (minutes)
+ *   exact_math_check --all    all 2^32 inputs of each (minutes)
  *   exact_math_check --print  the checksums
  *
  * A checksum is the 64-bit FNV-1a hash of the results' bits, least significant byte first, every NaN as 0x7fc00000, for
@@ -10,6 +11,7 @@
  */
 #include "cuda_on_host.h"
 
+#include "../../kernels/dtypes.cuh"
 #include "../../kernels/exact_math.cuh"
 
 #include <cinttypes>
@@ -33,6 +35,26 @@ const Case kCases[] = {
     {"exp", [](float x) { return isobit::exact_exp(x); }, [](double x) { return std::exp(x); }},
     {"log", [](float x) { return isobit::exact_log(x); }, [](double x) { return std::log(x); }},
     {"log1p", [](float x) { return isobit::exact_log1p(x); }, [](double x) { return std::log1p(x); }},
+};
+
+/* Types of 16 bits: a checksum is of what a float is rounded to, as a float. */
+struct NarrowCase {
+    const char* name;
+    Function round;
+    uint16_t (*narrow)(float);
+    float (*widen)(uint16_t);
+    int infinity;
+    float end; /* what follows the largest number */
+};
+
+template <typename T>
+NarrowCase narrow_case(const char* name, int infinity, float end) {
+    return {name, [](float x) { return T::widen(T::narrow(x)); }, T::narrow, T::widen, infinity, end};
+}
+
+const NarrowCase kNarrowCases[] = {
+    narrow_case<isobit::Bf16>("bf16", 0x7f80, INFINITY),
+    narrow_case<isobit::F16>("f16", 0x7c00, 0x1p16f),
 };
 
 constexpr uint64_t kStep = 4099;
@@ -98,6 +120,42 @@ bool is_within_one_ulp(const Case& c, bool all) {
     return worst.error <= 1;
 }
 
+/* The values of the type lie in rising order of their bits: each float is held to the nearest of its neighbours. */
+bool is_rounded_to_nearest(const NarrowCase& c, bool all) {
+    int compared = 0;
+    for (int low = 0; low < c.infinity; low++) {
+        const double below = c.widen(static_cast<uint16_t>(low));
+        const bool last = low + 1 == c.infinity;
+        const double above = !last               ? c.widen(static_cast<uint16_t>(low + 1))
+                             : std::isinf(c.end) ? std::ldexp(1.0, 128)
+                                                 : c.end;
+        const float middle = static_cast<float>((below + above) / 2);
+        const uint32_t first = __float_as_uint(static_cast<float>(below));
+        const uint32_t end = __float_as_uint(static_cast<float>(above));
+        for (uint32_t bits = first; bits < end; bits++) {
+            if (!all && bits == first + 2 && end - first > 8) bits = __float_as_uint(middle) - 2;
+            if (!all && bits == __float_as_uint(middle) + 2 && bits < end - 2) bits = end - 2;
+            const double x = __uint_as_float(bits);
+            const bool up = x - below > above - x || (x - below == above - x && (low & 1) != 0);
+            for (uint32_t sign : {0u, 1u}) {
+                const int wanted = (up ? low + 1 : low) | static_cast<int>(sign << 15);
+                const int actual = c.narrow(__uint_as_float(bits | sign << 31));
+                compared++;
+                if (actual != wanted) {
+                    std::printf("%s of %a is %04x, not %04x\n", c.name, sign ? -x : x, actual, wanted);
+                    return false;
+                }
+            }
+        }
+    }
+    const int nan = c.infinity == 0x7f80 ? 0x7fc0 : 0x7e00;
+    bool edges = c.narrow(INFINITY) == c.infinity && c.narrow(-INFINITY) == (c.infinity | 0x8000) &&
+                 c.narrow(3.4e38f) == (c.infinity == 0x7f80 ? 0x7f80 : c.infinity) &&
+                 c.narrow(__uint_as_float(0xff812345u)) == nan && c.narrow(__uint_as_float(0x7f800001u)) == nan;
+    std::printf("%-6s %d floats between its values: %s\n", c.name, compared, edges ? "nearest" : "wrong at an edge");
+    return edges && compared > 0;
+}
+
 /* exp_difference and exp64 have too many inputs to try all. */
 bool are_differences_right() {
     uint64_t state = 1;
@@ -128,6 +186,16 @@ bool are_differences_right() {
     return worst <= 2 && worst64 <= 4 && edges;
 }
 
+Function function_of(const std::string& name) {
+    for (const Case& c : kCases) {
+        if (c.name == name) return c.function;
+    }
+    for (const NarrowCase& c : kNarrowCases) {
+        if (c.name == name) return c.round;
+    }
+    return nullptr;
+}
+
 bool are_checksums_right(const std::string& file) {
     std::FILE* in = std::fopen(file.c_str(), "r");
     if (in == nullptr) {
@@ -139,18 +207,17 @@ bool are_checksums_right(const std::string& file) {
     char name[16];
     uint64_t wanted;
     while (std::fscanf(in, "%15s %" SCNx64, name, &wanted) == 2) {
-        for (const Case& c : kCases) {
-            if (c.name != std::string(name)) continue;
-            uint64_t actual = checksum(c.function);
-            compared++;
-            if (actual != wanted) {
-                std::printf("%s: checksum %016" PRIx64 ", not %016" PRIx64 "\n", name, actual, wanted);
-                right = false;
-            }
+        const Function function = function_of(name);
+        if (function == nullptr) continue;
+        uint64_t actual = checksum(function);
+        compared++;
+        if (actual != wanted) {
+            std::printf("%s: checksum %016" PRIx64 ", not %016" PRIx64 "\n", name, actual, wanted);
+            right = false;
         }
     }
     std::fclose(in);
-    return right && compared == static_cast<int>(std::size(kCases));
+    return right && compared == static_cast<int>(std::size(kCases) + std::size(kNarrowCases));
 }
 
 } // namespace
@@ -163,10 +230,12 @@ int main(int count, char** arguments) {
     }
     if (mode == "--print") {
         for (const Case& c : kCases) std::printf("%s %016" PRIx64 "\n", c.name, checksum(c.function));
+        for (const NarrowCase& c : kNarrowCases) std::printf("%s %016" PRIx64 "\n", c.name, checksum(c.round));
         return 0;
     }
     bool right = are_checksums_right(arguments[1]);
     for (const Case& c : kCases) right = is_within_one_ulp(c, mode == "--all") && right;
+    for (const NarrowCase& c : kNarrowCases) right = is_rounded_to_nearest(c, mode == "--all") && right;
     right = are_differences_right() && right;
     return right ? 0 : 1;
 }

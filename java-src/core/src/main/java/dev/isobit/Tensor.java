@@ -1,5 +1,6 @@
 package dev.isobit;
 
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -235,7 +236,7 @@ public final class Tensor {
     }
 
     /**
-     * One element of a host tensor of floating-point type F32 or F64, for reading a result.
+     * One element of a host tensor, for reading a result.
      *
      * @param index flat index
      * @return the element
@@ -251,8 +252,8 @@ public final class Tensor {
             case I64 -> bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, index * 8);
             case I32 -> bytes.get(ValueLayout.JAVA_INT_UNALIGNED, index * 4);
             case U8 -> Byte.toUnsignedInt(bytes.get(ValueLayout.JAVA_BYTE, index));
-            default ->
-                throw new UnsupportedOperationException("get of " + dtype + "; F32, F64, I64, I32, U8 are supported");
+            case BF16 -> NarrowFloats.fromBf16(bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2));
+            case F16 -> NarrowFloats.fromF16(bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2));
         };
     }
 

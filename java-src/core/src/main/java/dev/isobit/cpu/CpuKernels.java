@@ -13,4 +13,10 @@ interface CpuKernels {
 
     /** The kernel for a block of binary cross-entropy that is to write these. */
     BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
+
+    /** What converts elements of this 16-bit operand to float32. */
+    NarrowCopy widen(FloatOperand operand);
+
+    /** What converts float32 to elements of this 16-bit operand. */
+    NarrowCopy narrow(FloatOperand operand);
 }

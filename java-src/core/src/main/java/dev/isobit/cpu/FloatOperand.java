@@ -1,14 +1,17 @@
 package dev.isobit.cpu;
 
+import dev.isobit.DType;
 import dev.isobit.HostMemory;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * A float32 operand as the kernels access it. One call site that meets both heap and native memory is slow, so the
- * kernels are specialised by {@link Kind}; the unused field of an operand is empty.
+ * A float operand as the kernels access it. One call site that meets both heap and native memory is slow, so the
+ * kernels are specialised by {@link Kind}; the unused field of an operand is empty. All of them compute in float32: an
+ * operand of BF16 or F16 they reach through copies, block by block.
  */
 final class FloatOperand {
     /** How the elements are reached. */
@@ -20,7 +23,9 @@ final class FloatOperand {
         /** Native memory behind another class of segment, a mapped file: the same access, not as well compiled. */
         MAPPED,
         /** Heap memory over an array of another type: only scalar code reaches it. */
-        OTHER
+        OTHER,
+        /** BF16 or F16, in a {@code short[]} or in a segment. */
+        NARROW
     }
 
     /**
@@ -30,18 +35,38 @@ final class FloatOperand {
     static final Class<?> NATIVE_SEGMENT = MemorySegment.NULL.getClass();
 
     private static final float[] NO_ARRAY = new float[0];
+    private static final short[] NO_SHORTS = new short[0];
 
     Kind kind = Kind.OTHER;
     float[] array = NO_ARRAY;
+    /** Of {@link Kind#NARROW}, where it is an array. */
+    short[] shorts = NO_SHORTS;
+    /** Whether {@link Kind#NARROW} is F16, else BF16. */
+    boolean f16;
     MemorySegment segment = MemorySegment.NULL;
-    /** Of element 0: an index for {@link Kind#ARRAY}, else a byte offset in {@link #segment}. */
+    /** Of element 0: an index of an array that is not empty, else a byte offset in {@link #segment}. */
     long base;
+    private NarrowCopy widening = ScalarKernels.WIDEN;
+    private NarrowCopy narrowing = ScalarKernels.NARROW;
 
+    /**
+     * Points to a tensor.
+     *
+     * @param tensor F32, BF16 or F16
+     */
     void set(Tensor tensor) {
         HostMemory memory = (HostMemory) tensor.memory();
         Object heap = memory.array();
         segment = memory.segment();
-        if (heap instanceof float[] floats && tensor.address() % Float.BYTES == 0) {
+        shorts = NO_SHORTS;
+        if (tensor.dtype() != DType.F32) {
+            kind = Kind.NARROW;
+            array = NO_ARRAY;
+            f16 = tensor.dtype() == DType.F16;
+            boolean isArray = heap instanceof short[] && tensor.address() % Short.BYTES == 0;
+            shorts = isArray ? (short[]) heap : NO_SHORTS;
+            base = isArray ? tensor.address() / Short.BYTES : tensor.byteOffset();
+        } else if (heap instanceof float[] floats && tensor.address() % Float.BYTES == 0) {
             kind = Kind.ARRAY;
             array = floats;
             base = tensor.address() / Float.BYTES;
@@ -52,18 +77,54 @@ final class FloatOperand {
         }
     }
 
-    /** Where an element stands: an index for {@link Kind#ARRAY}, else a byte offset. */
+    /**
+     * Points to a tensor, and chooses what {@link #widen} and {@link #narrow} run.
+     *
+     * @param tensor F32, BF16 or F16
+     * @param kernels of the path
+     */
+    void set(Tensor tensor, CpuKernels kernels) {
+        set(tensor);
+        if (kind == Kind.NARROW) {
+            widening = kernels.widen(this);
+            narrowing = kernels.narrow(this);
+        }
+    }
+
+    /** Points to scratch memory, in which an element that need not be 0 is the first. */
+    void set(MemorySegment scratch, long firstElement) {
+        kind = Kind.NATIVE;
+        array = NO_ARRAY;
+        segment = scratch;
+        base = -firstElement * Float.BYTES;
+    }
+
+    boolean isNarrow() {
+        return kind == Kind.NARROW;
+    }
+
+    /** Where an element stands: an index of an array that is not empty, else a byte offset. */
     long position(long element) {
+        if (kind == Kind.NARROW) {
+            return base + (shorts.length > 0 ? element : element * Short.BYTES);
+        }
         return base + (kind == Kind.ARRAY ? element : element * Float.BYTES);
     }
 
     /** Whether another operand's elements stand right behind the first so many of this one. */
     boolean isFollowedBy(FloatOperand next, long count) {
-        return kind == next.kind && next.base == position(count)
-                && (kind == Kind.ARRAY ? array == next.array : segment == next.segment);
+        boolean isArray = array.length > 0 || shorts.length > 0;
+        return kind == next.kind && f16 == next.f16 && next.base == position(count) && array == next.array
+                && shorts == next.shorts && (isArray || segment == next.segment);
     }
 
     float get(long element) {
+        if (kind == Kind.NARROW) {
+            short bits = shorts.length > 0
+                    ? shorts[(int) position(element)]
+                    : segment.get(ValueLayout.JAVA_SHORT_UNALIGNED, position(element));
+            return f16 ? NarrowFloats.fromF16(bits) : NarrowFloats.fromBf16(bits);
+        }
         return kind == Kind.ARRAY
                 ? array[(int) position(element)]
                 : segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element));
@@ -72,6 +133,13 @@ final class FloatOperand {
     void set(long element, float value) {
         if (kind == Kind.ARRAY) {
             array[(int) position(element)] = value;
+        } else if (kind == Kind.NARROW) {
+            short bits = f16 ? NarrowFloats.toF16(value) : NarrowFloats.toBf16(value);
+            if (shorts.length > 0) {
+                shorts[(int) position(element)] = bits;
+            } else {
+                segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, position(element), bits);
+            }
         } else if (segment.getClass() == NATIVE_SEGMENT) {
             segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
         } else {
@@ -90,7 +158,9 @@ final class FloatOperand {
 
     /** Writes elements from an array's first. */
     void copyFrom(float[] values, long element, int count) {
-        if (kind == Kind.ARRAY) {
+        if (kind == Kind.NARROW) {
+            narrowing.run(this, element, values, 0, count);
+        } else if (kind == Kind.ARRAY) {
             System.arraycopy(values, 0, array, (int) position(element), count);
         } else {
             MemorySegment.copy(values, 0, segment, ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), count);
@@ -99,11 +169,23 @@ final class FloatOperand {
 
     /** Reads elements into an array. */
     void copyTo(float[] values, int at, long element, int count) {
-        if (kind == Kind.ARRAY) {
+        if (kind == Kind.NARROW) {
+            widening.run(this, element, values, at, count);
+        } else if (kind == Kind.ARRAY) {
             System.arraycopy(array, (int) position(element), values, at, count);
         } else {
             MemorySegment.copy(segment, ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), values, at, count);
         }
+    }
+
+    /** Reads elements of 16 bits into native memory, as float32. */
+    void widen(long element, MemorySegment floats, long byteOffset, int count) {
+        widening.run(this, element, floats, byteOffset, count);
+    }
+
+    /** Writes elements of 16 bits from float32 in native memory. */
+    void narrow(long element, MemorySegment floats, long byteOffset, int count) {
+        narrowing.run(this, element, floats, byteOffset, count);
     }
 
     void fill(long element, long length, float value) {
@@ -128,6 +210,7 @@ final class FloatOperand {
 
     void clear() {
         array = NO_ARRAY;
+        shorts = NO_SHORTS;
         segment = MemorySegment.NULL;
     }
 }

@@ -9,6 +9,8 @@ final class ScalarKernels implements CpuKernels {
     static final AdamUpdate ADAM = new ScalarAdam(false);
     static final AdamUpdate AMSGRAD = new ScalarAdam(true);
     static final SgdUpdate SGD = new ScalarSgd();
+    static final NarrowCopy WIDEN = new ScalarWiden();
+    static final NarrowCopy NARROW = new ScalarNarrow();
     private static final BceKernel BCE = new ScalarBce();
 
     @Override
@@ -33,5 +35,15 @@ final class ScalarKernels implements CpuKernels {
     @Override
     public BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
         return BCE;
+    }
+
+    @Override
+    public NarrowCopy widen(FloatOperand operand) {
+        return WIDEN;
+    }
+
+    @Override
+    public NarrowCopy narrow(FloatOperand operand) {
+        return NARROW;
     }
 }

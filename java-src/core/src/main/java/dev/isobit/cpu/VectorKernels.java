@@ -9,6 +9,8 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 11);
     private static final AtomicReferenceArray<@Nullable SgdUpdate> SGD = new AtomicReferenceArray<>(1 << 7);
     private static final AtomicReferenceArray<@Nullable BceKernel> BCE = new AtomicReferenceArray<>(1 << 3);
+    private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
+    private static final AtomicReferenceArray<@Nullable NarrowCopy> NARROW = new AtomicReferenceArray<>(1 << 2);
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -76,13 +78,38 @@ final class VectorKernels implements CpuKernels {
         return kernel;
     }
 
+    @Override
+    public NarrowCopy widen(FloatOperand operand) {
+        return isReached(operand) ? copy(WIDEN, VectorWiden.class, operand) : ScalarKernels.WIDEN;
+    }
+
+    @Override
+    public NarrowCopy narrow(FloatOperand operand) {
+        return isReached(operand) ? copy(NARROW, VectorNarrow.class, operand) : ScalarKernels.NARROW;
+    }
+
+    private static boolean isReached(FloatOperand narrow) {
+        return narrow.shorts.length > 0 || narrow.segment.getClass() == FloatOperand.NATIVE_SEGMENT;
+    }
+
+    private static NarrowCopy copy(AtomicReferenceArray<@Nullable NarrowCopy> made, Class<?> kernel,
+            FloatOperand narrow) {
+        int flags = (narrow.f16 ? 1 : 0) | (narrow.shorts.length > 0 ? 2 : 0);
+        NarrowCopy copy = made.get(flags);
+        if (copy == null) {
+            made.compareAndSet(flags, null, (NarrowCopy) Specialized.instance(kernel, flags));
+            copy = made.get(flags);
+        }
+        return copy;
+    }
+
     /** The operand's two bits, array and native, or a negative number where vectors cannot reach it. */
     private static int flags(FloatOperand operand, int bit) {
         return switch (operand.kind) {
             case ARRAY -> 1 << bit;
             case NATIVE -> 2 << bit;
             case MAPPED -> 0;
-            case OTHER -> Integer.MIN_VALUE;
+            case OTHER, NARROW -> Integer.MIN_VALUE;
         };
     }
 }

@@ -28,6 +28,8 @@ import dev.isobit.contract.SgdDefinition;
 import dev.isobit.jvm.VmOption;
 import dev.isobit.math.ExactMath;
 import dev.isobit.math.FloatInputs;
+import dev.isobit.math.NarrowFloats;
+import dev.isobit.math.NarrowInputs;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -293,22 +295,41 @@ final class Fingerprint {
         }
     }
 
-    /** The digest of the scalar functions. */
+    /** Floats that were written to an operand of 16 bits and read again. */
+    private static float[] roundedTo(DType dtype) {
+        float[] values = NarrowInputs.of(dtype == DType.F16);
+        FloatOperand operand = new FloatOperand();
+        operand.set(Tensor.of(dtype, MemorySegment.ofArray(new short[values.length]), values.length),
+                CpuPath.chosen().kernels());
+        operand.copyFrom(values, 0, values.length);
+        operand.copyTo(values, 0, 0, values.length);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = values[i] == values[i] ? values[i] : Float.NaN;
+        }
+        return values;
+    }
+
+    /** The digest of the functions of one float. */
     static String ofMath() {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             float[] inputs = FloatInputs.of(20);
             float[] results = new float[inputs.length];
-            for (int f = 0; f < 3; f++) {
+            for (int f = 0; f < 5; f++) {
                 for (int i = 0; i < inputs.length; i++) {
                     float y = switch (f) {
                         case 0 -> ExactMath.exp(inputs[i]);
                         case 1 -> ExactMath.log(inputs[i]);
-                        default -> ExactMath.log1p(inputs[i]);
+                        case 2 -> ExactMath.log1p(inputs[i]);
+                        case 3 -> NarrowFloats.fromBf16(NarrowFloats.toBf16(inputs[i]));
+                        default -> NarrowFloats.fromF16(NarrowFloats.toF16(inputs[i]));
                     };
                     results[i] = y == y ? y : Float.NaN;
                 }
                 add(digest, results);
+            }
+            for (DType dtype : new DType[] {DType.BF16, DType.F16}) {
+                add(digest, roundedTo(dtype));
             }
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {

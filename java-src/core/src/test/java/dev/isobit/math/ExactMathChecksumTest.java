@@ -12,7 +12,7 @@ import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
 /**
- * The same bits as the kernels' twin: native-build/check-exact-math holds kernels/exact_math.cuh to the same file, which
+ * The same bits as the kernels' twin: native-build/check-exact-math holds kernels/exact_math.cuh and dtypes.cuh to the same file, which
  * also says what is hashed.
  */
 class ExactMathChecksumTest {
@@ -25,6 +25,8 @@ class ExactMathChecksumTest {
         actual.put("exp", checksum(ExactMath::exp));
         actual.put("log", checksum(ExactMath::log));
         actual.put("log1p", checksum(ExactMath::log1p));
+        actual.put("bf16", checksum(x -> NarrowFloats.fromBf16(NarrowFloats.toBf16(x))));
+        actual.put("f16", checksum(x -> NarrowFloats.fromF16(NarrowFloats.toF16(x))));
         Map<String, String> expected = new LinkedHashMap<>();
         for (String line : Files.readAllLines(CHECKSUMS)) {
             String[] words = line.split(" ");

@@ -1,0 +1,77 @@
+package dev.isobit.cpu;
+
+import dev.isobit.math.NarrowFloats;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The vector twin of {@link NarrowFloats}, in integer operations: the Vector API has no vectors of BF16 or F16. As many
+ * elements as a vector of floats has lanes, of which half a vector of shorts holds the bits.
+ */
+final class NarrowLanes {
+    static final VectorSpecies<Short> SHORTS =
+            VectorSpecies.of(short.class, VectorShape.forBitSize(VectorMath.SPECIES.vectorBitSize() / 2));
+    private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, VectorMath.SPECIES.vectorShape());
+
+    /** Of float32: what the bits of F16, moved to the upper end, are smaller by than those of the same number. */
+    private static final float F16_SCALE = 0x1p112f;
+    /** Infinity of F16, moved so. */
+    private static final int F16_INFINITY = 0x7c00 << 13;
+    private static final int F32_INFINITY = 0x7f800000;
+    /** 2^16, the first float whose exponent F16 does not have; 2^-14, the last normal one; 127 - 15 exponents. */
+    private static final int F16_END = 0x47800000;
+    private static final int F16_NORMAL = 0x38800000;
+    private static final int F16_BIAS = 112 << 23;
+    /** A unit in its last place is the smallest F16: adding it rounds a small number to one. */
+    private static final float F16_ROUNDER = 0.5f;
+
+    private NarrowLanes() {}
+
+    /**
+     * Floats of the same value.
+     *
+     * @param f16 whether the bits are of F16, else of BF16; a constant
+     * @param narrow bits
+     */
+    static FloatVector widen(boolean f16, ShortVector narrow) {
+        IntVector bits = (IntVector) narrow.convertShape(VectorOperators.S2I, INTS, 0);
+        if (!f16) {
+            return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+        }
+        IntVector moved = bits.and(0x7fff).lanewise(VectorOperators.LSHL, 13);
+        IntVector number = moved.reinterpretAsFloats().mul(F16_SCALE).reinterpretAsInts();
+        number = number.blend(number.or(F32_INFINITY), moved.compare(VectorOperators.GE, F16_INFINITY));
+        return number.or(bits.and(Integer.MIN_VALUE)).reinterpretAsFloats();
+    }
+
+    /**
+     * The nearest BF16 or F16.
+     *
+     * @param f16 whether bits of F16 are wanted, else of BF16; a constant
+     * @param x any floats
+     */
+    static ShortVector narrow(boolean f16, FloatVector x) {
+        IntVector bits = x.reinterpretAsInts();
+        IntVector rounded;
+        if (f16) {
+            IntVector magnitude = bits.and(Integer.MAX_VALUE);
+            IntVector small = magnitude.reinterpretAsFloats().add(F16_ROUNDER).reinterpretAsInts()
+                    .sub(Float.floatToRawIntBits(F16_ROUNDER));
+            rounded = magnitude.lanewise(VectorOperators.LSHR, 13).and(1).add(magnitude).add(0xfff - F16_BIAS)
+                    .lanewise(VectorOperators.LSHR, 13);
+            rounded = rounded.blend(small, magnitude.compare(VectorOperators.LT, F16_NORMAL));
+            rounded = rounded.blend(0x7c00, magnitude.compare(VectorOperators.GE, F16_END));
+            rounded = rounded.or(bits.lanewise(VectorOperators.LSHR, 16).and(0x8000));
+        } else {
+            rounded = bits.lanewise(VectorOperators.LSHR, 16).and(1).add(bits).add(0x7fff)
+                    .lanewise(VectorOperators.LSHR, 16);
+        }
+        rounded = rounded.blend(f16 ? NarrowFloats.F16_NAN : NarrowFloats.BF16_NAN,
+                x.compare(VectorOperators.NE, x).cast(INTS));
+        return (ShortVector) rounded.convertShape(VectorOperators.I2S, SHORTS, 0);
+    }
+}
