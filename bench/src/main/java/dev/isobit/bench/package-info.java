@@ -1,2 +1,2 @@
-/** JMH benchmarks. */
+/** Benchmarks: what {@code isobit bench} measures, the paired comparison, JMH. */
 package dev.isobit.bench;

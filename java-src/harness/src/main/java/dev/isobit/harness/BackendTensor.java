@@ -6,7 +6,7 @@ import dev.isobit.Tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * An array of the host and the tensor of a backend that stands for it: on a host backend a view of the array, on a
+ * A tensor of the host and the tensor of a backend that stands for it: on a host backend the same, on a
  * device memory of its own, into and out of which {@link #upload} and {@link #download} copy. Used by one thread.
  */
 public final class BackendTensor implements AutoCloseable {
@@ -45,6 +45,26 @@ public final class BackendTensor implements AutoCloseable {
     }
 
     /**
+     * A tensor for any host tensor.
+     *
+     * @param backend where operations use it
+     * @param host the elements
+     * @return the pair, the caller's to close
+     */
+    public static BackendTensor of(Backend backend, Tensor host) {
+        return new BackendTensor(backend, host);
+    }
+
+    /**
+     * The host's side.
+     *
+     * @return the tensor that {@link #upload} reads and {@link #download} writes
+     */
+    public Tensor host() {
+        return host;
+    }
+
+    /**
      * The operand.
      *
      * @return a tensor that the backend's operations take
@@ -53,14 +73,14 @@ public final class BackendTensor implements AutoCloseable {
         return tensor;
     }
 
-    /** Copies the array to the device. */
+    /** Copies the host's elements to the device. */
     public void upload() {
         if (tensor != host) {
             backend.copy(host, tensor);
         }
     }
 
-    /** Copies the device's elements to the array. */
+    /** Copies the device's elements to the host. */
     public void download() {
         if (tensor != host) {
             backend.copy(tensor, host);

@@ -1,5 +1,6 @@
 package dev.isobit.harness;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
@@ -35,6 +36,20 @@ public final class ChildJvm {
      * @param arguments its arguments
      */
     public ChildJvm(Workspace workspace, List<String> flags, Class<?> main, List<String> arguments) {
+        this(workspace, flags, "", main, arguments);
+    }
+
+    /**
+     * Describes a child that sees more classes than this JVM; nothing is started.
+     *
+     * @param workspace ends the child when it is closed
+     * @param flags further flags of the JVM
+     * @param classPath what the class path has beside that of this JVM; may be empty
+     * @param main the class to run
+     * @param arguments its arguments
+     */
+    public ChildJvm(Workspace workspace, List<String> flags, String classPath, Class<?> main,
+            List<String> arguments) {
         this.workspace = workspace;
         command = new ArrayList<>();
         command.add(ProcessHandle.current().info().command()
@@ -46,7 +61,8 @@ public final class ChildJvm {
         }
         command.addAll(flags);
         command.add("-cp");
-        command.add(System.getProperty("java.class.path"));
+        String own = System.getProperty("java.class.path");
+        command.add(classPath.isEmpty() ? own : own + File.pathSeparator + classPath);
         command.add(main.getName());
         command.addAll(arguments);
     }

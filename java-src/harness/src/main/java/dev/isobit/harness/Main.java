@@ -11,6 +11,7 @@ import dev.isobit.harness.sanitize.SanitizeCommand;
 import dev.isobit.harness.trajectories.TrajectoriesCommand;
 import dev.isobit.harness.verify.VerifyCommand;
 import java.io.UncheckedIOException;
+import java.util.ServiceLoader;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import picocli.CommandLine;
@@ -49,9 +50,15 @@ public final class Main implements Runnable {
         System.exit(commandLine().execute(args));
     }
 
-    static CommandLine commandLine() {
-        return new CommandLine(new Main()).setExecutionExceptionHandler(Main::failed)
-                .setParameterExceptionHandler(Main::refused);
+    /**
+     * The command line with all commands: those of this module, and those that other modules bring.
+     *
+     * @return a command line that has not been executed
+     */
+    public static CommandLine commandLine() {
+        var commandLine = new CommandLine(new Main());
+        ServiceLoader.load(Subcommand.class).forEach(commandLine::addSubcommand);
+        return commandLine.setExecutionExceptionHandler(Main::failed).setParameterExceptionHandler(Main::refused);
     }
 
     /** What is wrong is told alone: in front of a page of usage nobody finds it. */

@@ -49,8 +49,9 @@ public final class Progress implements AutoCloseable {
         long now = System.nanoTime();
         if (now - lastLine > LINE_NANOS) {
             lastLine = now;
-            System.err.printf(Locale.ROOT, "%s: %.0f %% after %.0f s%n", task, 100.0 * done / Math.max(1, max),
-                    (now - start) * 1e-9);
+            double seconds = (now - start) * 1e-9;
+            System.err.printf(Locale.ROOT, "%s: %.0f %% after %.0f s, about %.0f s to go%n", task,
+                    100.0 * done / Math.max(1, max), seconds, seconds * Math.max(0, max - done) / Math.max(1, done));
         }
     }
 

@@ -44,8 +44,8 @@ class CheckoutLauncherTest {
                 echo run >>"%1$s/maven-runs"
                 [ ! -e "%1$s/broken" ] || { echo "what went wrong"; exit 1; }
                 sleep 0.5
-                mkdir -p "%2$s/java-src/harness/target"
-                echo jar >"%2$s/java-src/harness/target/isobit-harness-1.jar"
+                mkdir -p "%2$s/bench/target"
+                echo jar >"%2$s/bench/target/isobit-bench-1.jar"
                 """.formatted(scratch, root));
         jdk = jdk("jdk", "25.0.1");
     }
@@ -63,7 +63,7 @@ class CheckoutLauncherTest {
         assertEquals(1, mavenRuns());
         String classPath = second.said().get(second.said().indexOf("-cp") + 1);
         Path lib = Path.of(classPath.substring(0, classPath.length() - 2));
-        assertTrue(Files.exists(lib.resolve("isobit-harness-1.jar")), classPath);
+        assertTrue(Files.exists(lib.resolve("isobit-bench-1.jar")), classPath);
     }
 
     @Test

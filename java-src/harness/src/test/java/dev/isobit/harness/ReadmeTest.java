@@ -87,9 +87,10 @@ class ReadmeTest {
 
     @Test
     void everyCommandHasItsLine() {
+        // Those that other modules bring have theirs as well: CommandsTest of bench knows them all.
         Set<String> there = new TreeSet<>(Main.commandLine().getSubcommands().keySet());
-        assertEquals(there, matches("^\\| `\\./isobit ([a-z-]+)").collect(Collectors.toCollection(TreeSet::new)),
-                "commands, and those in README.md's table of commands");
+        there.removeAll(matches("^\\| `\\./isobit ([a-z-]+)").collect(Collectors.toSet()));
+        assertEquals(Set.of(), there, "commands without a line in README.md's table of commands");
     }
 
     @Test

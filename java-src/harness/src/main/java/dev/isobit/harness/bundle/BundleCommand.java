@@ -30,14 +30,14 @@ import picocli.CommandLine.Spec;
 @Command(name = "bundle", mixinStandardHelpOptions = true,
         header = "Packs all that a machine without JDK, Maven and network needs to run isobit.",
         description = "Writes target/isobit-<version>-bundle-linux-x86_64.tar.gz, which runs on a Linux x86-64 machine "
-                + "with no JDK, no Maven and no network: bin/isobit doctor, verify, demo, test-gpu.")
+                + "with no JDK, no Maven and no network: bin/isobit doctor, verify, demo, bench, test-gpu.")
 public final class BundleCommand implements Callable<Integer> {
     /** The most bytes that the archive may have. */
     static final long LIMIT = 45_000_000;
 
     /** The modules of the JDK that the jars need; the runner of the tests reads jars through zipfs. */
     static final List<String> MODULES = List.of("java.base", "java.logging", "java.management", "java.xml",
-            "jdk.incubator.vector", "jdk.jfr", "jdk.unsupported", "jdk.zipfs");
+            "jdk.incubator.vector", "jdk.jfr", "jdk.management", "jdk.unsupported", "jdk.zipfs");
 
     private static final String PLATFORM = "linux-x86_64";
 
@@ -102,15 +102,15 @@ public final class BundleCommand implements Callable<Integer> {
         Path lib = image.resolve("lib");
         Path testLib = image.resolve("test-lib");
         var maven = new ProcessBuilder("mvn", "-B", "-f", root.resolve("pom.xml").toString(), "-P", "bundle", "-pl",
-                "java-src/harness", "-am", "-DskipTests", "-Dmaven.javadoc.skip", "-Dmaven.source.skip",
+                "bench", "-am", "-DskipTests", "-Dmaven.javadoc.skip", "-Dmaven.source.skip",
                 "-Disobit.lib=" + lib, "-Disobit.test.lib=" + testLib, "package");
         maven.environment().putAll(Map.of("JAVA_HOME", System.getProperty("java.home"), "JAVA25_HOME",
                 System.getProperty("java.home")));
         run(maven, root.resolve("target/isobit-bundle.log"));
-        Path target = root.resolve("java-src/harness/target");
-        String harness = "isobit-harness-" + Version.current();
-        Files.copy(target.resolve(harness + ".jar"), lib.resolve(harness + ".jar"));
-        Files.copy(target.resolve(harness + "-tests.jar"), testLib.resolve(harness + "-tests.jar"));
+        String bench = "isobit-bench-" + Version.current() + ".jar";
+        Files.copy(root.resolve("bench/target").resolve(bench), lib.resolve(bench));
+        String tests = "isobit-harness-" + Version.current() + "-tests.jar";
+        Files.copy(root.resolve("java-src/harness/target").resolve(tests), testLib.resolve(tests));
         for (Path jar : list(lib)) {
             Files.deleteIfExists(testLib.resolve(jar.getFileName()));
             if (jar.getFileName().toString().startsWith("jcuda-natives-")) {

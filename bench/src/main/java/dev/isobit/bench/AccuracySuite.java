@@ -1,0 +1,41 @@
+package dev.isobit.bench;
+
+import dev.isobit.Backend;
+import dev.isobit.DType;
+import dev.isobit.bench.BenchReport.Accuracy;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Errors on small problems, ordinary and hard: of a backend, and of peers on the same operands. */
+final class AccuracySuite {
+    private AccuracySuite() {}
+
+    static BenchCase problem(String operation, int threads) {
+        return switch (operation) {
+            case "cross-entropy" -> BenchCase.of(operation, DType.F32, threads, 64, 1000);
+            case "bce" -> BenchCase.of(operation, DType.F32, threads, 256, 64);
+            default -> BenchCase.of(operation, DType.F32, threads, 3, 4099);
+        };
+    }
+
+    static List<Accuracy> measure(String runner, Backend backend, List<String> operations, List<Peer> peers) {
+        List<Accuracy> found = new ArrayList<>();
+        for (String operation : operations) {
+            for (Inputs inputs : Inputs.of(operation)) {
+                try (var work = Workload.of(problem(operation, 1), inputs, false, backend)) {
+                    work.makeReference();
+                    found.addAll(work.check(runner));
+                    for (Peer peer : peers) {
+                        work.reset();
+                        try (var call = peer.prepare(work.problem())) {
+                            if (call != null) {
+                                found.addAll(work.check(peer, call));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return found;
+    }
+}

@@ -1,0 +1,116 @@
+package dev.isobit.bench;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.Backend;
+import dev.isobit.DType;
+import dev.isobit.Tensor;
+import dev.isobit.harness.Rng;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A step of AdamW over some tensors of one size, which lie side by side. */
+final class AdamWorkload extends Workload {
+    private static final AdamOptions OPTIONS = AdamOptions.adamW();
+    private static final float TINY = 1e-12f;
+    /** The step that is compared is in the middle of a run: both bias corrections are neither 0 nor 1. */
+    private static final long STEPS_BEFORE = 10;
+
+    private final long tensors;
+    private final long size;
+    private final Adam operation;
+
+    AdamWorkload(BenchCase what, Inputs inputs, Backend backend) {
+        super(what, inputs, false, backend);
+        tensors = what.shape().get(0);
+        size = what.shape().get(1);
+        Tensor param = operand("param", what.dtype(), what.elements());
+        Tensor grad = operand("grad", what.dtype(), what.elements());
+        Tensor expAvg = operand("expAvg", what.dtype(), what.elements());
+        Tensor expAvgSq = operand("expAvgSq", what.dtype(), what.elements());
+        operation = Adam.on(backend, OPTIONS, parameters(param, grad, expAvg, expAvgSq));
+    }
+
+    private List<AdamParameter> parameters(Tensor param, Tensor grad, Tensor expAvg, Tensor expAvgSq) {
+        List<AdamParameter> list = new ArrayList<>();
+        for (long i = 0; i < tensors; i++) {
+            list.add(new AdamParameter("t" + i, slice(param, i), slice(grad, i), slice(expAvg, i),
+                    slice(expAvgSq, i)));
+        }
+        return list;
+    }
+
+    private Tensor slice(Tensor all, long i) {
+        return Tensor.of(all.dtype(), all.memory(), all.byteOffset() + all.dtype().byteSize() * size * i, size);
+    }
+
+    /** Four numbers are read and three written for each parameter. */
+    @Override
+    long bytes() {
+        return 7L * what.dtype().byteSize() * what.elements();
+    }
+
+    @Override
+    void run() {
+        operation.step();
+    }
+
+    @Override
+    void fill(Rng rng) {
+        float scale = inputs == Inputs.TINY_GRADIENTS ? TINY : 1;
+        uniform(host("param"), rng, 0, 1);
+        uniform(host("grad"), rng, 0, scale);
+        uniform(host("expAvg"), rng, 0, 0.1f * scale);
+        uniform(host("expAvgSq"), rng, 0.005f * scale * scale, 0.01f * scale * scale);
+        operation.setStepCount(STEPS_BEFORE);
+    }
+
+    @Override
+    List<String> outputs() {
+        return List.of("param", "expAvg", "expAvgSq");
+    }
+
+    @Override
+    double addend(String output) {
+        double scale = inputs == Inputs.TINY_GRADIENTS ? TINY : 1;
+        return switch (output) {
+            case "expAvg" -> 0.05 * scale;
+            case "expAvgSq" -> 0;
+            default -> 2 * OPTIONS.lr();
+        };
+    }
+
+    @Override
+    Map<String, MemorySegment> reference(Backend reference, Arena arena) {
+        Map<String, MemorySegment> exact = new LinkedHashMap<>();
+        for (String name : List.of("param", "grad", "expAvg", "expAvgSq")) {
+            exact.put(name, toDouble(host(name), arena));
+        }
+        Tensor[] all = exact.values().stream().map(values -> Tensor.of(DType.F64, values, what.elements()))
+                .toArray(Tensor[]::new);
+        try (var op = Adam.on(reference, OPTIONS, parameters(all[0], all[1], all[2], all[3]))) {
+            op.setStepCount(STEPS_BEFORE);
+            op.step();
+        }
+        return exact;
+    }
+
+    @Override
+    Peer.Problem problem() {
+        return new Peer.Problem(what.operation(), false, what.shape(), what.threads(),
+                hosts("param", "grad", "expAvg", "expAvgSq"),
+                Map.of("lr", OPTIONS.lr(), "beta1", OPTIONS.beta1(), "beta2", OPTIONS.beta2(), "eps", OPTIONS.eps(),
+                        "weightDecay", OPTIONS.weightDecay(), "step", STEPS_BEFORE + 1.0));
+    }
+
+    @Override
+    public void close() {
+        operation.close();
+        super.close();
+    }
+}

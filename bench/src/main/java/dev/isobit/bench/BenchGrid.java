@@ -1,0 +1,78 @@
+package dev.isobit.bench;
+
+import dev.isobit.DType;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/** Which cases are measured. Why each size: {@code bench/NOTES.md}. */
+final class BenchGrid {
+    /** Logits of a case of {@link #CLASSES}: 32 MB. */
+    private static final long LOGITS = 1 << 23;
+    private static final long QUICK_LOGITS = 1 << 21;
+    /** From a thread's registers to a vocabulary; powers of two and their neighbours in use. */
+    private static final long[] CLASSES = {2, 3, 10, 32, 100, 128, 256, 1000, 1024, 2048, 4096, 8192, 10_000, 32_000,
+        50_257, 128_256, 262_144};
+    private static final long[] QUICK_CLASSES = {2, 10, 100, 1000, 10_000, 128_256};
+    /** Parameters in one tensor. */
+    private static final long[] PARAMETERS = {1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24,
+        1 << 26};
+
+    private BenchGrid() {}
+
+    /** Cases of the host, with one thread and with all. */
+    static List<BenchCase> host(boolean quick, List<String> operations, List<DType> dtypes, int processors) {
+        Set<BenchCase> cases = new LinkedHashSet<>();
+        List<Integer> threads = processors == 1 ? List.of(1) : List.of(1, processors);
+        for (DType dtype : dtypes) {
+            for (int count : threads) {
+                // What NOTES.md and others' benchmarks speak of.
+                add(cases, "cross-entropy", dtype, count, new long[][] {{512, 1000}, {512, 32_000}, {65_536, 10}});
+                add(cases, "cross-entropy", dtype, count, new long[][] {{4096, 1000}});
+                add(cases, "bce", dtype, count, new long[][] {{16_384, 64}});
+                add(cases, "adamw", dtype, count, new long[][] {{1, 1 << 20}});
+                if (!quick || count == processors) {
+                    classes(cases, quick, dtype, count);
+                    add(cases, "bce", dtype, count, new long[][] {{131_072, 64}});
+                    add(cases, "adamw", dtype, count, new long[][] {{1, 1 << 24}, {10_000, 64}});
+                    add(cases, "sgd", dtype, count, new long[][] {{1, 1 << 20}, {1, 1 << 24}});
+                }
+            }
+            if (!quick) {
+                for (long size : PARAMETERS) {
+                    add(cases, "adamw", dtype, processors, new long[][] {{1, size}});
+                    add(cases, "sgd", dtype, processors, new long[][] {{1, size}});
+                }
+            }
+        }
+        return cases.stream().filter(what -> operations.contains(what.operation())).toList();
+    }
+
+    private static void classes(Set<BenchCase> cases, boolean quick, DType dtype, int threads) {
+        for (long classes : quick ? QUICK_CLASSES : CLASSES) {
+            long rows = Math.max(1, (quick ? QUICK_LOGITS : LOGITS) / classes);
+            cases.add(BenchCase.of("cross-entropy", dtype, threads, rows, classes));
+        }
+    }
+
+    private static void add(Set<BenchCase> cases, String operation, DType dtype, int threads, long[][] shapes) {
+        for (long[] shape : shapes) {
+            cases.add(BenchCase.of(operation, dtype, threads, shape));
+        }
+    }
+
+    /** Cases of a device: the host's sizes. */
+    static List<BenchCase> device(boolean quick, List<String> operations, List<DType> dtypes) {
+        List<BenchCase> cases = new ArrayList<>();
+        for (BenchCase what : host(quick, operations, dtypes, 1)) {
+            cases.add(new BenchCase(what.operation(), what.dtype(), what.shape(), 0));
+        }
+        return cases;
+    }
+
+    /** What a simulated device does in seconds: each operation once. */
+    static List<BenchCase> simulated(List<String> operations) {
+        return operations.stream().map(operation -> AccuracySuite.problem(operation, 0)).toList();
+    }
+}

@@ -1,0 +1,202 @@
+package dev.isobit.bench;
+
+import dev.isobit.Backend;
+import dev.isobit.DType;
+import dev.isobit.HostMemory;
+import dev.isobit.Tensor;
+import dev.isobit.bench.BenchReport.Accuracy;
+import dev.isobit.harness.BackendTensor;
+import dev.isobit.harness.Rng;
+import dev.isobit.harness.Ulp;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * An operation with its operands on one backend, seeded, and what float64 makes of the same operands. The host's side of
+ * the operands is native memory, so that peers may read it. Used by one thread.
+ */
+abstract class Workload implements AutoCloseable {
+    static final long SEED = 20250104;
+
+    final BenchCase what;
+    final Inputs inputs;
+    /** Whether a loss is a mean; else one for each row or element. */
+    final boolean mean;
+    final Backend backend;
+
+    private final Arena arena = Arena.ofShared();
+    private final Map<String, BackendTensor> operands = new LinkedHashMap<>();
+    private final Map<String, MemorySegment> exact = new HashMap<>();
+
+    Workload(BenchCase what, Inputs inputs, boolean mean, Backend backend) {
+        this.what = what;
+        this.inputs = inputs;
+        this.mean = mean;
+        this.backend = backend;
+    }
+
+    static Workload of(BenchCase what, Inputs inputs, boolean mean, Backend backend) {
+        Workload made = switch (what.operation()) {
+            case "cross-entropy" -> new CrossEntropyWorkload(what, inputs, mean, backend);
+            case "bce" -> new BceWorkload(what, inputs, mean, backend);
+            case "adamw" -> new AdamWorkload(what, inputs, backend);
+            case "sgd" -> new SgdWorkload(what, inputs, backend);
+            default -> throw new IllegalArgumentException("no operation " + what.operation());
+        };
+        made.reset();
+        return made;
+    }
+
+    /** Bytes that a call has to move, each operand once. */
+    abstract long bytes();
+
+    /** Queues the operation once. */
+    abstract void run();
+
+    /** Writes inputs, and what an optimizer starts from. */
+    abstract void fill(Rng rng);
+
+    /** The operands that are results. */
+    abstract List<String> outputs();
+
+    /** Float64 results of the operands as {@link #fill} left them: what {@link #outputs} should be. */
+    abstract Map<String, MemorySegment> reference(Backend reference, Arena arena);
+
+    /** An error is counted in ULP of the result, but of no smaller number than this: what was added to get there. */
+    double addend(String output) {
+        return 0;
+    }
+
+    /** What a peer gets. */
+    abstract Peer.Problem problem();
+
+    final Tensor operand(String name, DType dtype, long... shape) {
+        long count = 1;
+        for (long size : shape) {
+            count *= size;
+        }
+        Tensor host = Tensor.of(dtype, HostMemory.of(arena.allocate(count * dtype.byteSize(), 64)), 0, shape);
+        BackendTensor both = BackendTensor.of(backend, host);
+        operands.put(name, both);
+        return both.tensor();
+    }
+
+    final MemorySegment host(String name) {
+        return operands.get(name).host().segment();
+    }
+
+    final Map<String, MemorySegment> hosts(String... names) {
+        Map<String, MemorySegment> map = new LinkedHashMap<>();
+        for (String name : names) {
+            map.put(name, host(name));
+        }
+        return map;
+    }
+
+    /** Puts all operands where they were at first. */
+    final void reset() {
+        fill(new Rng(SEED));
+        operands.values().forEach(BackendTensor::upload);
+    }
+
+    final void synchronize() {
+        backend.defaultStream().synchronize();
+    }
+
+    /** Computes what comes out; later calls of {@link #judge} compare with it. */
+    final void makeReference() {
+        try (Backend reference = Backend.open("reference")) {
+            exact.putAll(reference(reference, arena));
+        }
+    }
+
+    /** Runs once from the start and compares. */
+    final List<Accuracy> check(String runner) {
+        reset();
+        run();
+        synchronize();
+        List<Accuracy> found = new ArrayList<>();
+        for (String output : outputs()) {
+            operands.get(output).download();
+            found.add(judge(runner, output, host(output)));
+        }
+        return found;
+    }
+
+    /** Runs a peer's call once, its first time, and compares what it keeps. */
+    final List<Accuracy> check(Peer peer, Peer.Call call) {
+        call.run();
+        List<Accuracy> found = new ArrayList<>();
+        try (Arena own = Arena.ofConfined()) {
+            for (String output : outputs()) {
+                MemorySegment result = own.allocate(host(output).byteSize(), 64);
+                if (call.read(output, result)) {
+                    found.add(judge(peer.name(), output, result));
+                }
+            }
+        }
+        return found;
+    }
+
+    private Accuracy judge(String runner, String output, MemorySegment actual) {
+        MemorySegment expected = exact.get(output);
+        long count = actual.byteSize() / Float.BYTES;
+        double floor = addend(output);
+        double largest = 0;
+        double squares = 0;
+        long digest = count;
+        for (long i = 0; i < count; i++) {
+            float value = actual.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            double target = expected.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
+            double error = Math.abs(value - target) / Ulp.ofFloatAt(Math.max(Math.abs(target), floor));
+            // A NaN is the largest error there is.
+            error = Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
+            largest = Math.max(largest, error);
+            squares += error * error;
+            digest = Rng.mix(digest + Float.floatToRawIntBits(value));
+        }
+        return new Accuracy(runner, what.operation(), what.dtype().name(), inputs.text(), output, count, largest,
+                Math.sqrt(squares / count), Long.toHexString(digest));
+    }
+
+    /** A digest of the results after one run from the start. */
+    final String digest() {
+        StringBuilder all = new StringBuilder();
+        for (Accuracy accuracy : check("")) {
+            all.append(accuracy.digest()).append(' ');
+        }
+        return all.toString();
+    }
+
+    static void uniform(MemorySegment to, Rng rng, float center, float width) {
+        long count = to.byteSize() / Float.BYTES;
+        for (long i = 0; i < count; i++) {
+            to.setAtIndex(ValueLayout.JAVA_FLOAT, i, center + width * (rng.nextFloat() - 0.5f));
+        }
+    }
+
+    static void poison(MemorySegment to) {
+        to.fill((byte) 0xff);
+    }
+
+    static MemorySegment toDouble(MemorySegment floats, Arena arena) {
+        long count = floats.byteSize() / Float.BYTES;
+        MemorySegment doubles = arena.allocate(Double.BYTES * count, 64);
+        for (long i = 0; i < count; i++) {
+            doubles.setAtIndex(ValueLayout.JAVA_DOUBLE, i, floats.getAtIndex(ValueLayout.JAVA_FLOAT, i));
+        }
+        return doubles;
+    }
+
+    @Override
+    public void close() {
+        operands.values().forEach(BackendTensor::close);
+        arena.close();
+    }
+}

@@ -1,0 +1,125 @@
+package dev.isobit.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.DType;
+import dev.isobit.bench.BenchReport.Accuracy;
+import dev.isobit.bench.BenchReport.Measurement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What is measured is right, and what is wrong is not measured. */
+class WorkloadTest {
+    private static final BenchSettings SHORT = new BenchSettings("quick", 1, 3, 0.01, 0.1);
+
+    static Stream<String> operations() {
+        return BenchCase.OPERATIONS.stream();
+    }
+
+    /** The budgets of NUMERICS.md are 4 and 6; what is added may be larger than the result. */
+    @ParameterizedTest
+    @MethodSource("operations")
+    void errorsAreWithinTheContractOnEveryKindOfInputs(String operation) {
+        try (Backend one = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
+                Backend three = Backend.open("cpu", BackendOptions.defaults().withThreads(3))) {
+            List<Accuracy> found = AccuracySuite.measure("cpu", one, List.of(operation), List.of());
+            assertEquals(Inputs.of(operation).size(),
+                    found.stream().map(Accuracy::inputs).distinct().count());
+            for (Accuracy accuracy : found) {
+                assertTrue(accuracy.maxUlp() <= 6 && accuracy.rmsUlp() <= accuracy.maxUlp(), accuracy.toString());
+                assertTrue(accuracy.rmsUlp() > 0 && accuracy.elements() > 10, accuracy.toString());
+            }
+            assertEquals(found, AccuracySuite.measure("cpu", three, List.of(operation), List.of()));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("operations")
+    void aHostTimingHasItsSidesAndItsRounds(String operation) {
+        BenchCase what = AccuracySuite.problem(operation, 2);
+        Measurement found = new CpuTiming("cpu", SHORT, List.of(new Planted(operation, 0))).measure(what);
+        assertEquals(List.of("cpu", "copy", "in-place stream", "planted"),
+                found.sides().stream().map(BenchReport.SideResult::runner).toList());
+        for (var side : found.sides()) {
+            assertEquals(1, side.seconds().length);
+            assertEquals(3, side.seconds()[0].length);
+            assertTrue(side.microseconds().low() > 0 && side.microseconds().median() <= side.microseconds().high());
+            assertEquals(side == found.own(), side.fraction() == null);
+        }
+        assertEquals(what.elements(), found.elements());
+        assertNull(found.side("nobody"));
+    }
+
+    @Test
+    void aPeerWithWrongResultsIsNotTimed() {
+        BenchCase what = AccuracySuite.problem("cross-entropy", 1);
+        for (float wrong : new float[] {0.5f, Float.NaN, Float.NEGATIVE_INFINITY}) {
+            var timing = new CpuTiming("cpu", SHORT, List.of(new Planted("cross-entropy", wrong)));
+            var refused = assertThrows(IllegalStateException.class, () -> timing.measure(what));
+            assertTrue(refused.getMessage().startsWith("planted, cross-entropy, loss: "), refused.getMessage());
+        }
+    }
+
+    /** 4 ULP in one element is found, wherever it is. */
+    @Test
+    void anotherBitIsAnotherDigest() {
+        try (Backend cpu = Backend.open("cpu");
+                var work = Workload.of(AccuracySuite.problem("cross-entropy", 1), Inputs.ORDINARY, false, cpu)) {
+            work.makeReference();
+            Accuracy right = work.check("cpu").get(1);
+            MemorySegment grad = work.host("gradLogits");
+            int bits = grad.getAtIndex(ValueLayout.JAVA_INT, 777);
+            grad.setAtIndex(ValueLayout.JAVA_INT, 777, bits + 4);
+            try (var planted = new Planted.Copied(grad)) {
+                Accuracy wrong = work.check(new Planted("cross-entropy", 0), planted).getFirst();
+                assertEquals("gradLogits", wrong.output());
+                assertTrue(wrong.maxUlp() > 3, wrong.toString());
+                assertNotEquals(right.digest(), wrong.digest());
+            }
+        }
+    }
+
+    @Test
+    void aSimulatedDeviceGoesTheSameWayAndItsClockIsNoTiming() {
+        List<String> operations = List.of("adamw", "cross-entropy");
+        try (var timing = new GpuTiming("sim", SHORT, true)) {
+            for (String operation : operations) {
+                List<Measurement> found = timing.measure(BenchCase.of(operation, DType.F32, 0, 3, 100));
+                assertEquals(List.of("simulated"), found.stream().map(Measurement::clock).toList());
+            }
+            assertEquals(4, timing.transfers().size());
+            assertTrue(timing.device().contains("sm_90"), timing.device());
+            try (Backend cpu = Backend.open("cpu")) {
+                assertEquals(AccuracySuite.measure("x", cpu, operations, List.of()),
+                        AccuracySuite.measure("x", timing.backend(), operations, List.of()));
+            }
+        }
+        assertEquals(4, GpuTiming.hostCosts("sim", SHORT, operations, true).size());
+    }
+
+    @Test
+    void forksAreJoined() {
+        BenchCase what = BenchCase.of("sgd", DType.F32, 1, 1, 100);
+        List<Side> sides = List.of(new Side("cpu", 200, 100, () -> {}), new Side("copy", 800, 200, () -> {}));
+        Measurement first = Measurements.of(what, "cpu", "wall", 0, sides, new double[][] {{1, 2, 3}, {2, 4, 6}});
+        Measurement second = Measurements.of(what, "cpu", "wall", 1, sides, new double[][] {{3, 4, 5}, {6, 8, 10}});
+        Measurement both = Measurements.join(first, second);
+        assertEquals(3e6, both.own().microseconds().median());
+        assertEquals(1, both.allocatedBytesPerCall());
+        var copy = both.side("copy");
+        // 200 bytes in a second by 800 in two, in every round.
+        assertEquals(new Bootstrap.Interval(0.5, 0.5, 0.5), copy.fraction());
+        assertEquals(200 / 6.0 * 1e-9, copy.gigaElements(), 1e-18);
+    }
+}
