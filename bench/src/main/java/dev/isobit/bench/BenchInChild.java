@@ -15,6 +15,7 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 
 /** Main class of a child JVM: measures what a plan says and leaves what it has so far in a file. */
@@ -72,7 +73,7 @@ final class BenchInChild {
                         "adds 1 to each float of 128 MB, " + streams.description()));
             }
         }
-        var timing = new CpuTiming(plan.backend(), plan.settings(), peers);
+        var timing = new CpuTiming(plan.backend(), plan.settings(), peers, absent::add);
         for (BenchCase what : plan.cases()) {
             if (fits(what)) {
                 measurements.add(timing.measure(what));
@@ -93,7 +94,7 @@ final class BenchInChild {
             for (ServiceLoader.Provider<Peer> provider : ServiceLoader.load(Peer.class).stream().toList()) {
                 try {
                     peers.add(provider.get());
-                } catch (java.util.ServiceConfigurationError | LinkageError | RuntimeException e) {
+                } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
                     absent.add(provider.type().getSimpleName() + ": " + e);
                 }
             }

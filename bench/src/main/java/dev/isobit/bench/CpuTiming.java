@@ -4,8 +4,10 @@ import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.bench.BenchReport.Accuracy;
 import dev.isobit.bench.BenchReport.Measurement;
+import dev.isobit.bench.Workload.Judged;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * A case on a backend of the host, beside copy and stream, the C baseline and peers, in rounds. Results are compared
@@ -14,15 +16,22 @@ import java.util.List;
 final class CpuTiming {
     static final String CLOCK = "wall";
     private static final int ALLOCATION_RUNS = 20;
-    /** Errors that no timing is made of: of a backend, and of peers, whose sums may be in any order. */
+    /** Errors of which no timing is made: of a backend, and of peers, by the largest result. */
     private static final double LARGEST_ULP = 40;
-    private static final double LARGEST_PEER_ULP = 1e5;
+    private static final double LARGEST_PEER_SHARE = 1e-4;
 
     private final String backendName;
     private final BenchSettings settings;
     private final List<Peer> peers;
+    private final Consumer<String> absent;
 
-    CpuTiming(String backendName, BenchSettings settings, List<Peer> peers) {
+    /**
+     * Prepares.
+     *
+     * @param absent told of peers that are not timed, for their results are wrong
+     */
+    CpuTiming(String backendName, BenchSettings settings, List<Peer> peers, Consumer<String> absent) {
+        this.absent = absent;
         this.backendName = backendName;
         this.settings = settings;
         this.peers = peers;
@@ -45,8 +54,9 @@ final class CpuTiming {
                 Peer.Call call = peer.prepare(work.problem());
                 if (call != null) {
                     calls.add(call);
-                    require(work.check(peer, call), LARGEST_PEER_ULP);
-                    sides.add(new Side(peer.name(), work.bytes(), what.elements(), call::run));
+                    if (isRight(what, work.check(peer, call))) {
+                        sides.add(new Side(peer.name(), work.bytes(), what.elements(), call::run));
+                    }
                 }
             }
             double[][] seconds =
@@ -61,8 +71,20 @@ final class CpuTiming {
         }
     }
 
-    static void require(List<Accuracy> found, double largest) {
-        for (Accuracy accuracy : found) {
+    private boolean isRight(BenchCase what, List<Judged> found) {
+        for (Judged judged : found) {
+            if (!(judged.share() <= LARGEST_PEER_SHARE)) {
+                absent.accept(what + ", " + judged.accuracy().runner() + ": " + judged.accuracy().output()
+                        + " is wrong by " + judged.share() + " of the largest result; not timed");
+                return false;
+            }
+        }
+        return true;
+    }
+
+    static void require(List<Judged> found, double largest) {
+        for (Judged judged : found) {
+            Accuracy accuracy = judged.accuracy();
             if (!(accuracy.maxUlp() <= largest)) {
                 throw new IllegalStateException(accuracy.runner() + ", " + accuracy.operation() + ", "
                         + accuracy.output() + ": " + accuracy.maxUlp() + " ULP from float64; nothing is timed");

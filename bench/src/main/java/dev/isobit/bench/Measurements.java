@@ -5,6 +5,7 @@ import dev.isobit.bench.BenchReport.SideResult;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.DoubleUnaryOperator;
 
 /** Makes {@link Measurement}s of seconds. */
 final class Measurements {
@@ -47,7 +48,7 @@ final class Measurements {
                 seconds);
     }
 
-    private static double[][] map(double[][] values, java.util.function.DoubleUnaryOperator by) {
+    private static double[][] map(double[][] values, DoubleUnaryOperator by) {
         return Arrays.stream(values).map(fork -> Arrays.stream(fork).map(by).toArray()).toArray(double[][]::new);
     }
 

@@ -30,6 +30,14 @@ abstract class Workload implements AutoCloseable {
     final boolean mean;
     final Backend backend;
 
+    /**
+     * Errors of one output.
+     *
+     * @param accuracy in units in the last place
+     * @param share the largest error by the largest result
+     */
+    record Judged(Accuracy accuracy, double share) {}
+
     private final Arena arena = Arena.ofShared();
     private final Map<String, BackendTensor> operands = new LinkedHashMap<>();
     private final Map<String, MemorySegment> exact = new HashMap<>();
@@ -117,11 +125,11 @@ abstract class Workload implements AutoCloseable {
     }
 
     /** Runs once from the start and compares. */
-    final List<Accuracy> check(String runner) {
+    final List<Judged> check(String runner) {
         reset();
         run();
         synchronize();
-        List<Accuracy> found = new ArrayList<>();
+        List<Judged> found = new ArrayList<>();
         for (String output : outputs()) {
             operands.get(output).download();
             found.add(judge(runner, output, host(output)));
@@ -130,9 +138,9 @@ abstract class Workload implements AutoCloseable {
     }
 
     /** Runs a peer's call once, its first time, and compares what it keeps. */
-    final List<Accuracy> check(Peer peer, Peer.Call call) {
+    final List<Judged> check(Peer peer, Peer.Call call) {
         call.run();
-        List<Accuracy> found = new ArrayList<>();
+        List<Judged> found = new ArrayList<>();
         try (Arena own = Arena.ofConfined()) {
             for (String output : outputs()) {
                 MemorySegment result = own.allocate(host(output).byteSize(), 64);
@@ -144,32 +152,37 @@ abstract class Workload implements AutoCloseable {
         return found;
     }
 
-    private Accuracy judge(String runner, String output, MemorySegment actual) {
+    private Judged judge(String runner, String output, MemorySegment actual) {
         MemorySegment expected = exact.get(output);
         long count = actual.byteSize() / Float.BYTES;
         double floor = addend(output);
         double largest = 0;
         double squares = 0;
+        double farthest = 0;
+        double greatest = Double.MIN_NORMAL;
         long digest = count;
         for (long i = 0; i < count; i++) {
             float value = actual.getAtIndex(ValueLayout.JAVA_FLOAT, i);
             double target = expected.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
-            double error = Math.abs(value - target) / Ulp.ofFloatAt(Math.max(Math.abs(target), floor));
+            double apart = Math.abs(value - target);
+            double error = apart / Ulp.ofFloatAt(Math.max(Math.abs(target), floor));
             // A NaN is the largest error there is.
             error = Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
             largest = Math.max(largest, error);
+            farthest = Math.max(farthest, Double.isNaN(apart) ? Double.POSITIVE_INFINITY : apart);
+            greatest = Math.max(greatest, Math.abs(target));
             squares += error * error;
             digest = Rng.mix(digest + Float.floatToRawIntBits(value));
         }
-        return new Accuracy(runner, what.operation(), what.dtype().name(), inputs.text(), output, count, largest,
-                Math.sqrt(squares / count), Long.toHexString(digest));
+        return new Judged(new Accuracy(runner, what.operation(), what.dtype().name(), inputs.text(), output, count,
+                largest, Math.sqrt(squares / count), Long.toHexString(digest)), farthest / greatest);
     }
 
     /** A digest of the results after one run from the start. */
     final String digest() {
         StringBuilder all = new StringBuilder();
-        for (Accuracy accuracy : check("")) {
-            all.append(accuracy.digest()).append(' ');
+        for (Judged judged : check("")) {
+            all.append(judged.accuracy().digest()).append(' ');
         }
         return all.toString();
     }

@@ -13,8 +13,10 @@ import dev.isobit.bench.BenchReport.Accuracy;
 import dev.isobit.bench.BenchReport.Measurement;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -48,7 +50,8 @@ class WorkloadTest {
     @MethodSource("operations")
     void aHostTimingHasItsSidesAndItsRounds(String operation) {
         BenchCase what = AccuracySuite.problem(operation, 2);
-        Measurement found = new CpuTiming("cpu", SHORT, List.of(new Planted(operation, 0))).measure(what);
+        Measurement found = new CpuTiming("cpu", SHORT, List.of(new Planted(operation, 0)), Assertions::fail)
+                .measure(what);
         assertEquals(List.of("cpu", "copy", "in-place stream", "planted"),
                 found.sides().stream().map(BenchReport.SideResult::runner).toList());
         for (var side : found.sides()) {
@@ -65,9 +68,22 @@ class WorkloadTest {
     void aPeerWithWrongResultsIsNotTimed() {
         BenchCase what = AccuracySuite.problem("cross-entropy", 1);
         for (float wrong : new float[] {0.5f, Float.NaN, Float.NEGATIVE_INFINITY}) {
-            var timing = new CpuTiming("cpu", SHORT, List.of(new Planted("cross-entropy", wrong)));
-            var refused = assertThrows(IllegalStateException.class, () -> timing.measure(what));
-            assertTrue(refused.getMessage().startsWith("planted, cross-entropy, loss: "), refused.getMessage());
+            List<String> absent = new ArrayList<>();
+            Measurement found = new CpuTiming("cpu", SHORT, List.of(new Planted("cross-entropy", wrong)), absent::add)
+                    .measure(what);
+            assertNull(found.side("planted"));
+            assertTrue(absent.getFirst().startsWith("cross-entropy 64x1000 F32, 1 thread, planted: loss is wrong"),
+                    absent.toString());
+        }
+    }
+
+    @Test
+    void aBackendWithWrongResultsIsNotTimed() {
+        for (double wrong : new double[] {41, Double.NaN, Double.POSITIVE_INFINITY}) {
+            var accuracy = new Accuracy("cpu", "sgd", "F32", "ordinary", "param", 1, wrong, 1, "");
+            var refused = assertThrows(IllegalStateException.class,
+                    () -> CpuTiming.require(List.of(new Workload.Judged(accuracy, 0)), 40));
+            assertTrue(refused.getMessage().startsWith("cpu, sgd, param: "), refused.getMessage());
         }
     }
 
@@ -77,12 +93,12 @@ class WorkloadTest {
         try (Backend cpu = Backend.open("cpu");
                 var work = Workload.of(AccuracySuite.problem("cross-entropy", 1), Inputs.ORDINARY, false, cpu)) {
             work.makeReference();
-            Accuracy right = work.check("cpu").get(1);
+            Accuracy right = work.check("cpu").get(1).accuracy();
             MemorySegment grad = work.host("gradLogits");
             int bits = grad.getAtIndex(ValueLayout.JAVA_INT, 777);
             grad.setAtIndex(ValueLayout.JAVA_INT, 777, bits + 4);
             try (var planted = new Planted.Copied(grad)) {
-                Accuracy wrong = work.check(new Planted("cross-entropy", 0), planted).getFirst();
+                Accuracy wrong = work.check(new Planted("cross-entropy", 0), planted).getFirst().accuracy();
                 assertEquals("gradLogits", wrong.output());
                 assertTrue(wrong.maxUlp() > 3, wrong.toString());
                 assertNotEquals(right.digest(), wrong.digest());

@@ -17,6 +17,19 @@ public final class Html {
      * @return the document
      */
     public static String page(String title, String body) {
+        return page(title, body, "", "");
+    }
+
+    /**
+     * A whole page with style and scripts of its own beside those of all pages.
+     *
+     * @param title the page's title
+     * @param body HTML of the body
+     * @param style further CSS
+     * @param script further JavaScript, without an end tag of a script in it
+     * @return the document
+     */
+    public static String page(String title, String body, String style, String script) {
         return """
                 <!DOCTYPE html>
                 <html lang="en">
@@ -25,16 +38,17 @@ public final class Html {
                 <meta name="viewport" content="width=device-width, initial-scale=1">
                 <title>%s</title>
                 <style>
-                %s</style>
+                %s%s</style>
                 </head>
                 <body>
                 <main>
                 %s</main>
                 <script>
-                %s</script>
+                %s%s</script>
                 </body>
                 </html>
-                """.formatted(escape(title), resource("page.css"), body, resource("page.js"));
+                """.formatted(escape(title), resource(Html.class, "page.css"), style, body, resource(Html.class, "page.js"),
+                        script);
     }
 
     /**
@@ -47,8 +61,15 @@ public final class Html {
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;");
     }
 
-    private static String resource(String name) {
-        try (var in = Objects.requireNonNull(Html.class.getResourceAsStream(name), name)) {
+    /**
+     * A text file that lies beside a class.
+     *
+     * @param owner the class
+     * @param name the file's name
+     * @return its text
+     */
+    public static String resource(Class<?> owner, String name) {
+        try (var in = Objects.requireNonNull(owner.getResourceAsStream(name), name)) {
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot read " + name, e);
