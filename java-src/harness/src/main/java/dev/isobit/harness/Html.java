@@ -47,8 +47,9 @@ public final class Html {
                 %s%s</script>
                 </body>
                 </html>
-                """.formatted(escape(title), resource(Html.class, "page.css"), style, body, resource(Html.class, "page.js"),
-                        script);
+                """.formatted(escape(title), resource(Html.class, "page.css"), style, body,
+                resource(Html.class, "page.js"),
+                script);
     }
 
     /**
