@@ -16,7 +16,7 @@ final class PairedComparison {
      * Sets how long things take.
      *
      * @param pairs how many pairs
-     * @param warmUpSeconds for the two sides together, at least; up to five times that while something is compiled
+     * @param warmUpSeconds for the two sides together, at least; up to ten times that while something is compiled
      * @param batchMillis one measurement of one side, about
      */
     PairedComparison(int pairs, double warmUpSeconds, double batchMillis) {

@@ -12,25 +12,24 @@ import java.util.List;
 final class Rounds {
     /** Compilers have been idle this long before measuring starts. */
     private static final long QUIET_NANOS = 1_000_000_000L;
-    private static final int LONGEST_WARM_UP = 5;
+    /** A machine with other work on it compiles late, and what is not compiled is a thousand times slower. */
+    private static final int LONGEST_WARM_UP = 10;
     private static final int MOST_RUNS = 1 << 20;
 
     private final int rounds;
     private final long warmUpNanos;
-    private final long quietNanos;
     private final long batchNanos;
 
     /**
      * Sets how long things take.
      *
      * @param rounds how many
-     * @param warmUpSeconds for all sides together, at least; up to five times that while something is compiled
+     * @param warmUpSeconds for all sides together, at least; up to ten times that while something is compiled
      * @param batchMillis one measurement of one side, about
      */
     Rounds(int rounds, double warmUpSeconds, double batchMillis) {
         this.rounds = rounds;
         this.warmUpNanos = (long) (warmUpSeconds * 1e9);
-        this.quietNanos = Math.min(QUIET_NANOS, warmUpNanos / 2);
         this.batchNanos = (long) (batchMillis * 1e6);
     }
 
@@ -62,7 +61,7 @@ final class Rounds {
         long quietSince = start;
         long now = start;
         while (now - start < warmUpNanos
-                || now - quietSince < quietNanos && now - start < LONGEST_WARM_UP * warmUpNanos) {
+                || now - quietSince < QUIET_NANOS && now - start < LONGEST_WARM_UP * warmUpNanos) {
             for (int i = 0; i < runs.length; i++) {
                 runs[i] = runsOf(measure(sides.get(i), runs[i]));
             }
