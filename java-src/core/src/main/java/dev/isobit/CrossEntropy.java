@@ -6,31 +6,49 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Fused log-softmax cross-entropy with class indices: loss, gradient of the logits, or both in one pass.
+ * Fused log-softmax cross-entropy with class indices or class probabilities: loss, gradient of the logits, or both in
+ * one pass.
  *
  * <p>For a row {@code z} of C logits with target {@code t}: {@code loss = log(sum_c exp(z_c)) - z_t}, in nats;
  * {@code gradient_k = gradLoss·(softmax(z)_k - [k = t])}. {@code SUM} adds the row losses, {@code MEAN} divides the sum
  * by the number of rows that are not ignored, and scales the gradient likewise.
  *
- * <p>Shapes: logits [N, C] F32, C at least 1; targets [N] I64 or I32; loss a scalar (shape [] or [1]), [N] for
- * {@code NONE}; gradLoss a scalar or [N] ([N] for {@code NONE} only); gradLogits [N, C], which may be the logits
- * themselves (in place), and may not overlap them in any other way. No output may overlap another operand.
+ * <p>In full ({@link CrossEntropyOptions}, {@link CrossEntropyOperands}): {@code z = softcap·tanh(scale·logit/softcap)};
+ * {@code lse = log(sum_c exp(z_c))}; a row's label is q_c = classWeights_c·t'_c, where
+ * {@code t' = t·(1 - labelSmoothing) + labelSmoothing/C} for probabilities t; for an index,
+ * {@code q_c = classWeights_t·(1 - labelSmoothing)·[c = t] + classWeights_c·labelSmoothing/C};
+ * {@code loss = weights·(sum_c q_c·(lse - z_c) + zLoss·lse^2)}, and {@code MEAN} divides by
+ * {@link CrossEntropyOptions#denominator}. Beside these the pass gives lse, entropy, the class with the highest logit
+ * and how often that is the target.
  *
- * <p>Edges: an empty batch has {@code MEAN} NaN, {@code SUM} 0. An ignored row has loss and gradient 0 whatever it
- * holds. A row with NaN, +inf or only -inf has NaN loss and gradient, in that row alone; a logit -inf elsewhere has
- * probability 0, and loss +inf if it is the target's. If all rows are ignored {@code MEAN} is NaN and the gradient 0.
- * A target outside [0, C) that is not the ignore index: in host memory an {@link IllegalArgumentException} that names
- * the first bad row, its value and how many there are, before anything is written; in device memory those rows are
- * NaN and the next call that synchronises throws {@link TargetOutOfRangeException}.
+ * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, C at least 1; a row is one of N and one of each d. Targets [N] or
+ * [N, d1, .., dk], I64, I32, I16 or U8, or F32 probabilities of the shape of the logits; loss a scalar (shape [] or
+ * [1]), the shape of index targets for {@code NONE}; gradLoss a scalar, or that shape for {@code NONE} only; gradLogits
+ * the shape of the logits, which may be the logits themselves (in place, unless it accumulates), and may not overlap
+ * them in any other way. No output may overlap another operand.
+ *
+ * <p>Edges, where z is as above: an empty batch has {@code MEAN} NaN, {@code SUM} 0. An ignored row has loss, gradient,
+ * lse and entropy 0 and argmax -1 whatever it holds. A row with NaN, +inf or only -inf has NaN loss, gradient, lse and
+ * entropy, in that row alone, and argmax -1 if it has a NaN; a logit -inf elsewhere has probability 0, and loss +inf if
+ * its label is not 0. A weight or label of 0 takes away an infinite loss. If all rows are ignored {@code MEAN} is NaN
+ * and the gradient 0; if the weights of the others add up to 0 both are NaN; or both are 0, by
+ * {@link CrossEntropyOptions#allIgnored}. A target outside [0, C) that is not the ignore index: in host memory an
+ * {@link IllegalArgumentException} that names the first bad row, its value and how many there are, before anything is
+ * written; in device memory those rows are as rows with NaN, and the next call that synchronises throws
+ * {@link TargetOutOfRangeException}. A probability or weight that is no number follows the formula.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap and devices; {@link UnsupportedOperationException}
  * for types the backend does not have; {@link IllegalStateException} for closed memory or after {@link #close};
  * {@link WrongThreadException} for memory confined to another thread. Nothing is written in any of these cases.
  *
  * <p>Threading: one thread at a time and one stream. It allocates nothing per call. Ownership: close it when done;
- * it owns only scratch memory. Source: PyTorch {@code torch.nn.functional.cross_entropy}.
+ * it owns only scratch memory. Source: PyTorch {@code torch.nn.functional.cross_entropy}; z-loss as in PaLM (Chowdhery
+ * et al. 2022), softcap as in Gemma 2.
  */
 public final class CrossEntropy implements AutoCloseable {
+    private static final String SCALAR_OR_ROWS = "a scalar or one per row";
+    private static final String TARGET_DTYPES = "I64, I32, I16, U8, F32";
+
     private final Backend backend;
     private final CrossEntropyOptions options;
     private final CrossEntropyKernel kernel;
@@ -99,7 +117,18 @@ public final class CrossEntropy implements AutoCloseable {
      */
     public void loss(Tensor logits, Tensor targets, Tensor loss) {
         Objects.requireNonNull(loss, "loss");
-        run(lossChecks, logits, targets, null, loss, null);
+        run(lossChecks, logits, targets, null, null, loss, null);
+    }
+
+    /**
+     * Computes the loss.
+     *
+     * @param operands what it is computed from, and what else is wanted; gradLoss is not looked at
+     * @param loss written: a scalar, the shape of index targets for {@code NONE}
+     */
+    public void loss(CrossEntropyOperands operands, Tensor loss) {
+        Objects.requireNonNull(loss, "loss");
+        run(lossChecks, operands.logits(), operands.targets(), operands, null, loss, null);
     }
 
     /**
@@ -111,7 +140,7 @@ public final class CrossEntropy implements AutoCloseable {
      */
     public void gradient(Tensor logits, Tensor targets, Tensor gradLogits) {
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(gradientChecks, logits, targets, null, null, gradLogits);
+        run(gradientChecks, logits, targets, null, null, null, gradLogits);
     }
 
     /**
@@ -125,7 +154,18 @@ public final class CrossEntropy implements AutoCloseable {
     public void gradient(Tensor logits, Tensor targets, Tensor gradLoss, Tensor gradLogits) {
         Objects.requireNonNull(gradLoss, "gradLoss");
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(gradientChecks, logits, targets, gradLoss, null, gradLogits);
+        run(gradientChecks, logits, targets, null, gradLoss, null, gradLogits);
+    }
+
+    /**
+     * Computes the gradient of the logits.
+     *
+     * @param operands what it is computed from, and what else is wanted
+     * @param gradLogits written: the shape of the logits, maybe the logits themselves
+     */
+    public void gradient(CrossEntropyOperands operands, Tensor gradLogits) {
+        Objects.requireNonNull(gradLogits, "gradLogits");
+        run(gradientChecks, operands.logits(), operands.targets(), operands, operands.gradLoss(), null, gradLogits);
     }
 
     /**
@@ -139,7 +179,7 @@ public final class CrossEntropy implements AutoCloseable {
     public void lossAndGradient(Tensor logits, Tensor targets, Tensor loss, Tensor gradLogits) {
         Objects.requireNonNull(loss, "loss");
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(lossAndGradientChecks, logits, targets, null, loss, gradLogits);
+        run(lossAndGradientChecks, logits, targets, null, null, loss, gradLogits);
     }
 
     /**
@@ -155,85 +195,198 @@ public final class CrossEntropy implements AutoCloseable {
         Objects.requireNonNull(gradLoss, "gradLoss");
         Objects.requireNonNull(loss, "loss");
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(lossAndGradientChecks, logits, targets, gradLoss, loss, gradLogits);
+        run(lossAndGradientChecks, logits, targets, null, gradLoss, loss, gradLogits);
     }
 
-    private void run(Operands checks, Tensor logits, Tensor targets, @Nullable Tensor gradLoss, @Nullable Tensor loss,
-            @Nullable Tensor gradLogits) {
+    /**
+     * Computes loss and gradient in one pass.
+     *
+     * @param operands what they are computed from, and what else is wanted
+     * @param loss written: a scalar, the shape of index targets for {@code NONE}
+     * @param gradLogits written: the shape of the logits, maybe the logits themselves
+     */
+    public void lossAndGradient(CrossEntropyOperands operands, Tensor loss, Tensor gradLogits) {
+        Objects.requireNonNull(loss, "loss");
+        Objects.requireNonNull(gradLogits, "gradLogits");
+        run(lossAndGradientChecks, operands.logits(), operands.targets(), operands, operands.gradLoss(), loss,
+                gradLogits);
+    }
+
+    private void run(Operands checks, Tensor logits, Tensor targets, @Nullable CrossEntropyOperands operands,
+            @Nullable Tensor gradLoss, @Nullable Tensor loss, @Nullable Tensor gradLogits) {
         if (closed) {
             throw new IllegalStateException("CrossEntropy is closed");
         }
-        check(checks, logits, targets, gradLoss, loss, gradLogits);
-        call.rows = logits.size(0);
-        call.classes = logits.size(1);
         call.logits = logits;
         call.targets = targets;
+        call.classWeights = operands == null ? null : operands.classWeights();
+        call.weights = operands == null ? null : operands.weights();
         call.gradLoss = gradLoss;
+        call.gradLossScale = operands == null ? 1 : operands.gradLossScale();
+        call.denominator = operands == null ? null : operands.denominator();
         call.loss = loss;
         call.gradLogits = gradLogits;
+        call.lse = operands == null ? null : operands.lse();
+        call.entropy = operands == null ? null : operands.entropy();
+        call.argmax = operands == null ? null : operands.argmax();
+        call.hits = operands == null ? null : operands.hits();
         try {
+            checkInputs(checks, logits, targets);
+            checkWeights(checks, logits);
+            checkOutputs(checks, logits);
+            call.plain = options.isPlain() && (operands == null || operands.isPlain()) && logits.rank() == 2
+                    && (targets.dtype() == DType.I64 || targets.dtype() == DType.I32);
             kernel.run(call);
         } finally {
-            call.logits = null;
-            call.targets = null;
-            call.gradLoss = null;
-            call.loss = null;
-            call.gradLogits = null;
+            call.clear();
         }
     }
 
-    private void check(Operands checks, Tensor logits, Tensor targets, @Nullable Tensor gradLoss,
-            @Nullable Tensor loss, @Nullable Tensor gradLogits) {
-        checks.require(logits.rank() == 2 && logits.size(1) >= 1, "logits", logits, "[N, C] with C at least 1");
+    /** Sets the call's shape, too. */
+    private void checkInputs(Operands checks, Tensor logits, Tensor targets) {
+        checks.require(logits.rank() >= 2 && logits.size(1) >= 1, "logits", logits,
+                "[N, C] or [N, C, d1, .., dk] with C at least 1");
         checks.dtype("logits", logits, backend.dtypes().contains(logits.dtype()), dtypes);
-        checks.memory("logits", logits, gradLogits != null && gradLogits.startsWith(logits));
-        long rows = logits.size(0);
-        checks.require(targets.rank() == 1 && targets.size(0) == rows, "targets", targets, "[N], N as in logits,");
-        checks.dtype("targets", targets, targets.dtype() == DType.I64 || targets.dtype() == DType.I32, "I64, I32");
+        checks.memory("logits", logits, call.gradLogits != null && call.gradLogits.startsWith(logits));
+        call.inner = 1;
+        for (int axis = 2; axis < logits.rank(); axis++) {
+            call.inner *= logits.size(axis);
+        }
+        call.rows = logits.size(0) * call.inner;
+        call.stride = logits.size(1);
+        call.classes = options.classes() == 0 ? call.stride : options.classes();
+        checks.require(call.classes <= call.stride, "logits", logits, "the classes of the options, or more,");
+        call.probabilities = targets.dtype().isFloating();
+        if (call.probabilities) {
+            checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
+            result(checks, "targets", targets, logits, TARGET_DTYPES);
+        } else {
+            checks.require(isPerRow(targets), "targets", targets,
+                    logits.rank() == 2 ? "[N], N as in logits," : "[N, d1, .., dk], as in logits,");
+        }
         checks.memory("targets", targets, false);
+        Tensor gradLoss = call.gradLoss;
+        boolean none = options.reduction() == Reduction.NONE;
+        call.gradLossPerRow = gradLoss != null && none && isPerRow(gradLoss);
         if (gradLoss != null) {
-            boolean perRow = gradLoss.rank() == 1 && gradLoss.size(0) == rows && options.reduction() == Reduction.NONE;
-            checks.require(isScalar(gradLoss) || perRow, "gradLoss", gradLoss,
-                    options.reduction() == Reduction.NONE ? "a scalar or [N]" : "a scalar");
-            result(checks, "gradLoss", gradLoss, logits);
+            checks.require(isScalar(gradLoss) || call.gradLossPerRow, "gradLoss", gradLoss,
+                    none ? SCALAR_OR_ROWS : "a scalar");
+            result(checks, "gradLoss", gradLoss, logits, "F32");
             checks.memory("gradLoss", gradLoss, false);
         }
-        if (loss != null) {
-            boolean fits = options.reduction() == Reduction.NONE
-                    ? loss.rank() == 1 && loss.size(0) == rows
-                    : isScalar(loss);
-            checks.require(fits, "loss", loss, options.reduction() == Reduction.NONE ? "[N]" : "a scalar");
-            result(checks, "loss", loss, logits);
-            checks.memory("loss", loss, true);
-            checks.disjoint("loss", loss, "logits", logits);
-            checks.disjoint("loss", loss, "targets", targets);
+    }
+
+    private void checkWeights(Operands checks, Tensor logits) {
+        Tensor classWeights = call.classWeights;
+        if (classWeights != null) {
+            checks.require(classWeights.rank() == 1 && classWeights.size(0) == call.classes, "classWeights",
+                    classWeights, "[C]");
+            result(checks, "classWeights", classWeights, logits, "F32");
+            checks.memory("classWeights", classWeights, false);
         }
-        if (gradLogits != null) {
-            checks.require(gradLogits.rank() == 2 && gradLogits.size(0) == rows
-                    && gradLogits.size(1) == logits.size(1), "gradLogits", gradLogits, "the shape of logits");
-            checks.dtype("gradLogits", gradLogits, gradLogits.dtype() == logits.dtype() || isReference(gradLogits),
-                    "the type of logits");
-            checks.memory("gradLogits", gradLogits, true);
-            if (!gradLogits.startsWith(logits) || gradLogits.dtype() != logits.dtype()) {
-                checks.disjoint("gradLogits", gradLogits, "logits", logits);
-            }
-            checks.disjoint("gradLogits", gradLogits, "targets", targets);
+        Tensor weights = call.weights;
+        if (weights != null) {
+            checks.require(isPerRow(weights), "weights", weights, rowShape());
+            result(checks, "weights", weights, logits, "F32");
+            checks.memory("weights", weights, false);
         }
-        if (loss != null && gradLogits != null) {
-            checks.disjoint("loss", loss, "gradLogits", gradLogits);
+        Tensor denominator = call.denominator;
+        boolean wanted = options.denominator() == CrossEntropyOptions.Denominator.OPERAND
+                && options.reduction() == Reduction.MEAN;
+        if (wanted != (denominator != null)) {
+            throw checks.refuse(wanted
+                    ? "the options divide by a denominator, and there is none"
+                    : "denominator " + denominator + " is not what the options divide by");
         }
-        if (gradLoss != null && loss != null) {
-            checks.disjoint("gradLoss", gradLoss, "loss", loss);
-        }
-        if (gradLoss != null && gradLogits != null) {
-            checks.disjoint("gradLoss", gradLoss, "gradLogits", gradLogits);
+        if (denominator != null) {
+            checks.require(isScalar(denominator), "denominator", denominator, "a scalar");
+            result(checks, "denominator", denominator, logits, "F32");
+            checks.memory("denominator", denominator, false);
         }
     }
 
-    /** Losses and their gradients are F32 whatever the logits; a float64 backend takes F64 as well. */
-    private void result(Operands checks, String name, Tensor tensor, Tensor logits) {
+    private void checkOutputs(Operands checks, Tensor logits) {
+        boolean none = options.reduction() == Reduction.NONE;
+        Tensor loss = call.loss;
+        if (loss != null) {
+            checks.require(none ? isPerRow(loss) : isScalar(loss), "loss", loss, none ? rowShape() : "a scalar");
+            result(checks, "loss", loss, logits, "F32");
+            checkOutput(checks, "loss", loss, true);
+        }
+        Tensor gradLogits = call.gradLogits;
+        if (gradLogits != null) {
+            checks.require(sameShape(gradLogits, logits), "gradLogits", gradLogits, "the shape of logits");
+            checks.dtype("gradLogits", gradLogits, gradLogits.dtype() == logits.dtype() || isReference(gradLogits),
+                    "the type of logits");
+            boolean inPlace = gradLogits.startsWith(logits) && gradLogits.dtype() == logits.dtype()
+                    && !options.accumulate();
+            checkOutput(checks, "gradLogits", gradLogits, !inPlace);
+        }
+        checkRowOutput(checks, "lse", call.lse, logits);
+        checkRowOutput(checks, "entropy", call.entropy, logits);
+        Tensor argmax = call.argmax;
+        if (argmax != null) {
+            checks.require(isPerRow(argmax), "argmax", argmax, rowShape());
+            checks.dtype("argmax", argmax, argmax.dtype() == DType.I64, "I64");
+            checkOutput(checks, "argmax", argmax, true);
+        }
+        Tensor hits = call.hits;
+        if (hits != null) {
+            if (call.probabilities) {
+                throw checks.refuse("hits are counted for class indices only, and targets are " + call.targets);
+            }
+            checks.require(isScalar(hits), "hits", hits, "a scalar");
+            checks.dtype("hits", hits, hits.dtype() == DType.I64, "I64");
+            checkOutput(checks, "hits", hits, true);
+        }
+        disjoint(checks, "loss", loss, "gradLogits", gradLogits);
+        disjoint(checks, "lse", call.lse, "entropy", call.entropy);
+        disjoint(checks, "argmax", argmax, "hits", hits);
+        for (int i = 0; i < 2; i++) {
+            String name = i == 0 ? "loss" : "gradLogits";
+            Tensor output = i == 0 ? loss : gradLogits;
+            disjoint(checks, "lse", call.lse, name, output);
+            disjoint(checks, "entropy", call.entropy, name, output);
+            disjoint(checks, "argmax", argmax, name, output);
+            disjoint(checks, "hits", hits, name, output);
+            name = i == 0 ? "lse" : "entropy";
+            output = i == 0 ? call.lse : call.entropy;
+            disjoint(checks, "argmax", argmax, name, output);
+            disjoint(checks, "hits", hits, name, output);
+        }
+    }
+
+    private void checkRowOutput(Operands checks, String name, @Nullable Tensor output, Tensor logits) {
+        if (output != null) {
+            checks.require(isPerRow(output), name, output, rowShape());
+            result(checks, name, output, logits, "F32");
+            checkOutput(checks, name, output, true);
+        }
+    }
+
+    /** Memory that is written, and apart from everything that is read. */
+    private void checkOutput(Operands checks, String name, Tensor output, boolean fromLogits) {
+        checks.memory(name, output, true);
+        if (fromLogits) {
+            disjoint(checks, name, output, "logits", call.logits);
+        }
+        disjoint(checks, name, output, "targets", call.targets);
+        disjoint(checks, name, output, "classWeights", call.classWeights);
+        disjoint(checks, name, output, "weights", call.weights);
+        disjoint(checks, name, output, "denominator", call.denominator);
+        disjoint(checks, name, output, "gradLoss", call.gradLoss);
+    }
+
+    private static void disjoint(Operands checks, String nameA, @Nullable Tensor a, String nameB, @Nullable Tensor b) {
+        if (a != null && b != null) {
+            checks.disjoint(nameA, a, nameB, b);
+        }
+    }
+
+    /** Everything beside logits and gradient is F32 whatever these are; a float64 backend takes F64 as well. */
+    private void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
         checks.dtype(name, tensor, tensor.dtype() == DType.F32 && logits.dtype() != DType.F64 || isReference(tensor),
-                "F32");
+                wanted);
     }
 
     private boolean isReference(Tensor tensor) {
@@ -242,6 +395,37 @@ public final class CrossEntropy implements AutoCloseable {
 
     private static boolean isScalar(Tensor tensor) {
         return tensor.rank() == 0 || tensor.rank() == 1 && tensor.size(0) == 1;
+    }
+
+    /** Whether a tensor has an element for each row, in the shape that index targets have. */
+    private boolean isPerRow(Tensor tensor) {
+        Tensor logits = Objects.requireNonNull(call.logits);
+        if (tensor.rank() != logits.rank() - 1 || tensor.size(0) != logits.size(0)) {
+            return false;
+        }
+        for (int axis = 2; axis < logits.rank(); axis++) {
+            if (tensor.size(axis - 1) != logits.size(axis)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** For messages. */
+    private String rowShape() {
+        return Objects.requireNonNull(call.logits).rank() == 2 ? "[N]" : "[N, d1, .., dk]";
+    }
+
+    private static boolean sameShape(Tensor tensor, Tensor logits) {
+        if (tensor.rank() != logits.rank()) {
+            return false;
+        }
+        for (int axis = 0; axis < logits.rank(); axis++) {
+            if (tensor.size(axis) != logits.size(axis)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Releases scratch memory. Idempotent. */

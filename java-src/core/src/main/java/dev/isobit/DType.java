@@ -18,7 +18,9 @@ public enum DType {
     I64(8, false),
     /** Signed 32-bit integer: class indices. */
     I32(4, false),
-    /** Unsigned 8-bit integer: binary targets, masks. */
+    /** Signed 16-bit integer: class indices. */
+    I16(2, false),
+    /** Unsigned 8-bit integer: class indices, binary targets, masks. */
     U8(1, false);
 
     private final int byteSize;

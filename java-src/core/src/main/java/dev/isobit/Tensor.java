@@ -130,6 +130,17 @@ public final class Tensor {
     }
 
     /**
+     * Views an array as I16.
+     *
+     * @param values the elements; not copied
+     * @param shape sizes, outermost first; none for a scalar
+     * @return the view
+     */
+    public static Tensor of(short[] values, long... shape) {
+        return of(DType.I16, MemorySegment.ofArray(values), shape);
+    }
+
+    /**
      * Views an array as U8.
      *
      * @param values the elements; not copied
@@ -251,6 +262,7 @@ public final class Tensor {
             case F64 -> bytes.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, index * 8);
             case I64 -> bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, index * 8);
             case I32 -> bytes.get(ValueLayout.JAVA_INT_UNALIGNED, index * 4);
+            case I16 -> bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2);
             case U8 -> Byte.toUnsignedInt(bytes.get(ValueLayout.JAVA_BYTE, index));
             case BF16 -> NarrowFloats.fromBf16(bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2));
             case F16 -> NarrowFloats.fromF16(bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2));

@@ -10,11 +10,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Cross-entropy on the CPU: targets are checked and counted, rows are split over the workers, row losses are reduced by
  * the calling thread. Logits are read once from memory, segment by segment; the exponentials wait in the gradient's own
- * memory for their factor.
+ * memory for their factor. What has options goes to {@link CpuGeneralCrossEntropy}.
  */
 final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
@@ -27,6 +28,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     private final CrossEntropyRows[] rows;
     private final LaneSum laneSum = new LaneSum();
     private SegmentStages stages;
+    private @Nullable CpuGeneralCrossEntropy general;
     private long from;
     private long to;
 
@@ -42,6 +44,10 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     @Override
     public void run(CrossEntropyCall call) {
         backend.requireOpen();
+        if (!call.plain) {
+            general().run(call);
+            return;
+        }
         Tensor logits = Objects.requireNonNull(call.logits);
         Tensor targets = Objects.requireNonNull(call.targets);
         Tensor loss = call.loss;
@@ -56,8 +62,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         if (gradLogits != null) {
             batch.gradLogits.set(gradLogits);
         }
-        boolean perRow = gradLoss != null && gradLoss.rank() == 1 && options.reduction() == Reduction.NONE
-                && gradLoss.elementCount() == call.rows;
+        boolean perRow = gradLoss != null && call.gradLossPerRow;
         batch.gradLossPerRow(perRow ? gradLoss : null);
         double upstream = gradLoss == null || perRow ? 1 : scalar(gradLoss);
         batch.upstream = options.reduction() == Reduction.MEAN ? upstream / kept : upstream;
@@ -80,7 +85,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
                             ValueLayout.JAVA_FLOAT_UNALIGNED, loss.byteOffset() + first * Float.BYTES,
                             (int) (to - from));
                 } else {
-                    sum = add(sum, batch.rowLoss, (int) (to - from));
+                    sum = laneSum.addSegments(sum, batch.rowLoss, (int) (to - from));
                 }
             }
             if (loss != null && options.reduction() != Reduction.NONE) {
@@ -93,24 +98,19 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         }
     }
 
+    private CpuGeneralCrossEntropy general() {
+        CpuGeneralCrossEntropy made = general;
+        if (made == null) {
+            made = new CpuGeneralCrossEntropy(backend, options);
+            general = made;
+        }
+        return made;
+    }
+
     @Override
     public void run(int part, int parts) {
         long count = to - from;
         rows[part].run(batch, stages, from + count * part / parts, from + count * (part + 1) / parts);
-    }
-
-    /** Adds row losses to a sum: lanes and segments in float32, segments in float64. */
-    private double add(double sum, float[] values, int count) {
-        double total = sum;
-        for (int segment = 0; segment < count; segment += SegmentWork.SEGMENT) {
-            int end = Math.min(segment + SegmentWork.SEGMENT, count);
-            laneSum.clear();
-            for (int at = segment; at < end; at += SegmentWork.LANES) {
-                laneSum.add(values, at, Math.min(SegmentWork.LANES, end - at));
-            }
-            total += laneSum.fold();
-        }
-        return total;
     }
 
     private static float scalar(Tensor tensor) {
@@ -124,5 +124,8 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     @Override
     public void close() {
         batch.rowLoss = new float[0];
+        if (general != null) {
+            general.close();
+        }
     }
 }

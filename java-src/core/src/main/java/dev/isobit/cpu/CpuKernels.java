@@ -5,6 +5,9 @@ interface CpuKernels {
     /** The stages for these operands; without a gradient, {@code gradLogits} is empty. */
     SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient);
 
+    /** The loops over a row of cross-entropy with options. */
+    RowStages rowStages();
+
     /** The update kernel for these operands. */
     AdamUpdate adam(AdamOperands operands);
 

@@ -20,9 +20,38 @@ final class LaneSum {
         }
     }
 
+    /** The sum of a segment: as many lanes as a power of two needs to cover it. */
+    float sum(float[] values, int count) {
+        int covering = count <= 1 ? 1 : Integer.highestOneBit(count - 1) << 1;
+        int width = Math.min(covering, lanes.length);
+        Arrays.fill(lanes, 0, width, 0);
+        for (int at = 0; at < count; at += lanes.length) {
+            add(values, at, Math.min(lanes.length, count - at));
+        }
+        return fold(width);
+    }
+
+    /** Adds values to a total: lanes and segments in float32, segments in float64. */
+    double addSegments(double total, float[] values, int count) {
+        double sum = total;
+        for (int segment = 0; segment < count; segment += SegmentWork.SEGMENT) {
+            int end = Math.min(segment + SegmentWork.SEGMENT, count);
+            clear();
+            for (int at = segment; at < end; at += SegmentWork.LANES) {
+                add(values, at, Math.min(SegmentWork.LANES, end - at));
+            }
+            sum += fold();
+        }
+        return sum;
+    }
+
     /** Folds the lanes from the highest bit of the lane number to the lowest. */
     float fold() {
-        for (int half = lanes.length / 2; half >= 1; half /= 2) {
+        return fold(lanes.length);
+    }
+
+    private float fold(int width) {
+        for (int half = width / 2; half >= 1; half /= 2) {
             for (int i = 0; i < half; i++) {
                 lanes[i] += lanes[i + half];
             }

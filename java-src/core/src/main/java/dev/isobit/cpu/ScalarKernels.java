@@ -19,6 +19,11 @@ final class ScalarKernels implements CpuKernels {
     }
 
     @Override
+    public RowStages rowStages() {
+        return ScalarRowStages.STAGES;
+    }
+
+    @Override
     public AdamUpdate adam(AdamOperands operands) {
         return adam(operands.amsgrad);
     }

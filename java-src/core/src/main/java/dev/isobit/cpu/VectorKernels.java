@@ -37,6 +37,11 @@ final class VectorKernels implements CpuKernels {
     }
 
     @Override
+    public RowStages rowStages() {
+        return VectorRowStages.STAGES;
+    }
+
+    @Override
     public AdamUpdate adam(AdamOperands operands) {
         int flags = flags(operands.param, 0) | flags(operands.grad, 2) | flags(operands.expAvg, 4)
                 | flags(operands.expAvgSq, 6) | (operands.amsgrad ? flags(operands.maxExpAvgSq, 8) | 1 << 10 : 0);

@@ -112,6 +112,46 @@ final class VectorMath {
                 d.lt(constant(ExactMath.EXP_ZERO_BELOW)));
     }
 
+    /** Twin of {@link ExactMath#softcapDecay}. */
+    static FloatVector softcapDecay(FloatVector y, FloatVector rate) {
+        FloatVector minus = y.abs().neg();
+        FloatVector d = minus.mul(rate);
+        FloatVector e = minus.fma(rate, d.neg());
+        FloatVector t = d.fma(constant(ExactMath.LOG2E), constant(ExactMath.EXP_MAGIC));
+        FloatVector n = t.sub(constant(ExactMath.EXP_MAGIC));
+        FloatVector r = n.fma(constant(-ExactMath.LN2_HI), d).add(n.fma(constant(-ExactMath.LN2_LO), e));
+        FloatVector p = constant(ExactMath.EXP_C6).fma(r, constant(ExactMath.EXP_C5));
+        p = p.fma(r, constant(ExactMath.EXP_C4));
+        p = p.fma(r, constant(ExactMath.EXP_C3));
+        p = p.fma(r, constant(ExactMath.EXP_C2));
+        p = p.fma(r, constant(1));
+        p = p.fma(r, constant(1));
+        FloatVector scale = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
+        return p.mul(scale).mul(constant(ExactMath.EXP_LAST)).blend(constant(0),
+                d.lt(constant(ExactMath.EXP_ZERO_BELOW)));
+    }
+
+    /** Twin of {@link ExactMath#softcap}. */
+    static FloatVector softcap(FloatVector y, FloatVector cap, FloatVector rate, FloatVector decay) {
+        FloatVector v = y.abs().mul(rate);
+        FloatVector q = v.mul(v);
+        FloatVector p = constant(ExactMath.TANH_C11).fma(q, constant(ExactMath.TANH_C9));
+        p = p.fma(q, constant(ExactMath.TANH_C7));
+        p = p.fma(q, constant(ExactMath.TANH_C5));
+        p = p.fma(q, constant(ExactMath.TANH_C3));
+        p = p.fma(q, constant(0.5f));
+        FloatVector one = constant(1);
+        FloatVector tanh = one.sub(decay).div(one.add(decay)).blend(v.mul(p), v.lt(constant(ExactMath.TANH_NEAR_END)));
+        FloatVector z = cap.mul(tanh);
+        return z.blend(z.neg(), y.lt(constant(0)));
+    }
+
+    /** Twin of {@link ExactMath#softcapSlope}. */
+    static FloatVector softcapSlope(FloatVector decay) {
+        FloatVector s = constant(1).add(decay);
+        return constant(4).mul(decay).div(s.mul(s));
+    }
+
     /** Twin of {@link ExactMath#log(float)}. */
     static FloatVector log(FloatVector x) {
         var tiny = x.lt(Float.MIN_NORMAL);

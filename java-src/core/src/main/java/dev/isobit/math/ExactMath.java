@@ -4,7 +4,8 @@ import static dev.isobit.math.Fma.fma;
 
 /**
  * {@code exp}, {@code log} and {@code log1p} of float32, at most 1 ULP from the exact value over all 2^32 inputs, results
- * below the normal range included, and the same bits on every CPU and GPU: only exactly rounded operations are used.
+ * below the normal range included, and the same bits on every CPU and GPU: only exactly rounded operations are used. And
+ * what is made of them.
  *
  * <p>This is the definition; {@code dev.isobit.cpu.VectorMath} and {@code kernels/exact_math.cuh} are its twins and use
  * the same constants in the same order. Polynomials: weighted minimax fits of this project (relative error 2^-28.2 for
@@ -65,6 +66,19 @@ public final class ExactMath {
     /** Coefficient of f^10. */
     public static final float LOG_C10 = -0x1.38c0f2p-4f;
 
+    /** Below this 2|y|/cap, tanh(y/cap) is a polynomial in it: its Taylor series, since 1 - e^(..) would cancel. */
+    public static final float TANH_NEAR_END = 0.625f;
+    /** Coefficient of v^3, v = 2|y|/cap. */
+    public static final float TANH_C3 = (float) (-1.0 / 24);
+    /** Coefficient of v^5. */
+    public static final float TANH_C5 = (float) (1.0 / 240);
+    /** Coefficient of v^7. */
+    public static final float TANH_C7 = (float) (-17.0 / 40320);
+    /** Coefficient of v^9. */
+    public static final float TANH_C9 = (float) (31.0 / 725760);
+    /** Coefficient of v^11. */
+    public static final float TANH_C11 = (float) (-691.0 / 159667200);
+
     private static final double LOG2E_64 = 0x1.71547652b82fep+0;
     private static final double LN2_HI_64 = 0x1.62e42fe000000p-1;
     private static final double LN2_LO_64 = 0x1.f473de6af278fp-30;
@@ -99,6 +113,52 @@ public final class ExactMath {
         float b = d - z;
         float e = (z - (d - b)) + (-m - b);
         return d < EXP_ZERO_BELOW ? 0 : exp(d, e, EXP_MAGIC, EXP_LAST);
+    }
+
+    /**
+     * {@code e^(-2|y|/cap)}, from which tanh(y/cap) and its slope come.
+     *
+     * @param y any float
+     * @param rate 2/cap
+     * @return within 2 ULP for that rate, in [0, 1]
+     */
+    public static float softcapDecay(float y, float rate) {
+        float a = Math.abs(y);
+        float d = -(a * rate);
+        return d < EXP_ZERO_BELOW ? 0 : exp(d, fma(-a, rate, -d), EXP_MAGIC, EXP_LAST);
+    }
+
+    /**
+     * {@code cap·tanh(y/cap)}.
+     *
+     * @param y any float
+     * @param cap above 0
+     * @param rate 2/cap
+     * @param decay {@link #softcapDecay} of y
+     * @return within 4 ULP for that rate; ±cap for ±inf
+     */
+    public static float softcap(float y, float cap, float rate, float decay) {
+        float v = Math.abs(y) * rate;
+        float q = v * v;
+        float p = fma(TANH_C11, q, TANH_C9);
+        p = fma(p, q, TANH_C7);
+        p = fma(p, q, TANH_C5);
+        p = fma(p, q, TANH_C3);
+        p = fma(p, q, 0.5f);
+        float tanh = v < TANH_NEAR_END ? v * p : (1 - decay) / (1 + decay);
+        float z = cap * tanh;
+        return y < 0 ? -z : z;
+    }
+
+    /**
+     * {@code 1 - tanh(y/cap)^2}, the slope of the softcap.
+     *
+     * @param decay {@link #softcapDecay} of y
+     * @return within 4 ULP of what that decay gives
+     */
+    public static float softcapSlope(float decay) {
+        float s = 1 + decay;
+        return 4 * decay / (s * s);
     }
 
     private static float exp(float d, float e, float magic, float last) {

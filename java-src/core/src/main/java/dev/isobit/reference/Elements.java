@@ -40,4 +40,9 @@ final class Elements {
             bytes.set(ValueLayout.JAVA_FLOAT_UNALIGNED, index * 4, Double.isNaN(value) ? NAN : (float) value);
         }
     }
+
+    /** Writes an element of an I64 tensor. */
+    void setLong(long index, long value) {
+        bytes.set(ValueLayout.JAVA_LONG_UNALIGNED, index * 8, value);
+    }
 }

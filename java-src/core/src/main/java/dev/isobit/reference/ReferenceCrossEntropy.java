@@ -1,7 +1,10 @@
 package dev.isobit.reference;
 
 import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.math.ExactMath;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostTargets;
@@ -9,110 +12,257 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cross-entropy of a row z with target t:
+ * Cross-entropy of a row z with label q, a weight per class:
  * <pre>
  * m = max z;  n = count of z = m;  r = sum over z &lt; m of exp(z - m);  s = n + r
- * loss = (m - z_t) + log s
- * gradient_k = upstream·exp(z_k - m)/s                 k != t
- * gradient_t = -upstream·(s - exp(z_t - m))/s          p_t - 1 without its cancellation
+ * lse = m + log s;   distance_k = (m - z_k) + log s
+ * loss = weight·(sum over q_k &gt; 0 of q_k·distance_k + zLoss·lse^2)
+ * gradient_k = upstream·weight·(sum over c of q_c·(p_k - [c = k]) + 2·zLoss·lse·p_k)·dz/dlogit
  * </pre>
- * n and r stay apart: log s is log1p(r) where n = 1, and s - exp(z_t - m) is (n - 1) + r where z_t = m; a confident row
- * keeps its digits.
+ * n and r stay apart: log s is log1p(r) where n = 1, and 1 - p_k is ((n - 1) + r)/s where z_k = m; a confident row
+ * keeps its digits. Float32 logits are scaled and capped in float32, as everywhere; keep, smooth and the other scalars
+ * enter as the floats that they are elsewhere.
  */
 final class ReferenceCrossEntropy implements CrossEntropyKernel {
     private final ReferenceBackend backend;
     private final CrossEntropyOptions options;
+    private final float scale;
+    private final float softcap;
+    private final float softcapRate;
+    private final double keep;
+    private final double zLoss;
 
     ReferenceCrossEntropy(ReferenceBackend backend, CrossEntropyOptions options) {
         this.backend = backend;
         this.options = options;
+        scale = (float) options.scale();
+        softcap = (float) options.softcap();
+        softcapRate = softcap == 0 ? 0 : (float) (2 / options.softcap());
+        keep = (float) (1 - options.labelSmoothing());
+        zLoss = (float) options.zLoss();
     }
 
     @Override
     public void run(CrossEntropyCall call) {
         backend.requireOpen();
-        var targets = Objects.requireNonNull(call.targets);
-        var logits = Elements.of(Objects.requireNonNull(call.logits));
-        var gradLoss = call.gradLoss == null ? null : Elements.of(call.gradLoss);
-        boolean upstreamPerRow = call.gradLoss != null && call.gradLoss.rank() == 1
-                && options.reduction() == Reduction.NONE && call.gradLoss.size(0) == call.rows;
-        var loss = call.loss == null ? null : Elements.of(call.loss);
-        var gradLogits = call.gradLogits == null ? null : Elements.of(call.gradLogits);
-
-        HostTargets classIndices = new HostTargets();
-        classIndices.view(targets);
-        long denominator = classIndices.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
-        double total = 0;
-        for (long row = 0; row < call.rows; row++) {
-            double upstream = gradLoss == null ? 1 : gradLoss.get(upstreamPerRow ? row : 0);
-            if (options.reduction() == Reduction.MEAN) {
-                upstream /= denominator;
-            }
-            long target = classIndices.get(row);
-            double rowLoss = target == options.ignoreIndex()
-                    ? ignore(gradLogits, row * call.classes, call.classes)
-                    : row(logits, row * call.classes, call.classes, target, upstream, gradLogits);
-            if (options.reduction() == Reduction.NONE && loss != null) {
-                loss.set(row, rowLoss);
-            }
-            total += rowLoss;
-        }
-        if (options.reduction() != Reduction.NONE && loss != null) {
-            loss.set(0, options.reduction() == Reduction.SUM ? total : total / denominator);
-        }
+        new Call(call).run();
     }
 
-    private static double ignore(@Nullable Elements gradLogits, long start, long classes) {
-        if (gradLogits != null) {
-            for (long k = start; k < start + classes; k++) {
-                gradLogits.set(k, 0);
+    /** One call's operands. */
+    private final class Call {
+        final CrossEntropyCall call;
+        final Elements logits;
+        final boolean wide;
+        final @Nullable Elements gradLogits;
+        final @Nullable Elements probabilities;
+        final HostTargets targets = new HostTargets();
+        final int classes;
+        final double smooth;
+        final double[] z;
+        final double[] slope;
+        final double[] label;
+        double lse;
+        double entropy;
+        long argmax;
+
+        Call(CrossEntropyCall call) {
+            this.call = call;
+            Tensor input = Objects.requireNonNull(call.logits);
+            logits = Elements.of(input);
+            wide = input.dtype() == DType.F64;
+            gradLogits = elements(call.gradLogits);
+            probabilities = call.probabilities ? elements(call.targets) : null;
+            classes = Math.toIntExact(call.classes);
+            smooth = (float) (options.labelSmoothing() / classes);
+            z = new double[classes];
+            slope = new double[classes];
+            label = new double[classes];
+        }
+
+        void run() {
+            if (probabilities == null) {
+                targets.view(Objects.requireNonNull(call.targets));
+                targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
+            }
+            boolean mean = options.reduction() == Reduction.MEAN;
+            double denominator = mean ? denominator() : 1;
+            boolean zero = mean && denominator == 0
+                    && options.allIgnored() == CrossEntropyOptions.AllIgnored.ZERO;
+            var gradLoss = elements(call.gradLoss);
+            var loss = elements(call.loss);
+            double total = 0;
+            long hits = 0;
+            for (long row = 0; row < call.rows; row++) {
+                double upstream = (gradLoss == null ? 1 : gradLoss.get(call.gradLossPerRow ? row : 0))
+                        * call.gradLossScale / denominator;
+                boolean ignored = isIgnored(row);
+                double rowLoss = ignored ? ignore(row) : row(row, zero ? 0 : upstream);
+                set(call.lse, row, lse);
+                set(call.entropy, row, entropy);
+                if (call.argmax != null) {
+                    Elements.of(call.argmax).setLong(row, argmax);
+                }
+                hits += probabilities == null && !ignored && argmax == targets.get(row) ? 1 : 0;
+                if (options.reduction() == Reduction.NONE && loss != null) {
+                    loss.set(row, rowLoss);
+                }
+                total += rowLoss;
+            }
+            if (options.reduction() != Reduction.NONE && loss != null) {
+                loss.set(0, zero ? 0 : total / denominator);
+            }
+            if (call.hits != null) {
+                Elements.of(call.hits).setLong(0, hits);
             }
         }
-        return 0;
-    }
 
-    /** One row: writes its gradient where asked, returns its loss. The gradient may overwrite the logits. */
-    private static double row(Elements logits, long start, long classes, long target, double upstream,
-            @Nullable Elements gradLogits) {
-        double max = Double.NEGATIVE_INFINITY;
-        for (long k = start; k < start + classes; k++) {
-            max = Math.max(max, logits.get(k));
+        double denominator() {
+            if (options.denominator() != CrossEntropyOptions.Denominator.WEIGHTS) {
+                return call.denominator == null ? call.rows : Elements.of(call.denominator).get(0);
+            }
+            double sum = 0;
+            for (long row = 0; row < call.rows; row++) {
+                sum += probabilities != null ? 1 : isIgnored(row) ? 0 : weight(row) * classWeight(targets.get(row));
+            }
+            return sum;
         }
-        if (Double.isNaN(max) || Double.isInfinite(max)) {
-            return invalid(gradLogits, start, classes);
+
+        boolean isIgnored(long row) {
+            return probabilities == null && targets.get(row) == options.ignoreIndex();
         }
-        long atMax = 0;
-        double rest = 0;
-        for (long k = start; k < start + classes; k++) {
-            double z = logits.get(k);
-            if (z == max) {
-                atMax++;
+
+        double weight(long row) {
+            return call.weights == null ? 1 : Elements.of(call.weights).get(row);
+        }
+
+        double classWeight(long k) {
+            return call.classWeights == null ? 1 : Elements.of(call.classWeights).get(k);
+        }
+
+        /** Where a class of a row stands in the logits, their gradient and probabilities. */
+        long at(long row, long k) {
+            return (row / call.inner * call.stride + k) * call.inner + row % call.inner;
+        }
+
+        /** Reads a row: effective logits, slopes, label. */
+        void read(long row) {
+            for (int k = 0; k < classes; k++) {
+                transform(k, logits.get(at(row, k)));
+                double share = probabilities == null
+                        ? (k == targets.get(row) ? keep : 0) + smooth
+                        : options.labelSmoothing() == 0
+                                ? probabilities.get(at(row, k))
+                                : probabilities.get(at(row, k)) * keep + smooth;
+                label[k] = classWeight(k) * share;
+            }
+        }
+
+        void transform(int k, double logit) {
+            double y = wide ? logit * scale : (float) logit * scale;
+            double u = Math.exp(-Math.abs(y) * softcapRate);
+            slope[k] = softcap == 0 ? scale : scale * 4 * u / ((1 + u) * (1 + u));
+            if (softcap == 0) {
+                z[k] = y;
+            } else if (wide) {
+                z[k] = softcap * Math.tanh(y / softcap);
             } else {
-                rest += Math.exp(z - max);
+                float decay = ExactMath.softcapDecay((float) y, softcapRate);
+                z[k] = ExactMath.softcap((float) y, softcap, softcapRate, decay);
             }
         }
-        double sum = atMax + rest;
-        double zTarget = logits.get(start + target);
-        double loss = max - zTarget + (atMax == 1 ? Math.log1p(rest) : Math.log(sum));
-        if (gradLogits != null) {
-            double others = zTarget == max ? atMax - 1 + rest : sum - Math.exp(zTarget - max);
-            for (long k = start; k < start + classes; k++) {
-                double numerator = k == start + target ? -others : Math.exp(logits.get(k) - max);
-                // + 0: never -0
-                gradLogits.set(k, upstream * numerator / sum + 0.0);
+
+        /** One row: writes its gradient where asked, returns its loss. The gradient may overwrite the logits. */
+        double row(long row, double upstream) {
+            read(row);
+            double max = Double.NEGATIVE_INFINITY;
+            argmax = 0;
+            for (int k = 0; k < classes; k++) {
+                argmax = z[k] > max ? k : argmax;
+                max = Math.max(max, z[k]);
+            }
+            if (Double.isNaN(max) || Double.isInfinite(max)) {
+                argmax = Double.isNaN(max) ? -1 : argmax;
+                lse = Double.NaN;
+                entropy = Double.NaN;
+                fill(row, Double.NaN);
+                return Double.NaN;
+            }
+            long atMax = 0;
+            double rest = 0;
+            for (double value : z) {
+                if (value == max) {
+                    atMax++;
+                } else {
+                    rest += Math.exp(value - max);
+                }
+            }
+            double sum = atMax + rest;
+            double logSum = atMax == 1 ? Math.log1p(rest) : Math.log(sum);
+            lse = max + logSum;
+            double loss = zLoss * lse * lse;
+            double mass = 0;
+            entropy = logSum;
+            for (int k = 0; k < classes; k++) {
+                loss += product(label[k], max - z[k] + logSum);
+                mass += label[k];
+                entropy += product(Math.exp(z[k] - max), max - z[k]) / sum;
+            }
+            if (gradLogits != null) {
+                double factor = upstream * weight(row);
+                for (int k = 0; k < classes; k++) {
+                    double e = Math.exp(z[k] - max);
+                    double others = z[k] == max ? atMax - 1 + rest : sum - e;
+                    double rise = (mass - label[k]) * e / sum - label[k] * others / sum + 2 * zLoss * lse * e / sum;
+                    write(row, k, factor * rise * slope[k]);
+                }
+                pad(row);
+            }
+            return product(weight(row), loss);
+        }
+
+        double ignore(long row) {
+            lse = 0;
+            entropy = 0;
+            argmax = -1;
+            fill(row, 0);
+            return 0;
+        }
+
+        void fill(long row, double value) {
+            if (gradLogits != null) {
+                for (int k = 0; k < classes; k++) {
+                    write(row, k, value);
+                }
+                pad(row);
             }
         }
-        return loss;
+
+        void write(long row, long k, double value) {
+            Elements to = Objects.requireNonNull(gradLogits);
+            // + 0: never -0
+            to.set(at(row, k), options.accumulate() ? to.get(at(row, k)) + value : value + 0.0);
+        }
+
+        void pad(long row) {
+            for (long k = classes; k < call.stride; k++) {
+                write(row, k, 0);
+            }
+        }
     }
 
-    /** A row with NaN, +inf or only -inf. */
-    private static double invalid(@Nullable Elements gradLogits, long start, long classes) {
-        if (gradLogits != null) {
-            for (long k = start; k < start + classes; k++) {
-                gradLogits.set(k, Double.NaN);
-            }
+    private static @Nullable Elements elements(@Nullable Tensor tensor) {
+        return tensor == null ? null : Elements.of(tensor);
+    }
+
+    private static void set(@Nullable Tensor tensor, long row, double value) {
+        if (tensor != null) {
+            Elements.of(tensor).set(row, value);
         }
-        return Double.NaN;
+    }
+
+    /** A product in which 0 wins over infinity, but not over NaN. */
+    private static double product(double a, double b) {
+        return (a == 0 && Double.isInfinite(b)) || (b == 0 && Double.isInfinite(a)) ? 0 : a * b;
     }
 
     @Override

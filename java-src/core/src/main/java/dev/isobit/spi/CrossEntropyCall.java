@@ -6,23 +6,68 @@ import org.jspecify.annotations.Nullable;
 /**
  * One checked call of cross-entropy, filled by {@link dev.isobit.CrossEntropy} and reused from call to call: a kernel
  * must not keep it. All tensors have the right shapes, types and memory.
+ *
+ * <p>Class c of row r stands at element {@code (r / inner)·stride·inner + c·inner + r % inner} of the logits, of their
+ * gradient and of class probabilities.
  */
 public final class CrossEntropyCall {
     /** Makes an empty call. */
     public CrossEntropyCall() {}
 
-    /** Rows, N. */
+    /** Whether the options are the default ones, but for reduction and ignore index, and nothing below is needed. */
+    public boolean plain;
+    /** Rows: N·d1·..·dk. */
     public long rows;
     /** Classes, C, at least 1. */
     public long classes;
-    /** Logits [N, C]. */
+    /** Classes and padding, at least C. */
+    public long stride;
+    /** d1·..·dk. */
+    public long inner;
+    /** Logits [N, stride] or [N, stride, d1, .., dk]. */
     public @Nullable Tensor logits;
-    /** Class indices [N], I64 or I32. */
+    /** Class indices per row, I64, I32, I16 or U8; or class probabilities, the shape of the logits. */
     public @Nullable Tensor targets;
-    /** Upstream gradient: a scalar, or [N]; null means 1. */
+    /** Whether {@link #targets} are class probabilities. */
+    public boolean probabilities;
+    /** Weight of each class; null means 1. */
+    public @Nullable Tensor classWeights;
+    /** Weight of each row; null means 1. */
+    public @Nullable Tensor weights;
+    /** Upstream gradient: a scalar, or per row; null means 1. */
     public @Nullable Tensor gradLoss;
-    /** Where the loss goes: [N] for {@code NONE}, else a scalar; null if it is not asked for. */
+    /** Whether {@link #gradLoss} has an element for each row. */
+    public boolean gradLossPerRow;
+    /** What the upstream gradient is multiplied by. */
+    public float gradLossScale;
+    /** What {@code MEAN} divides by, a scalar; null where the options say something else. */
+    public @Nullable Tensor denominator;
+    /** Where the loss goes: per row for {@code NONE}, else a scalar; null if it is not asked for. */
     public @Nullable Tensor loss;
-    /** Where the gradient of the logits goes, [N, C], maybe the logits themselves; null if it is not asked for. */
+    /** Where the gradient of the logits goes, their shape, maybe the logits themselves; null if it is not asked for. */
     public @Nullable Tensor gradLogits;
+    /** Where the log-sum-exp goes, per row; null if it is not asked for. */
+    public @Nullable Tensor lse;
+    /** Where the entropy goes, per row; null if it is not asked for. */
+    public @Nullable Tensor entropy;
+    /** Where the predicted classes go, per row, I64; null if they are not asked for. */
+    public @Nullable Tensor argmax;
+    /** Where the number of rows goes that are predicted right, an I64 scalar; null if it is not asked for. */
+    public @Nullable Tensor hits;
+
+    /** Drops the operands, so that an idle operation keeps nobody's memory. */
+    public void clear() {
+        logits = null;
+        targets = null;
+        classWeights = null;
+        weights = null;
+        gradLoss = null;
+        denominator = null;
+        loss = null;
+        gradLogits = null;
+        lse = null;
+        entropy = null;
+        argmax = null;
+        hits = null;
+    }
 }

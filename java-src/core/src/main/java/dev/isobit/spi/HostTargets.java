@@ -14,14 +14,18 @@ import java.lang.foreign.ValueLayout;
 public final class HostTargets {
     private static final long[] NO_LONGS = new long[0];
     private static final int[] NO_INTS = new int[0];
+    private static final short[] NO_SHORTS = new short[0];
+    private static final byte[] NO_BYTES = new byte[0];
 
     /** Arrays are read as arrays: one access site that meets segments of several classes costs ten times as much. */
     private long[] longs = NO_LONGS;
     private int[] ints = NO_INTS;
+    private short[] shorts = NO_SHORTS;
+    private byte[] bytes = NO_BYTES;
     private MemorySegment segment = MemorySegment.NULL;
     /** Of target 0: an index into an array that is not empty, else a byte offset. */
     private long base;
-    private boolean wide;
+    private DType dtype = DType.I64;
     private long rows;
 
     /** Makes a view of nothing. */
@@ -30,22 +34,33 @@ public final class HostTargets {
     /**
      * Views targets.
      *
-     * @param targets [N], I64 or I32, in host memory
+     * @param targets I64, I32, I16 or U8, in host memory
      */
     public void view(Tensor targets) {
         HostMemory memory = (HostMemory) targets.memory();
         clear();
         segment = memory.segment();
-        wide = targets.dtype() == DType.I64;
+        dtype = targets.dtype();
         rows = targets.elementCount();
-        if (wide && memory.array() instanceof long[] array && targets.address() % Long.BYTES == 0) {
-            longs = array;
-            base = targets.address() / Long.BYTES;
-        } else if (!wide && memory.array() instanceof int[] array && targets.address() % Integer.BYTES == 0) {
-            ints = array;
-            base = targets.address() / Integer.BYTES;
-        } else {
-            base = targets.byteOffset();
+        Object array = memory.array();
+        long size = dtype.byteSize();
+        base = targets.byteOffset();
+        if (targets.address() % size != 0) {
+            return;
+        }
+        long index = targets.address() / size;
+        if (dtype == DType.I64 && array instanceof long[] elements) {
+            longs = elements;
+            base = index;
+        } else if (dtype == DType.I32 && array instanceof int[] elements) {
+            ints = elements;
+            base = index;
+        } else if (dtype == DType.I16 && array instanceof short[] elements) {
+            shorts = elements;
+            base = index;
+        } else if (dtype == DType.U8 && array instanceof byte[] elements) {
+            bytes = elements;
+            base = index;
         }
     }
 
@@ -53,6 +68,8 @@ public final class HostTargets {
     public void clear() {
         longs = NO_LONGS;
         ints = NO_INTS;
+        shorts = NO_SHORTS;
+        bytes = NO_BYTES;
         segment = MemorySegment.NULL;
         rows = 0;
     }
@@ -70,9 +87,23 @@ public final class HostTargets {
         if (ints.length > 0) {
             return ints[(int) (base + row)];
         }
-        return wide
-                ? segment.get(ValueLayout.JAVA_LONG_UNALIGNED, base + row * Long.BYTES)
-                : segment.get(ValueLayout.JAVA_INT_UNALIGNED, base + row * Integer.BYTES);
+        return switch (dtype) {
+            case I64 -> segment.get(ValueLayout.JAVA_LONG_UNALIGNED, base + row * Long.BYTES);
+            case I32 -> segment.get(ValueLayout.JAVA_INT_UNALIGNED, base + row * Integer.BYTES);
+            default -> narrow(row);
+        };
+    }
+
+    private long narrow(long row) {
+        if (shorts.length > 0) {
+            return shorts[(int) (base + row)];
+        }
+        if (bytes.length > 0) {
+            return Byte.toUnsignedInt(bytes[(int) (base + row)]);
+        }
+        return dtype == DType.I16
+                ? segment.get(ValueLayout.JAVA_SHORT_UNALIGNED, base + row * Short.BYTES)
+                : Byte.toUnsignedInt(segment.get(ValueLayout.JAVA_BYTE, base + row));
     }
 
     /**

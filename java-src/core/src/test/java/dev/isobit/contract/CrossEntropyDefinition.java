@@ -9,7 +9,7 @@ import dev.isobit.math.ExactMath;
  */
 public final class CrossEntropyDefinition {
     private static final int LANES = 1024;
-    private static final int SEGMENT = 8192;
+    static final int SEGMENT = 8192;
     private static final float NAN = Float.intBitsToFloat(0x7fc00000);
 
     private CrossEntropyDefinition() {}

@@ -77,12 +77,18 @@ public final class OperandBlock implements AutoCloseable {
     }
 
     Tensor indices(DType dtype, long[] values, int skip) {
-        Tensor tensor = room(dtype, skip, values.length);
+        return indices(dtype, values, skip, values.length);
+    }
+
+    Tensor indices(DType dtype, long[] values, int skip, long... shape) {
+        Tensor tensor = room(dtype, skip, shape);
         for (int i = 0; i < values.length; i++) {
-            if (dtype == DType.I64) {
-                image.set(ValueLayout.JAVA_LONG_UNALIGNED, tensor.byteOffset() + i * 8L, values[i]);
-            } else {
-                image.set(ValueLayout.JAVA_INT_UNALIGNED, tensor.byteOffset() + i * 4L, Math.toIntExact(values[i]));
+            long at = tensor.byteOffset() + (long) i * dtype.byteSize();
+            switch (dtype) {
+                case I64 -> image.set(ValueLayout.JAVA_LONG_UNALIGNED, at, values[i]);
+                case I32 -> image.set(ValueLayout.JAVA_INT_UNALIGNED, at, Math.toIntExact(values[i]));
+                case I16 -> image.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, (short) values[i]);
+                default -> image.set(ValueLayout.JAVA_BYTE, at, (byte) values[i]);
             }
         }
         return tensor;
@@ -108,6 +114,13 @@ public final class OperandBlock implements AutoCloseable {
     float[] read(Tensor tensor) {
         float[] values = new float[(int) tensor.elementCount()];
         MemorySegment.copy(found, ValueLayout.JAVA_FLOAT_UNALIGNED, tensor.byteOffset(), values, 0, values.length);
+        return values;
+    }
+
+    /** Elements of an I64 tensor as they were found. */
+    long[] readLongs(Tensor tensor) {
+        long[] values = new long[(int) tensor.elementCount()];
+        MemorySegment.copy(found, ValueLayout.JAVA_LONG_UNALIGNED, tensor.byteOffset(), values, 0, values.length);
         return values;
     }
 

@@ -120,6 +120,10 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         if (closed) {
             throw new IllegalStateException(operation + ": closed");
         }
+        if (!call.plain) {
+            throw new UnsupportedOperationException(operation + ": of options, the cuda backend has reduction and"
+                    + " ignoreIndex only; of operands [N, C] logits, I64 and I32 targets, gradLoss");
+        }
         Tensor targets = call.targets;
         if (targets == null) {
             throw new IllegalArgumentException(operation + ": no targets");
@@ -134,7 +138,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         Variant variant = table.variant(classes);
         int countBlocks = mean ? table.countBlocks(rows) : 0;
         Tensor gradLoss = call.gradLoss;
-        boolean perRow = gradLoss != null && !reduces && gradLoss.rank() == 1 && gradLoss.size(0) == rows;
+        boolean perRow = call.gradLossPerRow;
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, CrossEntropy.LOGITS, address(call.logits));
         to.set(ValueLayout.JAVA_LONG, CrossEntropy.TARGETS, targets.address());

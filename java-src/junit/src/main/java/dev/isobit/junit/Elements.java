@@ -79,7 +79,7 @@ final class Elements {
             case F32 -> Float.intBitsToFloat((int) bits);
             case F16 -> Float.float16ToFloat((short) bits);
             case BF16 -> Float.intBitsToFloat((int) bits << 16);
-            case I64, I32, U8 -> throw new IllegalArgumentException(dtype + " is an integer");
+            case I64, I32, I16, U8 -> throw new IllegalArgumentException(dtype + " is an integer");
         };
     }
 
@@ -89,6 +89,7 @@ final class Elements {
         return switch (dtype) {
             case I64 -> Long.toString(bits);
             case I32 -> Integer.toString((int) bits);
+            case I16 -> Short.toString((short) bits);
             case U8 -> Long.toString(bits);
             case F64 -> hex + " (" + value(bits, dtype) + ")";
             default -> hex + " (" + (float) value(bits, dtype) + ")";

@@ -1,0 +1,148 @@
+package dev.isobit;
+
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a call of {@link CrossEntropy} takes beside loss and gradient, where it takes more than logits and targets;
+ * immutable, made once and used for many calls. Rows are the elements of targets that are class indices: [N] or
+ * [N, d1, .., dk]; "per row" means that shape.
+ *
+ * @param logits [N, C] or [N, C, d1, .., dk]
+ * @param targets class indices per row, I64, I32, I16 or U8; or class probabilities, F32, the shape of the logits
+ * @param classWeights [C]; null means 1
+ * @param weights weight of each row; null means 1
+ * @param gradLoss upstream gradient: a scalar, or per row for {@code NONE}; null means 1
+ * @param gradLossScale what the upstream gradient is multiplied by
+ * @param denominator the scalar that {@code MEAN} divides by, for
+ *     {@link CrossEntropyOptions.Denominator#OPERAND} only
+ * @param lse where the log-sum-exp of each row goes; null if it is not wanted
+ * @param entropy where the entropy of each row's probabilities goes, in nats; null if it is not wanted
+ * @param argmax where the lowest class with the highest logit goes per row, I64; null if it is not wanted
+ * @param hits where the number of rows goes whose target is their argmax, an I64 scalar; null if it is not wanted
+ */
+public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tensor classWeights,
+        @Nullable Tensor weights, @Nullable Tensor gradLoss, float gradLossScale, @Nullable Tensor denominator,
+        @Nullable Tensor lse, @Nullable Tensor entropy, @Nullable Tensor argmax, @Nullable Tensor hits) {
+    /** Checks that what is needed is there. */
+    public CrossEntropyOperands {
+        Objects.requireNonNull(logits, "logits");
+        Objects.requireNonNull(targets, "targets");
+    }
+
+    /**
+     * Logits and targets alone.
+     *
+     * @param logits [N, C] or [N, C, d1, .., dk]
+     * @param targets class indices per row, or class probabilities, the shape of the logits
+     * @return operands
+     */
+    public static CrossEntropyOperands of(Tensor logits, Tensor targets) {
+        return new CrossEntropyOperands(logits, targets, null, null, null, 1, null, null, null, null, null);
+    }
+
+    /**
+     * A copy with class weights.
+     *
+     * @param classWeights [C]
+     * @return changed operands
+     */
+    public CrossEntropyOperands withClassWeights(Tensor classWeights) {
+        return new CrossEntropyOperands(logits, targets, Objects.requireNonNull(classWeights, "classWeights"), weights,
+                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits);
+    }
+
+    /**
+     * A copy with weights of rows.
+     *
+     * @param weights per row
+     * @return changed operands
+     */
+    public CrossEntropyOperands withWeights(Tensor weights) {
+        return new CrossEntropyOperands(logits, targets, classWeights, Objects.requireNonNull(weights, "weights"),
+                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits);
+    }
+
+    /**
+     * A copy with an upstream gradient.
+     *
+     * @param gradLoss a scalar, or per row for {@code NONE}
+     * @return changed operands
+     */
+    public CrossEntropyOperands withGradLoss(Tensor gradLoss) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights,
+                Objects.requireNonNull(gradLoss, "gradLoss"), gradLossScale, denominator, lse, entropy, argmax, hits);
+    }
+
+    /**
+     * A copy whose upstream gradient is multiplied by a number of the host.
+     *
+     * @param gradLossScale the factor
+     * @return changed operands
+     */
+    public CrossEntropyOperands withGradLossScale(float gradLossScale) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits);
+    }
+
+    /**
+     * A copy with a divisor of {@code MEAN}.
+     *
+     * @param denominator a scalar
+     * @return changed operands
+     */
+    public CrossEntropyOperands withDenominator(Tensor denominator) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale,
+                Objects.requireNonNull(denominator, "denominator"), lse, entropy, argmax, hits);
+    }
+
+    /**
+     * A copy that asks for the log-sum-exp.
+     *
+     * @param lse where it goes, per row
+     * @return changed operands
+     */
+    public CrossEntropyOperands withLse(Tensor lse) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits);
+    }
+
+    /**
+     * A copy that asks for the entropy.
+     *
+     * @param entropy where it goes, per row
+     * @return changed operands
+     */
+    public CrossEntropyOperands withEntropy(Tensor entropy) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits);
+    }
+
+    /**
+     * A copy that asks for the predicted classes.
+     *
+     * @param argmax where they go, per row, I64
+     * @return changed operands
+     */
+    public CrossEntropyOperands withArgmax(Tensor argmax) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits);
+    }
+
+    /**
+     * A copy that asks for the number of rows that are predicted right.
+     *
+     * @param hits where it goes, an I64 scalar
+     * @return changed operands
+     */
+    public CrossEntropyOperands withHits(Tensor hits) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"));
+    }
+
+    /** Whether there is nothing but what the plain loss takes. */
+    boolean isPlain() {
+        return classWeights == null && weights == null && gradLossScale == 1 && denominator == null && lse == null
+                && entropy == null && argmax == null && hits == null;
+    }
+}

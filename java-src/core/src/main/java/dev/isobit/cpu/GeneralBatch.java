@@ -1,0 +1,187 @@
+package dev.isobit.cpu;
+
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.HostMemory;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.spi.CrossEntropyCall;
+import dev.isobit.spi.HostTargets;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the rows of one call of cross-entropy with options have in common; reused from call to call. Workers read it
+ * between the pool's barriers.
+ */
+final class GeneralBatch {
+    private final Workers workers;
+
+    final long ignoreIndex;
+    final double keep;
+    final double zLoss;
+    final float scale;
+    final float softcap;
+    final float softcapRate;
+    final boolean accumulates;
+    private final double labelSmoothing;
+
+    long rows;
+    long classes;
+    long stride;
+    long inner;
+    boolean probabilities;
+    float smooth;
+    double upstream;
+
+    final FloatOperand logits = new FloatOperand();
+    final FloatOperand gradLogits = new FloatOperand();
+    final FloatOperand labels = new FloatOperand();
+    final FloatOperand classWeights = new FloatOperand();
+    final FloatOperand weights = new FloatOperand();
+    final FloatOperand gradLoss = new FloatOperand();
+    final FloatOperand lse = new FloatOperand();
+    final FloatOperand entropy = new FloatOperand();
+    final HostTargets targets = new HostTargets();
+    boolean wantsGradient;
+    boolean wantsLse;
+    boolean wantsEntropy;
+    boolean wantsArgmax;
+    boolean hasClassWeights;
+    boolean hasWeights;
+    boolean hasGradLoss;
+    private boolean writesArgmax;
+    private MemorySegment argmax = MemorySegment.NULL;
+    private long argmaxOffset;
+
+    /** Whether all workers may touch all operands. */
+    boolean parallel;
+    /** Row losses of the chunk in work; row {@code firstRow} stands at 0. */
+    float[] rowLoss = new float[0];
+    long firstRow;
+
+    GeneralBatch(CrossEntropyOptions options, Workers workers) {
+        this.workers = workers;
+        ignoreIndex = options.ignoreIndex();
+        labelSmoothing = options.labelSmoothing();
+        keep = (float) (1 - labelSmoothing);
+        zLoss = (float) options.zLoss();
+        scale = (float) options.scale();
+        softcap = (float) options.softcap();
+        softcapRate = softcap == 0 ? 0 : (float) (2 / options.softcap());
+        accumulates = options.accumulate();
+    }
+
+    void set(CrossEntropyCall call, Reduction reduction) {
+        rows = call.rows;
+        classes = call.classes;
+        stride = call.stride;
+        inner = call.inner;
+        probabilities = call.probabilities;
+        smooth = (float) (labelSmoothing / classes);
+        wantsGradient = call.gradLogits != null;
+        wantsLse = call.lse != null;
+        wantsEntropy = call.entropy != null;
+        writesArgmax = call.argmax != null;
+        wantsArgmax = writesArgmax || call.hits != null;
+        hasClassWeights = call.classWeights != null;
+        hasWeights = call.weights != null;
+        hasGradLoss = call.gradLossPerRow && reduction == Reduction.NONE;
+        parallel = true;
+        view(logits, call.logits);
+        view(gradLogits, call.gradLogits);
+        view(labels, probabilities ? call.targets : null);
+        view(classWeights, call.classWeights);
+        view(weights, call.weights);
+        view(gradLoss, hasGradLoss ? call.gradLoss : null);
+        view(lse, call.lse);
+        view(entropy, call.entropy);
+        if (!probabilities) {
+            Tensor indices = Objects.requireNonNull(call.targets);
+            targets.view(indices);
+            parallel &= workers.mayAccess(((HostMemory) indices.memory()).segment());
+        }
+        Tensor classesOut = call.argmax;
+        if (classesOut != null) {
+            argmax = ((HostMemory) classesOut.memory()).segment();
+            argmaxOffset = classesOut.byteOffset();
+            parallel &= workers.mayAccess(argmax);
+        }
+    }
+
+    private void view(FloatOperand operand, @Nullable Tensor tensor) {
+        if (tensor == null) {
+            operand.clear();
+        } else {
+            operand.set(tensor);
+            parallel &= workers.mayAccess(operand.segment);
+        }
+    }
+
+    /** Where class 0 of a row stands in the logits, their gradient and probabilities. */
+    long first(long row) {
+        return inner == 1 ? row * stride : row / inner * stride * inner + row % inner;
+    }
+
+    double upstream(long row) {
+        return (hasGradLoss ? upstream * gradLoss.get(row) : upstream) * weight(row) * scale;
+    }
+
+    float weight(long row) {
+        return hasWeights ? weights.get(row) : 1;
+    }
+
+    void setArgmax(long row, long value) {
+        if (writesArgmax) {
+            argmax.set(ValueLayout.JAVA_LONG_UNALIGNED, argmaxOffset + row * Long.BYTES, value);
+        }
+    }
+
+    /** Reads classes of a row, from its class 0 at {@code first}. */
+    void read(FloatOperand operand, long first, long fromClass, int count, float[] values) {
+        if (inner == 1) {
+            operand.copyTo(values, 0, first + fromClass, count);
+        } else {
+            for (int i = 0; i < count; i++) {
+                values[i] = operand.get(first + (fromClass + i) * inner);
+            }
+        }
+    }
+
+    /** Writes classes of a row of the gradient. */
+    void write(float[] values, long first, long fromClass, int count) {
+        if (inner == 1) {
+            gradLogits.copyFrom(values, first + fromClass, count);
+        } else {
+            for (int i = 0; i < count; i++) {
+                gradLogits.set(first + (fromClass + i) * inner, values[i]);
+            }
+        }
+    }
+
+    /** Sets classes of a row of the gradient. */
+    void fill(long first, long fromClass, long toClass, float value) {
+        if (inner == 1) {
+            gradLogits.fill(first + fromClass, toClass - fromClass, value);
+        } else {
+            for (long c = fromClass; c < toClass; c++) {
+                gradLogits.set(first + c * inner, value);
+            }
+        }
+    }
+
+    /** Drops the operands, so that an idle operation keeps nobody's memory. */
+    void clear() {
+        logits.clear();
+        gradLogits.clear();
+        labels.clear();
+        classWeights.clear();
+        weights.clear();
+        gradLoss.clear();
+        lse.clear();
+        entropy.clear();
+        targets.clear();
+        argmax = MemorySegment.NULL;
+    }
+}

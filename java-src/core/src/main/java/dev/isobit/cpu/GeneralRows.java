@@ -1,0 +1,203 @@
+package dev.isobit.cpu;
+
+import java.util.Arrays;
+
+/**
+ * Works on rows of cross-entropy with options: the same code over scalar and vector stages. A row of several segments is
+ * read again for its gradient. One per worker, reused.
+ */
+final class GeneralRows {
+    private static final int SEGMENT = SegmentWork.SEGMENT;
+
+    private final RowSegment segment = new RowSegment();
+    private final GeneralRowState state = new GeneralRowState();
+    private final LaneSum laneSum = new LaneSum();
+    /** Rows so far whose target is their argmax. */
+    long hits;
+
+    private long argmax;
+    /** Whether the label has an element for each class, beside the one that an index names. */
+    private boolean hasLabels;
+
+    /** Computes rows [from, to). */
+    void run(GeneralBatch batch, RowStages stages, long from, long to) {
+        hasLabels = batch.probabilities || batch.smooth != 0;
+        segment.scale = batch.scale;
+        segment.softcap = batch.softcap;
+        segment.softcapRate = batch.softcapRate;
+        segment.keep = (float) batch.keep;
+        segment.smooth = batch.probabilities ? batch.smooth : 0;
+        segment.subtracts = hasLabels;
+        segment.accumulates = batch.accumulates;
+        for (long row = from; row < to; row++) {
+            batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row);
+        }
+    }
+
+    private float row(GeneralBatch batch, RowStages stages, long row) {
+        long first = batch.first(row);
+        if (batch.wantsGradient && !batch.accumulates) {
+            batch.fill(first, batch.classes, batch.stride, 0);
+        }
+        long target = batch.probabilities ? 0 : batch.targets.get(row);
+        if (!batch.probabilities && target == batch.ignoreIndex) {
+            if (batch.wantsGradient && !batch.accumulates) {
+                batch.fill(first, 0, batch.classes, 0);
+            }
+            results(batch, row, 0, 0, -1);
+            return 0;
+        }
+        boolean valid = reduce(batch, stages, first);
+        if (batch.wantsArgmax && argmax == target && !batch.probabilities) {
+            hits++;
+        }
+        if (!valid) {
+            if (batch.wantsGradient) {
+                batch.fill(first, 0, batch.classes, Float.NaN);
+            }
+            results(batch, row, Float.NaN, Float.NaN, argmax);
+            return Float.NaN;
+        }
+        state.join(hasLabels);
+        results(batch, row, state.lse(), batch.wantsEntropy ? state.entropy() : 0, argmax);
+        float targetWeight = batch.probabilities || !batch.hasClassWeights ? 1 : batch.classWeights.get(target);
+        double keep = batch.probabilities ? 0 : batch.keep;
+        state.scalars(keep, targetWeight, batch.probabilities ? 1 : batch.smooth, batch.zLoss);
+        float targetLogit = batch.probabilities ? 0 : effective(batch, stages, first, target);
+        float loss = state.loss(targetLogit, batch.weight(row));
+        if (batch.wantsGradient) {
+            gradient(batch, stages, row, first, target, targetLogit);
+        }
+        return loss;
+    }
+
+    /** The logit of one class, after scale and softcap. */
+    private float effective(GeneralBatch batch, RowStages stages, long first, long target) {
+        if (batch.classes <= SEGMENT) {
+            return segment.logits[(int) target];
+        }
+        load(batch, stages, first, target, 1);
+        return segment.logits[0];
+    }
+
+    private static void results(GeneralBatch batch, long row, float lse, float entropy, long argmax) {
+        if (batch.wantsLse) {
+            batch.lse.set(row, lse);
+        }
+        if (batch.wantsEntropy) {
+            batch.entropy.set(row, entropy);
+        }
+        batch.setArgmax(row, argmax);
+    }
+
+    private void load(GeneralBatch batch, RowStages stages, long first, long fromClass, int length) {
+        segment.length = length;
+        batch.read(batch.logits, first, fromClass, length, segment.logits);
+        segment.pad();
+        if (batch.softcap != 0 || batch.scale != 1) {
+            RowStages.run(stages.transform(), segment);
+        }
+    }
+
+    /** The label's share of each class of the segment, or for indices the class weights. */
+    private void loadLabels(GeneralBatch batch, RowStages stages, long first, long fromClass) {
+        int length = segment.length;
+        if (batch.probabilities) {
+            batch.read(batch.labels, first, fromClass, length, segment.labels);
+        }
+        float[] weights = batch.probabilities ? segment.terms : segment.labels;
+        if (batch.hasClassWeights) {
+            batch.classWeights.copyTo(weights, 0, fromClass, length);
+        } else {
+            Arrays.fill(weights, 0, length, 1);
+        }
+        if (batch.probabilities) {
+            RowStages.run(stages.probabilities(), segment);
+        }
+    }
+
+    /** Reduces all segments and finds the argmax; false for a row that has no softmax. */
+    private boolean reduce(GeneralBatch batch, RowStages stages, long first) {
+        long classes = batch.classes;
+        boolean valid = true;
+        argmax = 0;
+        state.begin(classes);
+        for (long offset = 0; offset < classes; offset += SEGMENT) {
+            load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
+            RowStages.run(stages.max(), segment);
+            if (batch.wantsArgmax && segment.max > state.max) {
+                RowStages.run(stages.find(), segment);
+                argmax = offset + segment.maxAt;
+            }
+            if (segment.max == Float.POSITIVE_INFINITY) {
+                valid = false;
+                if (!batch.wantsArgmax || hasNaN()) {
+                    argmax = -1;
+                    return false;
+                }
+                state.add(segment.max, 0, 0);
+                continue;
+            }
+            segment.base = GeneralRowState.base(segment.max);
+            RowStages.run(stages.exponentials(), segment);
+            float sum = laneSum.sum(segment.terms, segment.length);
+            if (sum != sum) {
+                argmax = -1;
+                return false;
+            }
+            state.add(segment.max, segment.max == Float.NEGATIVE_INFINITY ? 0 : segment.count, sum);
+            if (hasLabels) {
+                loadLabels(batch, stages, first, offset);
+                float sumOfLabels = laneSum.sum(segment.labels, segment.length);
+                RowStages.run(stages.labelTerms(), segment);
+                state.addLabels(sumOfLabels, laneSum.sum(segment.terms, segment.length));
+            }
+            if (batch.wantsEntropy) {
+                RowStages.run(stages.entropyTerms(), segment);
+                state.addEntropy(laneSum.sum(segment.terms, segment.length));
+            }
+        }
+        return valid && !state.isInvalid();
+    }
+
+    private boolean hasNaN() {
+        for (int i = 0; i < segment.length; i++) {
+            if (segment.logits[i] != segment.logits[i]) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void gradient(GeneralBatch batch, RowStages stages, long row, long first, long target, float targetLogit) {
+        long classes = batch.classes;
+        double upstream = batch.upstream(row);
+        // Where labels are subtracted class by class, both sides see the same factor: C = 1 gives 0.
+        state.upstream(batch.probabilities ? (float) upstream : upstream);
+        segment.labelFactor = state.labelFactor();
+        int j = 0;
+        for (long offset = 0; offset < classes; offset += SEGMENT, j++) {
+            if (classes > SEGMENT) {
+                load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
+                segment.base = state.segmentBase(j);
+                segment.max = segment.base;
+                RowStages.run(stages.exponentials(), segment);
+                if (hasLabels) {
+                    loadLabels(batch, stages, first, offset);
+                }
+            }
+            if (batch.accumulates) {
+                batch.read(batch.gradLogits, first, offset, segment.length, segment.previous);
+            }
+            segment.factor = state.factor(j);
+            RowStages.run(stages.gradient(), segment);
+            if (!batch.probabilities && target >= offset && target < offset + segment.length) {
+                int at = (int) (target - offset);
+                float g = state.targetGradient(targetLogit, segment.exponentials[at], j);
+                g = batch.softcap == 0 ? g : g * segment.slopes[at];
+                segment.terms[at] = SegmentWork.canonical(batch.accumulates ? segment.previous[at] + g : g);
+            }
+            batch.write(segment.terms, first, offset, segment.length);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+package dev.isobit.cpu;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** {@link RowStages} by vectors. The last vector reaches into the padding. */
+final class VectorRowStages {
+    static final RowStages STAGES = new RowStages(VectorRowStages::transform, VectorRowStages::max,
+            VectorRowStages::find, VectorRowStages::exponentials, VectorRowStages::probabilities,
+            VectorRowStages::labelTerms, VectorRowStages::entropyTerms, VectorRowStages::gradient);
+
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final int WIDTH = SPECIES.length();
+
+    private VectorRowStages() {}
+
+    private static FloatVector load(float[] values, int i) {
+        return FloatVector.fromArray(SPECIES, values, i);
+    }
+
+    private static void transform(RowSegment s) {
+        if (s.softcap == 0) {
+            scale(s);
+            return;
+        }
+        float[] logits = s.logits;
+        float[] slopes = s.slopes;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            FloatVector y = load(logits, i).mul(VectorMath.constant(s.scale));
+            FloatVector rate = VectorMath.constant(s.softcapRate);
+            FloatVector decay = VectorMath.softcapDecay(y, rate);
+            VectorMath.softcapSlope(decay).intoArray(slopes, i);
+            VectorMath.softcap(y, VectorMath.constant(s.softcap), rate, decay).intoArray(logits, i);
+        }
+        s.pad();
+    }
+
+    private static void scale(RowSegment s) {
+        float[] logits = s.logits;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            load(logits, i).mul(VectorMath.constant(s.scale)).intoArray(logits, i);
+        }
+    }
+
+    private static void max(RowSegment s) {
+        float[] logits = s.logits;
+        FloatVector max = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        for (int i = 0; i < s.length; i += WIDTH) {
+            FloatVector z = load(logits, i);
+            max = max.blend(z, z.compare(VectorOperators.GT, max));
+        }
+        s.max = max.reduceLanes(VectorOperators.MAX);
+    }
+
+    private static void find(RowSegment s) {
+        float[] logits = s.logits;
+        for (int i = 0;; i += WIDTH) {
+            VectorMask<Float> found = load(logits, i).eq(VectorMath.constant(s.max));
+            if (found.anyTrue()) {
+                s.maxAt = i + found.firstTrue();
+                return;
+            }
+        }
+    }
+
+    private static void exponentials(RowSegment s) {
+        float[] logits = s.logits;
+        float[] exponentials = s.exponentials;
+        float[] terms = s.terms;
+        int count = 0;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            FloatVector base = VectorMath.constant(s.base);
+            FloatVector z = load(logits, i);
+            FloatVector e = VectorMath.expDifference(z, base, z.sub(base));
+            VectorMask<Float> isMax = z.eq(VectorMath.constant(s.max));
+            count += isMax.trueCount();
+            e.intoArray(exponentials, i);
+            e.blend(VectorMath.constant(0), isMax).intoArray(terms, i);
+        }
+        s.count = count;
+    }
+
+    private static void probabilities(RowSegment s) {
+        float[] labels = s.labels;
+        float[] weights = s.terms;
+        if (s.smooth != 0) {
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(labels, i).fma(VectorMath.constant(s.keep), VectorMath.constant(s.smooth)).intoArray(labels, i);
+            }
+        }
+        for (int i = 0; i < s.length; i += WIDTH) {
+            load(weights, i).mul(load(labels, i)).intoArray(labels, i);
+        }
+        s.pad();
+    }
+
+    private static void labelTerms(RowSegment s) {
+        distances(s, s.labels);
+    }
+
+    private static void entropyTerms(RowSegment s) {
+        distances(s, s.exponentials);
+    }
+
+    private static void distances(RowSegment s, float[] factors) {
+        float[] logits = s.logits;
+        float[] terms = s.terms;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            FloatVector factor = load(factors, i);
+            FloatVector zero = VectorMath.constant(0);
+            factor.mul(VectorMath.constant(s.base).sub(load(logits, i))).blend(zero, factor.eq(zero))
+                    .intoArray(terms, i);
+        }
+    }
+
+    private static void gradient(RowSegment s) {
+        float[] exponentials = s.exponentials;
+        float[] labels = s.labels;
+        float[] terms = s.terms;
+        if (s.subtracts) {
+            for (int i = 0; i < s.length; i += WIDTH) {
+                FloatVector label = VectorMath.constant(s.labelFactor).mul(load(labels, i));
+                load(exponentials, i).fma(VectorMath.constant(s.factor), label.neg()).intoArray(terms, i);
+            }
+        } else {
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(exponentials, i).mul(VectorMath.constant(s.factor)).intoArray(terms, i);
+            }
+        }
+        if (s.softcap != 0) {
+            float[] slopes = s.slopes;
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(terms, i).mul(load(slopes, i)).intoArray(terms, i);
+            }
+        }
+        if (s.accumulates) {
+            float[] previous = s.previous;
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(previous, i).add(load(terms, i)).intoArray(terms, i);
+            }
+        }
+        for (int i = 0; i < s.length; i += WIDTH) {
+            FloatVector g = load(terms, i);
+            g.blend(VectorMath.constant(Float.NaN), g.compare(VectorOperators.NE, g)).intoArray(terms, i);
+        }
+    }
+}
