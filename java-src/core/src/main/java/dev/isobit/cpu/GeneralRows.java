@@ -94,8 +94,15 @@ final class GeneralRows {
         segment.length = length;
         batch.read(batch.logits, first, fromClass, length, segment.logits);
         segment.pad();
-        if (batch.softcap != 0 || batch.scale != 1) {
-            RowStages.run(stages.transform(), segment);
+        if (batch.scale != 1) {
+            RowStages.run(stages.scale(), segment);
+        }
+        if (batch.softcap != 0) {
+            RowStages.run(stages.decay(), segment);
+            RowStages.run(stages.softcap(), segment);
+            if (batch.wantsGradient) {
+                RowStages.run(stages.slope(), segment);
+            }
         }
     }
 

@@ -6,21 +6,34 @@ import dev.isobit.math.ExactMath;
 
 /** {@link RowStages} by scalar code: any JVM. {@link VectorRowStages} must match it to the bit. */
 final class ScalarRowStages {
-    static final RowStages STAGES = new RowStages(ScalarRowStages::transform, ScalarRowStages::max,
+    static final RowStages STAGES = new RowStages(ScalarRowStages::scale, ScalarRowStages::decay,
+            ScalarRowStages::softcap, ScalarRowStages::slope, ScalarRowStages::max,
             ScalarRowStages::find, ScalarRowStages::exponentials, ScalarRowStages::probabilities,
             ScalarRowStages::labelTerms, ScalarRowStages::entropyTerms, ScalarRowStages::gradient);
 
     private ScalarRowStages() {}
 
-    private static void transform(RowSegment s) {
+    private static void scale(RowSegment s) {
         for (int i = 0; i < s.length; i++) {
-            float z = s.logits[i] * s.scale;
-            if (s.softcap != 0) {
-                float decay = ExactMath.softcapDecay(z, s.softcapRate);
-                s.slopes[i] = ExactMath.softcapSlope(decay);
-                z = ExactMath.softcap(z, s.softcap, s.softcapRate, decay);
-            }
-            s.logits[i] = z;
+            s.logits[i] *= s.scale;
+        }
+    }
+
+    private static void decay(RowSegment s) {
+        for (int i = 0; i < s.length; i++) {
+            s.slopes[i] = ExactMath.softcapDecay(s.logits[i], s.softcapRate);
+        }
+    }
+
+    private static void softcap(RowSegment s) {
+        for (int i = 0; i < s.length; i++) {
+            s.logits[i] = ExactMath.softcap(s.logits[i], s.softcap, s.softcapRate, s.slopes[i]);
+        }
+    }
+
+    private static void slope(RowSegment s) {
+        for (int i = 0; i < s.length; i++) {
+            s.slopes[i] = ExactMath.softcapSlope(s.slopes[i]);
         }
     }
 

@@ -7,7 +7,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /** {@link RowStages} by vectors. The last vector reaches into the padding. */
 final class VectorRowStages {
-    static final RowStages STAGES = new RowStages(VectorRowStages::transform, VectorRowStages::max,
+    static final RowStages STAGES = new RowStages(VectorRowStages::scale, VectorRowStages::decay,
+            VectorRowStages::softcap, VectorRowStages::slope, VectorRowStages::max,
             VectorRowStages::find, VectorRowStages::exponentials, VectorRowStages::probabilities,
             VectorRowStages::labelTerms, VectorRowStages::entropyTerms, VectorRowStages::gradient);
 
@@ -20,27 +21,35 @@ final class VectorRowStages {
         return FloatVector.fromArray(SPECIES, values, i);
     }
 
-    private static void transform(RowSegment s) {
-        if (s.softcap == 0) {
-            scale(s);
-            return;
-        }
-        float[] logits = s.logits;
-        float[] slopes = s.slopes;
-        for (int i = 0; i < s.length; i += WIDTH) {
-            FloatVector y = load(logits, i).mul(VectorMath.constant(s.scale));
-            FloatVector rate = VectorMath.constant(s.softcapRate);
-            FloatVector decay = VectorMath.softcapDecay(y, rate);
-            VectorMath.softcapSlope(decay).intoArray(slopes, i);
-            VectorMath.softcap(y, VectorMath.constant(s.softcap), rate, decay).intoArray(logits, i);
-        }
-        s.pad();
-    }
-
     private static void scale(RowSegment s) {
         float[] logits = s.logits;
         for (int i = 0; i < s.length; i += WIDTH) {
             load(logits, i).mul(VectorMath.constant(s.scale)).intoArray(logits, i);
+        }
+    }
+
+    private static void decay(RowSegment s) {
+        float[] logits = s.logits;
+        float[] decays = s.slopes;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            VectorMath.softcapDecay(load(logits, i), VectorMath.constant(s.softcapRate)).intoArray(decays, i);
+        }
+    }
+
+    private static void softcap(RowSegment s) {
+        float[] logits = s.logits;
+        float[] decays = s.slopes;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            VectorMath.softcap(load(logits, i), VectorMath.constant(s.softcap), VectorMath.constant(s.softcapRate),
+                    load(decays, i)).intoArray(logits, i);
+        }
+        s.pad();
+    }
+
+    private static void slope(RowSegment s) {
+        float[] slopes = s.slopes;
+        for (int i = 0; i < s.length; i += WIDTH) {
+            VectorMath.softcapSlope(load(slopes, i)).intoArray(slopes, i);
         }
     }
 

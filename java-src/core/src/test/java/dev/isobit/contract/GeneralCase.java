@@ -17,8 +17,13 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /** One call of cross-entropy with options and any operands, drawn from a seed. */
-final class GeneralCase {
-    final CrossEntropyOptions options;
+public final class GeneralCase {
+    /** Results; an array is empty where they were not asked for. */
+    public record Outcome(float[] loss, float[] gradLogits, float[] lse, float[] entropy, long[] argmax,
+            long[] hits) {}
+
+    /** Options of the operation. */
+    public final CrossEntropyOptions options;
     final Wanted wanted;
     final LogitsKind kind;
     private final long seed;
@@ -46,14 +51,6 @@ final class GeneralCase {
     private final boolean wantsArgmax;
     private final boolean wantsHits;
 
-    /** What was written; arrays are empty where it was not asked for. */
-    float[] loss = {};
-    float[] gradLogits = {};
-    float[] lse = {};
-    float[] entropy = {};
-    long[] argmax = {};
-    long[] hits = {};
-
     /**
      * Draws a case.
      *
@@ -64,7 +61,7 @@ final class GeneralCase {
      * @param classes C
      * @param dims d1, .., dk
      */
-    GeneralCase(long seed, LogitsKind kind, boolean wild, int batch, int classes, long... dims) {
+    public GeneralCase(long seed, LogitsKind kind, boolean wild, int batch, int classes, long... dims) {
         SplittableRandom random = new SplittableRandom(seed);
         this.seed = seed;
         this.kind = kind;
@@ -174,12 +171,14 @@ final class GeneralCase {
         return (row / inner * stride + k) * inner + row % inner;
     }
 
-    boolean has(float[] values) {
-        return values != null;
-    }
-
-    /** Runs the case, sees that nothing but the outputs was written, and keeps them. */
-    void run(CrossEntropy op, OperandBlock block) {
+    /**
+     * Runs the case and sees that nothing but the outputs was written.
+     *
+     * @param op the operation, with this case's options
+     * @param block room for operands
+     * @return what was written
+     */
+    public Outcome run(CrossEntropy op, OperandBlock block) {
         SplittableRandom random = new SplittableRandom(seed + 1);
         block.begin(16L * logits.length + 64L * rows + 4L * classes + 512, 14);
         boolean aligned = random.nextInt(3) == 0;
@@ -210,8 +209,8 @@ final class GeneralCase {
         operands = wantsEntropy ? operands.withEntropy(add(outputs, entropyOut)) : operands;
         operands = wantsArgmax ? operands.withArgmax(add(outputs, argmaxOut)) : operands;
         operands = wantsHits ? operands.withHits(add(outputs, hitsOut)) : operands;
-        boolean none = options.reduction() == Reduction.NONE;
-        Tensor lossOut = block.room(DType.F32, skip(random, aligned), none ? rowShape : new long[0]);
+        boolean perRow = options.reduction() == Reduction.NONE;
+        Tensor lossOut = block.room(DType.F32, skip(random, aligned), perRow ? rowShape : new long[0]);
         Tensor gradOut = wanted.inPlace() ? x : block.floats(previous, skip(random, aligned), shape);
         if (wanted.loss()) {
             outputs.add(lossOut);
@@ -229,12 +228,11 @@ final class GeneralCase {
         }
         block.download();
         block.assertUntouchedBut(this, outputs.toArray(Tensor[]::new));
-        loss = wanted.loss() ? block.read(lossOut) : loss;
-        gradLogits = wanted.gradient() ? block.read(gradOut) : gradLogits;
-        lse = wantsLse ? block.read(lseOut) : lse;
-        entropy = wantsEntropy ? block.read(entropyOut) : entropy;
-        argmax = wantsArgmax ? block.readLongs(argmaxOut) : argmax;
-        hits = wantsHits ? block.readLongs(hitsOut) : hits;
+        float[] none = {};
+        return new Outcome(wanted.loss() ? block.read(lossOut) : none, wanted.gradient() ? block.read(gradOut) : none,
+                wantsLse ? block.read(lseOut) : none, wantsEntropy ? block.read(entropyOut) : none,
+                wantsArgmax ? block.readLongs(argmaxOut) : new long[0],
+                wantsHits ? block.readLongs(hitsOut) : new long[0]);
     }
 
     private static Tensor add(List<Tensor> outputs, Tensor output) {
@@ -270,9 +268,12 @@ final class GeneralCase {
         return results;
     }
 
-    /** Runs the case and compares with the definition; returns how many elements were compared. */
-    long check(CrossEntropy op, OperandBlock block) {
-        run(op, block);
+    /**
+     * What the contract says.
+     *
+     * @return results that are asked for
+     */
+    public Outcome expected() {
         var definition = new GeneralDefinition(options, classes, classWeights);
         boolean mean = options.reduction() == Reduction.MEAN;
         float[] shares = new float[rows];
@@ -324,18 +325,22 @@ final class GeneralCase {
             float reduced = zero ? 0 : (float) (mean ? total / divisor : total);
             expectedLoss = new float[] {CrossEntropyDefinition.canonical(reduced)};
         }
-        long compared = 0;
-        compared += wanted.loss() ? Bits.assertSame(this + " loss", expectedLoss, loss) : 0;
-        compared += wantsLse ? Bits.assertSame(this + " lse", rowLse, lse) : 0;
-        compared += wantsEntropy ? Bits.assertSame(this + " entropy", rowEntropy, entropy) : 0;
-        compared += wanted.gradient() ? Bits.assertSame(this + " gradient", gradient, gradLogits) : 0;
-        if (wantsArgmax) {
-            assertArrayEquals(predicted, argmax, this + " argmax");
-        }
-        if (wantsHits) {
-            assertArrayEquals(new long[] {right}, hits, this + " hits");
-        }
-        return compared;
+        float[] none = {};
+        return new Outcome(wanted.loss() ? expectedLoss : none, wanted.gradient() ? gradient : none,
+                wantsLse ? rowLse : none, wantsEntropy ? rowEntropy : none, wantsArgmax ? predicted : new long[0],
+                wantsHits ? new long[] {right} : new long[0]);
+    }
+
+    /** Runs the case and compares with the definition; returns how many elements were compared. */
+    long check(CrossEntropy op, OperandBlock block) {
+        Outcome found = run(op, block);
+        Outcome expected = expected();
+        assertArrayEquals(expected.argmax, found.argmax, this + " argmax");
+        assertArrayEquals(expected.hits, found.hits, this + " hits");
+        return Bits.assertSame(this + " loss", expected.loss, found.loss)
+                + Bits.assertSame(this + " lse", expected.lse, found.lse)
+                + Bits.assertSame(this + " entropy", expected.entropy, found.entropy)
+                + Bits.assertSame(this + " gradient", expected.gradLogits, found.gradLogits);
     }
 
     @Override

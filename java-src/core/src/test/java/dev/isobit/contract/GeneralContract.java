@@ -112,9 +112,9 @@ public abstract class GeneralContract extends BackendContract {
                 if (test.options.reduction() != Reduction.NONE) {
                     continue;
                 }
-                test.run(op(test.options), block());
+                var found = test.run(op(test.options), block());
                 try (CrossEntropy exact = CrossEntropy.on(reference, test.options)) {
-                    compared += new GeneralDistance(test, test.exact(exact)).judge();
+                    compared += new GeneralDistance(test, found, test.exact(exact)).judge();
                 }
             }
         }

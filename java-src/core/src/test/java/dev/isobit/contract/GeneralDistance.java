@@ -8,14 +8,16 @@ import dev.isobit.math.ExactMath;
 /** How far a case's results are from float64's, in ULP of the largest addend; NONE only. */
 final class GeneralDistance {
     private final GeneralCase test;
+    private final GeneralCase.Outcome found;
     private final double[][] exact;
     private final double budget;
     private final float scale;
     private final float cap;
     private final float rate;
 
-    GeneralDistance(GeneralCase test, double[][] exact) {
+    GeneralDistance(GeneralCase test, GeneralCase.Outcome found, double[][] exact) {
         this.test = test;
+        this.found = found;
         this.exact = exact;
         budget = test.options.softcap() == 0 ? 8 : 64;
         scale = (float) test.options.scale();
@@ -47,18 +49,20 @@ final class GeneralDistance {
         double lse = exact[2][row];
         double largest = Math.max(Math.abs(max), Math.abs(lse - max));
         double weight = test.weights == null ? 1 : test.weights[row];
-        within(test.lse, row, exact[2][row], largest, 1, "lse");
-        within(test.entropy, row, exact[3][row], exact[3][row], 1, "entropy");
-        within(test.loss, row, exact[0][row], Math.max(Math.abs(exact[0][row]),
+        within(found.lse(), row, exact[2][row], largest, 1, "lse");
+        within(found.entropy(), row, exact[3][row], exact[3][row], 1, "entropy");
+        within(found.loss(), row, exact[0][row], Math.max(Math.abs(exact[0][row]),
                 Math.abs(weight * zLoss * lse * largest)), 1, "loss");
-        if (test.gradLogits.length == 0) {
-            return test.lse.length + test.loss.length;
+        if (found.gradLogits().length == 0) {
+            return found.lse().length + found.loss().length;
         }
         double a = (test.gradLoss == null ? 1 : test.gradLoss[test.gradLossPerRow ? row : 0]) * test.gradLossScale;
         double mass = 0;
         for (int k = 0; k < classes; k++) {
-            mass += weight(k) * (test.probabilities == null ? smooth : test.probabilities[test.at(row, k)] * keep
-                    + smooth);
+            mass += weight(k) * (test.probabilities == null
+                    ? smooth
+                    : test.probabilities[test.at(row, k)] * keep
+                            + smooth);
         }
         for (int k = 0; k < classes; k++) {
             int at = test.at(row, k);
@@ -74,7 +78,7 @@ final class GeneralDistance {
             double u = Math.exp(-y * rate);
             double slope = scale * (cap == 0 ? 1 : 4 * u / ((1 + u) * (1 + u)));
             double size = Math.abs(a * weight * addend * slope);
-            within(test.gradLogits, at, exact[1][at], Math.max(size, Math.abs(exact[1][at])), Math.max(1,
+            within(found.gradLogits(), at, exact[1][at], Math.max(size, Math.abs(exact[1][at])), Math.max(1,
                     Math.abs(a)), "gradient");
         }
         return classes;

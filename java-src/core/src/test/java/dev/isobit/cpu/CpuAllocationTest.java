@@ -12,6 +12,7 @@ import dev.isobit.BceWithLogits;
 import dev.isobit.BceWithLogitsOperands;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
@@ -57,6 +58,7 @@ class CpuAllocationTest {
                 for (Reduction reduction : new Reduction[] {Reduction.NONE, Reduction.MEAN}) {
                     addCrossEntropy(backend, nativeMemory, reduction, repeats, reduction + where);
                 }
+                addGeneralCrossEntropy(backend, nativeMemory, repeats, where);
                 addBce(backend, nativeMemory, repeats, where);
                 addAdam(backend, nativeMemory, repeats, where);
             }
@@ -87,6 +89,29 @@ class CpuAllocationTest {
         if (reduction == Reduction.MEAN) {
             ops.add(new Op("loss " + where, repeats, () -> op.loss(logits, targets, loss)));
         }
+    }
+
+    private void addGeneralCrossEntropy(Backend backend, boolean nativeMemory, int repeats, String where) {
+        var options = CrossEntropyOptions.defaults().withLabelSmoothing(0.1).withZLoss(1e-4).withSoftcap(30)
+                .withAccumulate(true);
+        CrossEntropy op = CrossEntropy.on(backend, options);
+        opened.add(op);
+        Tensor gradLogits = tensor(nativeMemory, ROWS, CLASSES);
+        Tensor loss = tensor(nativeMemory, 1);
+        Tensor logits = tensor(nativeMemory, ROWS, CLASSES);
+        var operands = CrossEntropyOperands.of(logits, Tensor.of(new long[ROWS], ROWS))
+                .withClassWeights(tensor(nativeMemory, CLASSES)).withWeights(tensor(nativeMemory, ROWS))
+                .withGradLoss(tensor(nativeMemory, 1)).withLse(tensor(nativeMemory, ROWS))
+                .withEntropy(tensor(nativeMemory, ROWS)).withArgmax(Tensor.of(new long[ROWS], ROWS))
+                .withHits(Tensor.of(new long[1]));
+        ops.add(new Op("lossAndGradient with options" + where, repeats,
+                () -> op.lossAndGradient(operands, loss, gradLogits)));
+        CrossEntropy soft = CrossEntropy.on(backend, CrossEntropyOptions.defaults());
+        opened.add(soft);
+        var probabilities = CrossEntropyOperands.of(logits, tensor(nativeMemory, ROWS, CLASSES));
+        Tensor other = tensor(nativeMemory, ROWS, CLASSES);
+        ops.add(new Op("lossAndGradient of probabilities" + where, repeats,
+                () -> soft.lossAndGradient(probabilities, loss, other)));
     }
 
     private void addBce(Backend backend, boolean nativeMemory, int repeats, String where) {

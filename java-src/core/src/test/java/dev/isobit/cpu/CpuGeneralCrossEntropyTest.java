@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.contract.GeneralContract;
+import dev.isobit.contract.GeneralEdgeContract;
 import org.junit.jupiter.api.Nested;
 
 class CpuGeneralCrossEntropyTest {
@@ -29,6 +30,14 @@ class CpuGeneralCrossEntropyTest {
         @Override
         protected int variations() {
             return 1;
+        }
+    }
+
+    @Nested
+    class Edges extends GeneralEdgeContract {
+        @Override
+        protected Backend open() {
+            return cpu(1);
         }
     }
 }

@@ -23,7 +23,9 @@ import dev.isobit.contract.CrossEntropyCase;
 import dev.isobit.contract.CrossEntropyCase.Upstream;
 import dev.isobit.contract.CrossEntropyCase.Wanted;
 import dev.isobit.contract.CrossEntropyDefinition;
+import dev.isobit.contract.GeneralCase;
 import dev.isobit.contract.LogitsKind;
+import dev.isobit.contract.OperandBlock;
 import dev.isobit.contract.SgdDefinition;
 import dev.isobit.jvm.VmOption;
 import dev.isobit.math.ExactMath;
@@ -34,11 +36,13 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -54,6 +58,9 @@ final class Fingerprint {
     interface Source {
         /** Loss, then gradient. */
         List<float[]> crossEntropy(CrossEntropyCase test);
+
+        /** With options and any operands. */
+        GeneralCase.Outcome generalCrossEntropy(GeneralCase test);
 
         /** SGD over the parameter, with the first moment for its momentum buffer. */
         void sgd(SgdOptions options, int steps, AdamArrays arrays);
@@ -86,6 +93,18 @@ final class Fingerprint {
         return cases;
     }
 
+    private static List<GeneralCase> generalCases() {
+        List<GeneralCase> cases = new ArrayList<>();
+        for (LogitsKind kind : LogitsKind.values()) {
+            for (int classes : new int[] {1, 10, 33, 1030}) {
+                cases.add(new GeneralCase(7L * classes + kind.ordinal(), kind, cases.size() % 3 == 0, 3, classes));
+            }
+            cases.add(new GeneralCase(kind.ordinal(), kind, false, 2, 5, 3, 2));
+        }
+        cases.add(new GeneralCase(9, LogitsKind.SEGMENT_LEVELS, false, 1, 20_001));
+        return cases;
+    }
+
     private static List<BceCase> bceCases() {
         List<BceCase> cases = new ArrayList<>();
         for (int size : new int[] {1, 17, 1025, 8209}) {
@@ -109,6 +128,15 @@ final class Fingerprint {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             for (CrossEntropyCase test : cases()) {
                 source.crossEntropy(test).forEach(bits -> add(digest, bits));
+            }
+            for (GeneralCase test : generalCases()) {
+                GeneralCase.Outcome outcome = source.generalCrossEntropy(test);
+                add(digest, outcome.loss());
+                add(digest, outcome.gradLogits());
+                add(digest, outcome.lse());
+                add(digest, outcome.entropy());
+                digest.update((Arrays.toString(outcome.argmax()) + Arrays.toString(outcome.hits()))
+                        .getBytes(StandardCharsets.UTF_8));
             }
             for (BceCase test : bceCases()) {
                 source.bce(test).forEach(bits -> add(digest, bits));
@@ -172,6 +200,11 @@ final class Fingerprint {
         }
 
         @Override
+        public GeneralCase.Outcome generalCrossEntropy(GeneralCase test) {
+            return test.expected();
+        }
+
+        @Override
         public void sgd(SgdOptions options, int steps, AdamArrays a) {
             for (int i = 0; i < steps; i++) {
                 SgdDefinition.step(options, options.lr(), 1 + i, a.param(), a.grad(), a.expAvg());
@@ -231,6 +264,14 @@ final class Fingerprint {
                 op.lossAndGradient(tensor(logits, test.rows(), test.classes()),
                         Tensor.of(test.targets(logits), test.rows()), tensor(test.gradLoss(), 1), loss, gradLogits);
                 return List.of(read(loss), read(gradLogits));
+            }
+        }
+
+        @Override
+        public GeneralCase.Outcome generalCrossEntropy(GeneralCase test) {
+            try (CrossEntropy op = CrossEntropy.on(backend, test.options);
+                    OperandBlock block = new OperandBlock(backend)) {
+                return test.run(op, block);
             }
         }
 
@@ -320,9 +361,16 @@ final class Fingerprint {
                     float y = switch (f) {
                         case 0 -> ExactMath.exp(inputs[i]);
                         case 1 -> ExactMath.log(inputs[i]);
+<<<<<<< HEAD
                         case 2 -> ExactMath.log1p(inputs[i]);
                         case 3 -> NarrowFloats.fromBf16(NarrowFloats.toBf16(inputs[i]));
                         default -> NarrowFloats.fromF16(NarrowFloats.toF16(inputs[i]));
+=======
+                        case 2 -> ExactMath.softcap(inputs[i], 30, 1f / 15,
+                                ExactMath.softcapDecay(inputs[i], 1f / 15));
+                        case 3 -> ExactMath.softcapSlope(ExactMath.softcapDecay(inputs[i], 1f / 15));
+                        default -> ExactMath.log1p(inputs[i]);
+>>>>>>> 9ce1c44 (Cross-entropy's options: edges, examples, forks, allocation; the contract)
                     };
                     results[i] = y == y ? y : Float.NaN;
                 }

@@ -76,6 +76,23 @@ class VectorMathTest {
         checkAll("log1pOfUnit", inputs, ExactMath::log1p, VectorMath::log1pOfUnit);
     }
 
+    @Test
+    void softcap() {
+        for (float cap : new float[] {30, 0.01f, 1e30f}) {
+            float rate = 2 / cap;
+            FloatVector caps = VectorMath.constant(cap);
+            FloatVector rates = VectorMath.constant(rate);
+            checkAll("softcapDecay", FloatInputs.of(40), x -> ExactMath.softcapDecay(x, rate),
+                    x -> VectorMath.softcapDecay(x, rates));
+            checkAll("softcap", FloatInputs.of(40),
+                    x -> ExactMath.softcap(x, cap, rate, ExactMath.softcapDecay(x, rate)),
+                    x -> VectorMath.softcap(x, caps, rates, VectorMath.softcapDecay(x, rates)));
+            checkAll("softcapSlope", FloatInputs.of(40),
+                    x -> ExactMath.softcapSlope(ExactMath.softcapDecay(x, rate)),
+                    x -> VectorMath.softcapSlope(VectorMath.softcapDecay(x, rates)));
+        }
+    }
+
     /** The same over all inputs below each of many maxima. */
     @Test
     void expDifference() {

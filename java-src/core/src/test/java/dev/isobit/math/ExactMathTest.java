@@ -91,6 +91,36 @@ class ExactMathTest {
         }
     }
 
+    /** Against tanh of the JDK; and its slope from e^(-2|y|/cap) of float64. */
+    @Test
+    void softcap() {
+        SplittableRandom random = new SplittableRandom(8);
+        double worst = 0;
+        for (int i = 0; i < 1_000_000; i++) {
+            float cap = i % 2 == 0 ? 30 : (float) Math.exp(random.nextDouble() * 20 - 10);
+            float rate = 2 / cap;
+            float y = (float) ((i % 3 == 0 ? 0.7 : 30) * cap * (random.nextDouble() - 0.5));
+            double v = Math.abs((double) y) * rate;
+            float decay = ExactMath.softcapDecay(y, rate);
+            double exact = cap * Math.copySign(Math.tanh(v / 2), y);
+            double error = error(exact, ExactMath.softcap(y, cap, rate, decay));
+            double u = Math.exp(-v);
+            double slopeError = error(4 * u / ((1 + u) * (1 + u)), ExactMath.softcapSlope(decay));
+            if (!(error <= 4 && slopeError <= 4 && error(u, decay) <= 2)) {
+                fail("softcap of " + y + " at " + cap + " is " + error + " ULP off, its slope " + slopeError);
+            }
+            worst = Math.max(worst, error);
+        }
+        assertTrue(worst > 0.5, "nothing was compared");
+        float inf = Float.POSITIVE_INFINITY;
+        same(30, ExactMath.softcap(inf, 30, 1f / 15, ExactMath.softcapDecay(inf, 1f / 15)));
+        same(-30, ExactMath.softcap(-inf, 30, 1f / 15, ExactMath.softcapDecay(-inf, 1f / 15)));
+        same(0, ExactMath.softcapSlope(ExactMath.softcapDecay(-inf, 1f / 15)));
+        same(1, ExactMath.softcapSlope(ExactMath.softcapDecay(0, 1f / 15)));
+        same(0, ExactMath.softcap(-0f, 30, 1f / 15, 1));
+        assertTrue(Float.isNaN(ExactMath.softcap(Float.NaN, 30, 1f / 15, ExactMath.softcapDecay(Float.NaN, 1f / 15))));
+    }
+
     /** The error of z - m, which alone would be up to 64 ULP, is carried. */
     @Test
     void expDifference() {

@@ -3,12 +3,22 @@ package dev.isobit.reference;
 import dev.isobit.Backend;
 import dev.isobit.contract.AdamInputContract;
 import dev.isobit.contract.CrossEntropyInputContract;
+import dev.isobit.contract.GeneralEdgeContract;
 import org.junit.jupiter.api.Nested;
 
 /** What every backend refuses. */
 class ReferenceInputTest {
     @Nested
     class OfCrossEntropy extends CrossEntropyInputContract {
+        @Override
+        protected Backend open() {
+            return Backend.open("reference");
+        }
+    }
+
+    /** Its float32 results are the exact ones, rounded. */
+    @Nested
+    class EdgesOfCrossEntropy extends GeneralEdgeContract {
         @Override
         protected Backend open() {
             return Backend.open("reference");
