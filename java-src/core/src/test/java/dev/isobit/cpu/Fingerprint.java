@@ -356,21 +356,17 @@ final class Fingerprint {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             float[] inputs = FloatInputs.of(20);
             float[] results = new float[inputs.length];
-            for (int f = 0; f < 5; f++) {
+            for (int f = 0; f < 7; f++) {
                 for (int i = 0; i < inputs.length; i++) {
                     float y = switch (f) {
                         case 0 -> ExactMath.exp(inputs[i]);
                         case 1 -> ExactMath.log(inputs[i]);
-<<<<<<< HEAD
                         case 2 -> ExactMath.log1p(inputs[i]);
                         case 3 -> NarrowFloats.fromBf16(NarrowFloats.toBf16(inputs[i]));
-                        default -> NarrowFloats.fromF16(NarrowFloats.toF16(inputs[i]));
-=======
-                        case 2 -> ExactMath.softcap(inputs[i], 30, 1f / 15,
+                        case 4 -> NarrowFloats.fromF16(NarrowFloats.toF16(inputs[i]));
+                        case 5 -> ExactMath.softcap(inputs[i], 30, 1f / 15,
                                 ExactMath.softcapDecay(inputs[i], 1f / 15));
-                        case 3 -> ExactMath.softcapSlope(ExactMath.softcapDecay(inputs[i], 1f / 15));
-                        default -> ExactMath.log1p(inputs[i]);
->>>>>>> 9ce1c44 (Cross-entropy's options: edges, examples, forks, allocation; the contract)
+                        default -> ExactMath.softcapSlope(ExactMath.softcapDecay(inputs[i], 1f / 15));
                     };
                     results[i] = y == y ? y : Float.NaN;
                 }
