@@ -218,8 +218,8 @@ public abstract class GeneralEdgeContract extends BackendContract {
         call(NONE.withSoftcap(2), new float[] {INF, -INF, 0}, 1, index(0), null, null);
         near(lse, 1e-6, Math.log(Math.exp(2) + Math.exp(-2) + 1));
         near(loss, 1e-6, Math.log1p(Math.exp(-4) + Math.exp(-2)));
-        assertEquals(0, gradient[0]);
-        assertEquals(0, gradient[1]);
+        assertEquals(0, Math.abs(gradient[0]));
+        assertEquals(0, Math.abs(gradient[1]));
     }
 
     @Test
@@ -234,7 +234,7 @@ public abstract class GeneralEdgeContract extends BackendContract {
         call(NONE, new float[] {1000, 999, 0}, 1, probabilities(0, 0, 0), null, null);
         same(loss, 0);
         call(NONE, new float[] {1000, 999, 0}, 1, index(2), null, null, o -> o);
-        near(gradient, 1e-8, 0.73105858, 0.26894142, -1);
+        near(gradient, 6e-8, 0.73105858, 0.26894142, -1);
     }
 
     @Test
