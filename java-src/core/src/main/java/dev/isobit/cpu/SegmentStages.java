@@ -15,8 +15,8 @@ final class SegmentStages {
     private SegmentStage tail;
     private SegmentStage sum;
     private SegmentStage scale;
-    private @Nullable SegmentStage smallRows;
-    private @Nullable SegmentStage logSums;
+    private SegmentStage @Nullable [] smallSums;
+    private @Nullable SegmentStage smallJoin;
     private @Nullable SegmentStage smallGradient;
     private @Nullable SegmentStage shortRow;
     private @Nullable SegmentStage anyShortRow;
@@ -57,15 +57,16 @@ final class SegmentStages {
     }
 
     /**
-     * Adds what rows of 2 classes to a vector's lanes go through instead, as many at a time.
+     * Adds what rows of 2 classes to {@link SmallBlock#VECTORS} vectors go through instead, as many at a time as a vector has
+     * lanes.
      *
-     * @param rows sets {@code block}, {@code maxima}, {@code counts} and {@code sums}
-     * @param logs sets {@code logSums}
-     * @param gradient writes all gradients but those at the targets
+     * @param sums one after the other set {@code maxima}, {@code counts}, {@code sums} and {@code logSums} of the block
+     * @param join sets what follows from these
+     * @param gradient writes the gradients
      */
-    SegmentStages withSmallRows(SegmentStage rows, SegmentStage logs, SegmentStage gradient) {
-        smallRows = rows;
-        logSums = logs;
+    SegmentStages withSmallRows(SegmentStage[] sums, SegmentStage join, SegmentStage gradient) {
+        smallSums = sums;
+        smallJoin = join;
         smallGradient = gradient;
         return this;
     }
@@ -76,12 +77,17 @@ final class SegmentStages {
     }
 
     boolean hasSmallRows(long classes) {
-        return smallRows != null && classes >= 2 && classes <= width;
+        return smallSums != null && classes >= 2 && classes <= SmallBlock.VECTORS * width;
     }
 
-    void smallRows(SegmentWork work) {
-        run(Objects.requireNonNull(smallRows), work);
-        run(Objects.requireNonNull(logSums), work);
+    void smallSums(SegmentWork work) {
+        for (SegmentStage stage : Objects.requireNonNull(smallSums)) {
+            run(stage, work);
+        }
+    }
+
+    void smallJoin(SegmentWork work) {
+        run(Objects.requireNonNull(smallJoin), work);
     }
 
     void smallGradient(SegmentWork work) {

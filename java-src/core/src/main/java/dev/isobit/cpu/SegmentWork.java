@@ -27,18 +27,8 @@ final class SegmentWork {
     MemorySegment previous = allLanes.asSlice(LANES_STEP, LANES_BYTES);
     /** Scratch memory of the fold. */
     final MemorySegment folded = allLanes.asSlice(2 * LANES_STEP, LANES_BYTES);
-    /** Small rows, a vector each: their exponentials, their logits. */
-    final MemorySegment block = Arena.ofAuto().allocate(WIDEST * (long) WIDEST * Float.BYTES, 64);
-    final MemorySegment smallLogits = Arena.ofAuto().allocate(WIDEST * (long) WIDEST * Float.BYTES, 64);
-    final float[] maxima = new float[WIDEST];
-    final float[] sums = new float[WIDEST];
-    final float[] counts = new float[WIDEST];
-    final float[] logSums = new float[WIDEST];
-    final float[] factors = new float[WIDEST];
-    final int[] targets = new int[WIDEST];
-    final float[] targetGradients = new float[WIDEST];
-    /** Rows, as bits, whose gradient is not to be written. */
-    long skipped;
+    /** Of small rows; made when there are some. */
+    SmallBlock block = new SmallBlock(0);
     /** What is left of a segment behind the whole vectors. */
     final float[] tail = new float[WIDEST];
 

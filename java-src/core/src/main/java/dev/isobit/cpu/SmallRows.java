@@ -2,19 +2,16 @@ package dev.isobit.cpu;
 
 import java.lang.foreign.ValueLayout;
 
-/** Rows of at most a vector's lanes, as many at a time. One per worker, reused. */
+/** Rows of a few classes, as many at a time as a vector has lanes. One per worker, reused. */
 final class SmallRows {
     private final SegmentWork work;
-    private final float[] targetLogits = new float[SegmentWork.WIDEST];
-    private final float[] targetExps = new float[SegmentWork.WIDEST];
-    private final double[] upstream = new double[SegmentWork.WIDEST];
 
     SmallRows(SegmentWork work) {
         this.work = work;
     }
 
     /**
-     * Computes as many of the rows [from, to) as come in whole vectors of rows, with a vector to read behind the last.
+     * Computes as many of the rows [from, to) as come in whole blocks, with a vector to read behind the last.
      *
      * @param single computes a row that is ignored, or has no softmax or no finite factor
      * @return the first row that is left
@@ -22,59 +19,69 @@ final class SmallRows {
     long run(CrossEntropyBatch batch, SegmentStages stages, long from, long to, CrossEntropyRows single) {
         int classes = (int) batch.classes;
         int width = stages.width();
+        if (work.block.width != width) {
+            work.block = new SmallBlock(width);
+        }
+        SmallBlock block = work.block;
+        long reach = (width - 1) * classes + (classes + width - 1) / width * width;
+        long whole = Math.floorDiv((to - from) * classes - reach, width * classes) + 1;
+        int most = block.groupsAtOnce(classes);
         long row = from;
-        for (; (row + width - 1) * classes + width <= to * classes; row += width) {
+        for (; whole > 0; whole -= block.groups) {
+            block.groups = (int) Math.min(most, whole);
+            int rows = block.groups * width;
             work.length = classes;
             work.at = batch.logits.position(row * classes);
-            stages.smallRows(work);
-            long skipped = rows(batch, row, width);
+            stages.smallSums(work);
+            targets(batch, row, rows);
+            stages.smallJoin(work);
+            take(batch, row, rows);
             if (batch.wantsGradient) {
                 work.outAt = batch.gradLogits.position(row * classes);
-                work.skipped = skipped;
                 stages.smallGradient(work);
             }
-            for (; skipped != 0; skipped &= skipped - 1) {
-                single.run(batch, stages, row + Long.numberOfTrailingZeros(skipped));
+            for (int r = 0; block.skipsSome && r < rows; r++) {
+                if (block.skips[r]) {
+                    single.run(batch, stages, row + r);
+                }
             }
+            row += rows;
         }
         return row;
     }
 
-    /** The float64 part of rows, as in {@link RowState}; the rows for which it does not hold, as bits. */
-    private long rows(CrossEntropyBatch batch, long row, int width) {
-        int[] targets = work.targets;
-        float[] maxima = work.maxima;
-        float[] sums = work.sums;
-        float[] counts = work.counts;
-        float[] logSums = work.logSums;
-        float[] factors = work.factors;
-        float[] targetGradients = work.targetGradients;
-        float[] rowLoss = batch.rowLoss;
-        int firstLoss = (int) (row - batch.firstRow);
-        long skipped = 0;
-        for (int r = 0; r < width; r++) {
+    /** What rows take by their targets. */
+    private void targets(CrossEntropyBatch batch, long row, int rows) {
+        SmallBlock block = work.block;
+        int classes = work.length;
+        boolean some = false;
+        for (int r = 0; r < rows; r++) {
             long target = batch.targets.get(row + r);
             boolean ignored = target == batch.ignoreIndex;
-            targets[r] = ignored ? 0 : (int) target;
-            long at = (r * width + targets[r]) * 4L;
-            targetLogits[r] = work.smallLogits.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
-            targetExps[r] = work.block.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
-            upstream[r] = batch.upstream(row + r);
-            skipped |= ignored ? 1L << r : 0;
+            int index = ignored ? 0 : (int) target;
+            long at = r * classes + index;
+            block.targets[r] = index;
+            block.targetLogits[r] = block.logits.getAtIndex(ValueLayout.JAVA_FLOAT, at);
+            block.targetExps[r] = block.exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, at);
+            block.upstream[r] = batch.upstream(row + r);
+            block.skips[r] = ignored;
+            some |= ignored;
         }
-        for (int r = 0; r < width; r++) {
-            double others = sums[r];
-            double total = counts[r] + others;
-            double rest = targetLogits[r] == maxima[r] ? counts[r] - 1.0 + others : total - targetExps[r];
-            factors[r] = (float) (upstream[r] / total);
-            targetGradients[r] = (float) (0.0 - rest * upstream[r] / total);
-            rowLoss[firstLoss + r] = (float) ((double) maxima[r] - targetLogits[r] + logSums[r]);
+        block.skipsSome = some;
+    }
+
+    /** Takes the losses; the rows that go another way are skipped. */
+    private void take(CrossEntropyBatch batch, long row, int rows) {
+        SmallBlock block = work.block;
+        System.arraycopy(block.losses, 0, batch.rowLoss, (int) (row - batch.firstRow), rows);
+        boolean some = block.skipsSome;
+        for (int r = 0; r < rows; r++) {
+            block.targetGradients[r] = SegmentWork.canonical(block.targetGradients[r]);
+            boolean plain = Float.isFinite(block.maxima[r]) && block.sums[r] == block.sums[r]
+                    && Float.isFinite(block.factors[r]);
+            block.skips[r] |= !plain;
+            some |= !plain;
         }
-        for (int r = 0; r < width; r++) {
-            targetGradients[r] = SegmentWork.canonical(targetGradients[r]);
-            boolean plain = Float.isFinite(maxima[r]) && sums[r] == sums[r] && Float.isFinite(factors[r]);
-            skipped |= plain ? 0 : 1L << r;
-        }
-        return skipped;
+        block.skipsSome = some;
     }
 }

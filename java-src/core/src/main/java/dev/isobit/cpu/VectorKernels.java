@@ -25,8 +25,10 @@ final class VectorKernels implements CpuKernels {
                     stage(VectorTail.class, flags), new VectorSum(),
                     stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags),
                             stage(VectorShortRow.class, flags | 1 << 5))
-                    .withSmallRows(stage(VectorSmallRows.class, flags), new VectorLogSum(),
-                            stage(VectorSmallGradient.class, flags)));
+                    .withSmallRows(
+                            new SegmentStage[] {stage(VectorSmallMax.class, flags),
+                                stage(VectorSmallExponentials.class, flags), new VectorSmallSum(), new VectorLogSum()},
+                            new VectorSmallJoin(), stage(VectorSmallGradient.class, flags)));
             stages = STAGES.get(flags);
         }
         return stages;

@@ -9,14 +9,18 @@ final class VectorLogSum implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        FloatVector sum = FloatVector.fromArray(VectorMath.SPECIES, work.sums, 0);
-        FloatVector count = FloatVector.fromArray(VectorMath.SPECIES, work.counts, 0);
-        VectorMask<Float> single = count.eq(1);
-        FloatVector logSum = VectorMath.log1p(sum);
-        if (!single.allTrue()) {
-            // Counts are small: rounded in float32 the sum is what it is when rounded in float64 and then in float32.
-            logSum = VectorMath.log(sum.add(count)).blend(logSum, single);
+        SmallBlock block = work.block;
+        int rows = block.groups * VectorAccess.WIDTH;
+        for (int r = 0; r < rows; r += VectorAccess.WIDTH) {
+            FloatVector sum = FloatVector.fromArray(VectorMath.SPECIES, block.sums, r);
+            FloatVector count = FloatVector.fromArray(VectorMath.SPECIES, block.counts, r);
+            VectorMask<Float> single = count.eq(1);
+            FloatVector logSum = VectorMath.log1p(sum);
+            if (!single.allTrue()) {
+                // Counts are small: rounded in float32 the sum is what it is when rounded in float64 and then in float32.
+                logSum = VectorMath.log(sum.add(count)).blend(logSum, single);
+            }
+            logSum.intoArray(block.logSums, r);
         }
-        logSum.intoArray(work.logSums, 0);
     }
 }

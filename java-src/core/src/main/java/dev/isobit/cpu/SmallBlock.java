@@ -1,0 +1,100 @@
+package dev.isobit.cpu;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Scratch memory for groups of small rows. A group has as many rows as a vector has lanes. They lie one behind the other as
+ * in the operand, so that a group's elements are as many whole vectors as a row has classes. One per worker.
+ */
+final class SmallBlock {
+    /** Vectors that a row takes at most. */
+    static final int VECTORS = 4;
+    /** Groups at a time, at most: what they take stays in the first cache. */
+    private static final int GROUPS = 8;
+    private static final int ELEMENTS = 2048;
+
+    final int width;
+    final MemorySegment logits;
+    final MemorySegment exponentials;
+    /** The same without those of the maxima. */
+    final MemorySegment others;
+    /** A vector for each row while rows are folded: that of row r of group g is the {@code r · groups + g}-th. */
+    final MemorySegment folded;
+    /** Groups in work. */
+    int groups;
+    private final int capacity;
+
+    /** Of each row. */
+    final float[] maxima;
+    final float[] sums;
+    final float[] counts;
+    final float[] logSums;
+    final int[] targets;
+    final float[] targetLogits;
+    final float[] targetExps;
+    final double[] upstream;
+    final float[] factors;
+    final float[] targetGradients;
+    final float[] losses;
+
+    /** The row within its group of each element, for rows of {@link #classes}. */
+    private final int[] rows;
+    private int classes;
+    /** Elements that equal their row's maximum. */
+    int equal;
+    /** Whether there are rows that {@link #skips} names. */
+    boolean skipsSome;
+    /** Rows whose gradient is not to be written. */
+    final boolean[] skips;
+
+    /**
+     * Allocates for a vector's width.
+     *
+     * @param width its lanes
+     */
+    SmallBlock(int width) {
+        this.width = width;
+        capacity = Math.max(ELEMENTS, VECTORS * width * width);
+        // Behind the last row a vector reads on.
+        int elements = capacity + width;
+        logits = floats(elements);
+        exponentials = floats(elements);
+        others = floats(elements);
+        folded = floats(GROUPS * width * width);
+        maxima = new float[GROUPS * width];
+        sums = new float[GROUPS * width];
+        counts = new float[GROUPS * width];
+        logSums = new float[GROUPS * width];
+        targets = new int[GROUPS * width];
+        targetLogits = new float[GROUPS * width];
+        targetExps = new float[GROUPS * width];
+        upstream = new double[GROUPS * width];
+        factors = new float[GROUPS * width];
+        targetGradients = new float[GROUPS * width];
+        losses = new float[GROUPS * width];
+        skips = new boolean[GROUPS * width];
+        rows = new int[capacity];
+    }
+
+    /** Native and aligned: a vector in an array straddles two cache lines. */
+    private static MemorySegment floats(int count) {
+        return Arena.ofAuto().allocate((long) count * Float.BYTES, 64);
+    }
+
+    /** How many groups of rows are worked on at a time. */
+    int groupsAtOnce(int ofClasses) {
+        return Math.min(GROUPS, capacity / (ofClasses * width));
+    }
+
+    /** The row of each element within its group. */
+    int[] rows(int ofClasses) {
+        if (classes != ofClasses) {
+            classes = ofClasses;
+            for (int i = 0; i < groupsAtOnce(classes) * classes * width; i++) {
+                rows[i] = i / classes % width;
+            }
+        }
+        return rows;
+    }
+}

@@ -1,0 +1,45 @@
+package dev.isobit.cpu;
+
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The float64 part of small rows, as in {@link RowState} with one segment: {@code factors},
+ * {@code targetGradients} and {@code losses}.
+ */
+final class VectorSmallJoin implements SegmentStage {
+    private static final VectorSpecies<Double> DOUBLES = VectorSpecies.ofPreferred(double.class);
+    private static final VectorSpecies<Float> HALF = VectorSpecies.of(float.class,
+            VectorShape.forBitSize(VectorMath.SPECIES.vectorBitSize() / 2));
+
+    VectorSmallJoin() {}
+
+    @Override
+    public void run(SegmentWork work) {
+        SmallBlock block = work.block;
+        for (int i = 0; i < block.groups * VectorAccess.WIDTH; i += DOUBLES.length()) {
+            DoubleVector max = load(block.maxima, i);
+            DoubleVector others = load(block.sums, i);
+            DoubleVector count = load(block.counts, i);
+            DoubleVector targetLogit = load(block.targetLogits, i);
+            DoubleVector upstream = DoubleVector.fromArray(DOUBLES, block.upstream, i);
+            DoubleVector total = count.add(others);
+            DoubleVector rest = total.sub(load(block.targetExps, i))
+                    .blend(count.sub(1).add(others), targetLogit.eq(max));
+            store(upstream.div(total), block.factors, i);
+            store(DoubleVector.zero(DOUBLES).sub(rest.mul(upstream).div(total)), block.targetGradients, i);
+            store(max.sub(targetLogit).add(load(block.logSums, i)), block.losses, i);
+        }
+    }
+
+    private static DoubleVector load(float[] from, int i) {
+        return (DoubleVector) FloatVector.fromArray(HALF, from, i).convertShape(VectorOperators.F2D, DOUBLES, 0);
+    }
+
+    private static void store(DoubleVector value, float[] to, int i) {
+        ((FloatVector) value.convertShape(VectorOperators.D2F, HALF, 0)).intoArray(to, i);
+    }
+}
