@@ -1,5 +1,6 @@
 /*
- * Binary cross-entropy with logits, float32, over elements of any shape: loss, gradient of the logits, probabilities.
+ * Binary cross-entropy with logits over elements of any shape: loss, gradient of the logits, probabilities. Logits and
+ * gradient float32, BF16 or F16; the rest float32.
  *
  *   e = exp(-|x|)    l = log1p(e)    q = 1/(1 + e)    r = e·q
  *   c0 = w·((1 - t)·keep + half)     c1 = w·(p·(t·keep + half))
@@ -9,12 +10,13 @@
  *
  * NUMERICS.md gives the order of every operation; params.h the arguments, launches and who writes what. Loss and
  * gradient of an element that is ignored are +0. A block takes a
- * segment of 8192 elements at a time, a thread four neighbours of it, so that its four sums are lanes (lanes.cuh); the
- * block that comes last joins the sums of the segments.
+ * segment of 8192 elements at a time, a thread as many neighbours of it as 128 bits of logits hold, so that its sums are
+ * lanes (lanes.cuh); the block that comes last joins the sums of the segments.
  *
- * Memory moved: logits and targets read once, gradient written once: 12 bytes an element, and 4 for each of weights,
- * pos_weight, grad_loss, loss and sigmoid that has an element for each. 128-bit accesses where an array of floats starts
- * as far from a 16-byte boundary as the logits do. Targets of a byte and masks are read byte by byte. A weight that repeats is read by index, mostly from cache.
+ * Memory moved: logits and targets read once, gradient written once: 12 bytes an element, 6 of 16 bits, and 4 for each of
+ * weights, pos_weight, grad_loss, loss and sigmoid that has an element for each. 128-bit accesses where arrays have a
+ * boundary of 16 bytes at the first element at which the logits have one. Targets of a byte and masks are read byte by
+ * byte. A weight that repeats is read by index, mostly from cache.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, after it has read them.
  */
@@ -28,10 +30,12 @@
 namespace isobit {
 namespace bce_with_logits {
 
-constexpr int kBlock = 256;
-constexpr int kBlockWarps = kBlock / 32;
+constexpr int kBlock = 256; /* of weigh and begin */
 constexpr int kSegment = BCE_SEGMENT;
-constexpr int kStep = 4 * kBlock;
+
+/* Of elements: a lane has one thread. */
+template <typename T>
+constexpr int kElementsBlock = kLanes / T::kPack;
 
 /* log1p of e in [0, 1], or NaN: exact_log1p without the branches that such an e cannot take. u = 1 + e. */
 __device__ __forceinline__ float log1p_of_unit(float e, float u) {
@@ -99,7 +103,7 @@ struct Element {
             if (kLoss) loss = canonical(product_sum(c0, softplus, product(c1, softplus_minus)));
             if (kGrad) gradient = product_sum(c0, up, -product(c1, down));
         }
-        if (kGrad) gradient = canonical(__fmul_rn(gradient, upstream));
+        if (kGrad) gradient = __fmul_rn(gradient, upstream); /* a NaN becomes canonical where it is stored */
         if (!live) {
             loss = 0.0f;
             gradient = 0.0f;
@@ -142,26 +146,31 @@ struct Spread {
 struct Weights : Spread<float> {
     using Spread<float>::Spread;
 
-    /* Whether four neighbours are one access, or none, for a thread whose elements start `head` from a boundary. */
+    /* Whether neighbours are whole accesses, or none, for a thread whose elements start `head` from a boundary. */
     __device__ __forceinline__ bool is_packed(int head) const {
-        return scalar || (full && floats_to_boundary(values) == head);
+        return scalar || (full && floats_to_boundary(values) == (head & 3));
     }
 
-    __device__ __forceinline__ void load_packed(int64_t i, float (&v)[4]) const {
-        float4 x = make_float4(common, common, common, common);
-        if (!scalar) x = *reinterpret_cast<const float4*>(values + i);
-        v[0] = x.x;
-        v[1] = x.y;
-        v[2] = x.z;
-        v[3] = x.w;
+    template <int kCount>
+    __device__ __forceinline__ void load_packed(int64_t i, float (&v)[kCount]) const {
+#pragma unroll
+        for (int c = 0; c < kCount; c += 4) {
+            float4 x = make_float4(common, common, common, common);
+            if (!scalar) x = *reinterpret_cast<const float4*>(values + i + c);
+            v[c] = x.x;
+            v[c + 1] = x.y;
+            v[c + 2] = x.z;
+            v[c + 3] = x.w;
+        }
     }
 
-    __device__ __forceinline__ void load(int64_t i, int head, float (&v)[4]) const {
+    template <int kCount>
+    __device__ __forceinline__ void load(int64_t i, int head, float (&v)[kCount]) const {
         if (is_packed(head)) {
             load_packed(i, v);
         } else {
 #pragma unroll
-            for (int c = 0; c < 4; c++) v[c] = at(i + c);
+            for (int c = 0; c < kCount; c++) v[c] = at(i + c);
         }
     }
 };
@@ -176,22 +185,30 @@ __device__ __forceinline__ Weights weights_of(const bce_with_logits_params& p) {
 }
 
 /* Targets, and which elements are ignored. */
+template <typename T>
 struct Targets {
+    using Stored = typename T::Stored;
+
     const void* values;
+    bool bytes;
     bool narrow;
     bool has_ignore_value;
     float ignore_value;
     Spread<uint8_t> mask;
 
     __device__ __forceinline__ explicit Targets(const bce_with_logits_params& p)
-        : values(p.targets), narrow((p.flags & BCE_TARGETS_U8) != 0),
+        : values(p.targets), bytes((p.flags & BCE_TARGETS_U8) != 0),
+          narrow(T::kPack > 4 && (p.flags & BCE_TARGETS_NARROW) != 0),
           has_ignore_value((p.flags & BCE_IGNORE_VALUE) != 0), ignore_value(p.ignore_value),
           mask(p.mask, p.mask_axes, (p.flags & BCE_MASK_FULL) != 0, (p.flags & BCE_WIDE_INDEX) != 0) {}
 
     __device__ __forceinline__ const float* floats() const { return static_cast<const float*>(values); }
+    __device__ __forceinline__ const Stored* stored() const { return static_cast<const Stored*>(values); }
 
     __device__ __forceinline__ float at(int64_t i) const {
-        return narrow ? static_cast<float>(static_cast<const uint8_t*>(values)[i]) : floats()[i];
+        return bytes    ? static_cast<float>(static_cast<const uint8_t*>(values)[i])
+               : narrow ? T::widen(stored()[i])
+                        : floats()[i];
     }
 
     __device__ __forceinline__ bool is_ignored(float target) const {
@@ -203,76 +220,115 @@ struct Targets {
     }
 };
 
-__device__ __forceinline__ bool is_packed(const float* p, int head) { return floats_to_boundary(p) == head; }
+/* Whether an array's boundaries are where they have to be for a thread whose elements start `head` from one. */
+__device__ __forceinline__ bool is_packed(const float* p, int head) { return floats_to_boundary(p) == (head & 3); }
 
-/* Four neighbours, as one access where the array is aligned as the logits are. */
-template <bool kPacked>
-__device__ __forceinline__ void load(const float* p, int64_t i, int head, float (&v)[4]) {
+/* Neighbours, in whole accesses where the array has boundaries where the logits have them. */
+template <bool kPacked, int kCount>
+__device__ __forceinline__ void load(const float* p, int64_t i, int head, float (&v)[kCount]) {
     if (kPacked || is_packed(p, head)) {
-        const float4 x = *reinterpret_cast<const float4*>(p + i);
-        v[0] = x.x;
-        v[1] = x.y;
-        v[2] = x.z;
-        v[3] = x.w;
+#pragma unroll
+        for (int c = 0; c < kCount; c += 4) {
+            const float4 x = *reinterpret_cast<const float4*>(p + i + c);
+            v[c] = x.x;
+            v[c + 1] = x.y;
+            v[c + 2] = x.z;
+            v[c + 3] = x.w;
+        }
     } else {
 #pragma unroll
-        for (int c = 0; c < 4; c++) v[c] = p[i + c];
+        for (int c = 0; c < kCount; c++) v[c] = p[i + c];
     }
 }
 
-template <bool kPacked>
-__device__ __forceinline__ void store(float* p, int64_t i, int head, const float (&v)[4]) {
+template <bool kPacked, int kCount>
+__device__ __forceinline__ void store(float* p, int64_t i, int head, const float (&v)[kCount]) {
     if (kPacked || is_packed(p, head)) {
-        store_streaming(p + i, v);
+#pragma unroll
+        for (int c = 0; c < kCount; c += 4) store_streaming(p + i + c, {v[c], v[c + 1], v[c + 2], v[c + 3]});
     } else {
 #pragma unroll
-        for (int c = 0; c < 4; c++) p[i + c] = v[c];
+        for (int c = 0; c < kCount; c++) p[i + c] = v[c];
     }
+}
+
+/* One of an array's elements by an index that registers do not have. */
+template <int kCount>
+__device__ __forceinline__ float pick(const float (&v)[kCount], int at) {
+    float value = v[0];
+#pragma unroll
+    for (int c = 1; c < kCount; c++) value = at == c ? v[c] : value;
+    return value;
+}
+
+template <int kCount>
+__device__ __forceinline__ void put(float (&v)[kCount], int at, float value) {
+#pragma unroll
+    for (int c = 0; c < kCount; c++) v[c] = at == c ? value : v[c];
 }
 
 /* What all elements of a launch have in common. */
-template <bool kLoss, bool kGrad>
+template <typename T, bool kLoss, bool kGrad>
 struct Elements {
+    using Stored = typename T::Stored;
+    static constexpr int kPack = T::kPack;
+    static constexpr int kStep = kLanes;
+
     const bce_with_logits_params& p;
-    Targets targets;
+    const Stored* logits;
+    Stored* grad_logits;
+    Targets<T> targets;
     Weights pos_weight;
     Weights weights;
     const float* upstreams; /* null: `upstream` for every element */
     float upstream;
     float* losses; /* null: not stored */
     int head;      /* elements before the first 16-byte boundary of every segment of the logits */
-    bool packed;   /* all arrays are aligned as the logits are */
+    bool packed;   /* all arrays have boundaries where the logits have them */
 
     __device__ __forceinline__ Elements(const bce_with_logits_params& p, double denominator)
-        : p(p), targets(p), pos_weight(pos_weight_of(p)), weights(weights_of(p)),
+        : p(p), logits(static_cast<const Stored*>(p.logits)), grad_logits(static_cast<Stored*>(p.grad_logits)),
+          targets(p), pos_weight(pos_weight_of(p)), weights(weights_of(p)),
           upstreams(kGrad && (p.flags & BCE_GRAD_LOSS_PER_ELEMENT) != 0 ? p.grad_loss : nullptr), upstream(1.0f),
           losses(kLoss && (p.flags & BCE_LOSS_PER_ELEMENT) != 0 ? p.loss : nullptr),
-          head(floats_to_boundary(p.logits)) {
+          head(elements_to_boundary<T>(logits)) {
         if (kGrad && upstreams == nullptr) {
             const float a = p.grad_loss == nullptr ? 1.0f : *p.grad_loss;
             upstream = __double2float_rn(__ddiv_rn(static_cast<double>(a), denominator));
         }
-        packed = !targets.narrow && targets.mask.scalar && is_packed(targets.floats(), head) &&
-                 pos_weight.is_packed(head) && weights.is_packed(head) &&
-                 (upstreams == nullptr || is_packed(upstreams, head)) &&
-                 (losses == nullptr || is_packed(losses, head)) && (!kGrad || is_packed(p.grad_logits, head)) &&
+        packed = !targets.bytes && targets.mask.scalar && are_targets_packed() && pos_weight.is_packed(head) &&
+                 weights.is_packed(head) && (upstreams == nullptr || is_packed(upstreams, head)) &&
+                 (losses == nullptr || is_packed(losses, head)) &&
+                 (!kGrad || elements_to_boundary<T>(grad_logits) == head) &&
                  (p.sigmoid == nullptr || is_packed(p.sigmoid, head));
     }
 
-    /* Four neighbours; adds their losses to the thread's lanes. */
+    __device__ __forceinline__ bool are_targets_packed() const {
+        return targets.narrow ? elements_to_boundary<T>(targets.stored()) == head : is_packed(targets.floats(), head);
+    }
+
     template <bool kPacked>
-    __device__ __forceinline__ void quad(int64_t i, float (&lane)[4]) const {
-        float x[4], t[4], positive[4], w[4], a[4] = {upstream, upstream, upstream, upstream};
-        load<kPacked>(p.logits, i, head, x);
-        bool live[4];
-        if (kPacked || !targets.narrow) {
+    __device__ __forceinline__ void load_targets(int64_t i, float (&t)[kPack]) const {
+        if (targets.narrow && (kPacked || are_targets_packed())) {
+            load_pack(T(), targets.stored() + i, t);
+        } else if (kPacked || !(targets.bytes || targets.narrow)) {
             load<kPacked>(targets.floats(), i, head, t);
         } else {
 #pragma unroll
-            for (int c = 0; c < 4; c++) t[c] = targets.at(i + c);
+            for (int c = 0; c < kPack; c++) t[c] = targets.at(i + c);
         }
+    }
+
+    /* Neighbours, as many as 128 bits of logits hold; adds their losses to the thread's lanes. */
+    template <bool kPacked>
+    __device__ __forceinline__ void pack(int64_t i, float (&lane)[kPack]) const {
+        float x[kPack], t[kPack], positive[kPack], w[kPack], a[kPack];
+        bool live[kPack];
+        load_pack(T(), logits + i, x);
+        load_targets<kPacked>(i, t);
 #pragma unroll
-        for (int c = 0; c < 4; c++) {
+        for (int c = 0; c < kPack; c++) {
+            a[c] = upstream;
             live[c] = kPacked ? targets.mask.common != 0.0f && !targets.is_ignored(t[c]) : targets.is_live(i + c, t[c]);
         }
         if (kPacked) {
@@ -283,9 +339,9 @@ struct Elements {
             weights.load(i, head, w);
         }
         if (upstreams != nullptr) load<kPacked>(upstreams, i, head, a);
-        float loss[4], gradient[4], sigmoid[4];
+        float loss[kPack], gradient[kPack], sigmoid[kPack];
 #pragma unroll
-        for (int c = 0; c < 4; c++) {
+        for (int c = 0; c < kPack; c++) {
             Element element{x[c], t[c], live[c], positive[c], w[c], a[c]};
             element.compute<kLoss, kGrad>(p);
             loss[c] = element.loss;
@@ -293,7 +349,12 @@ struct Elements {
             sigmoid[c] = element.sigmoid;
             if (kLoss) lane[c] = __fadd_rn(lane[c], element.loss);
         }
-        if (kGrad) store<kPacked>(p.grad_logits, i, head, gradient);
+        if (kGrad && (kPacked || elements_to_boundary<T>(grad_logits) == head)) {
+            store_pack(T(), grad_logits + i, gradient);
+        } else if (kGrad) {
+#pragma unroll
+            for (int c = 0; c < kPack; c++) grad_logits[i + c] = T::narrow(gradient[c]);
+        }
         if (losses != nullptr) store<kPacked>(losses, i, head, loss);
         if (p.sigmoid != nullptr) store<kPacked>(p.sigmoid, i, head, sigmoid);
     }
@@ -301,46 +362,42 @@ struct Elements {
     /* One element of a head or tail. */
     __device__ __forceinline__ void single(int64_t i, float& lane) const {
         const float target = targets.at(i);
-        Element element{p.logits[i],      target,        targets.is_live(i, target),
-                        pos_weight.at(i), weights.at(i), upstreams == nullptr ? upstream : upstreams[i]};
+        Element element{T::widen(logits[i]), target,        targets.is_live(i, target),
+                        pos_weight.at(i),    weights.at(i), upstreams == nullptr ? upstream : upstreams[i]};
         element.compute<kLoss, kGrad>(p);
         if (kLoss) lane = __fadd_rn(lane, element.loss);
-        if (kGrad) p.grad_logits[i] = element.gradient;
+        if (kGrad) grad_logits[i] = T::narrow(element.gradient);
         if (losses != nullptr) losses[i] = element.loss;
         if (p.sigmoid != nullptr) p.sigmoid[i] = element.sigmoid;
     }
 
     /* A thread's share of the segment of n elements from `base` on, in rising order: an element of the head, which stands
-     * at the end of the circle of lanes, whole quads, an element of the tail. */
-    __device__ __forceinline__ void segment(int64_t base, int n, float (&lane)[4]) const {
+     * at the end of the circle of lanes, whole packs, an element of the tail. */
+    __device__ __forceinline__ void segment(int64_t base, int n, float (&lane)[kPack]) const {
         const int thread = threadIdx.x;
-        if (thread == kBlock - 1) {
+        if (thread == kElementsBlock<T> - 1) {
 #pragma unroll 1
             for (int e = 0; e < head && e < n; e++) {
-                float loss = e + 4 - head == 1 ? lane[1] : e + 4 - head == 2 ? lane[2] : lane[3];
+                float loss = pick(lane, e + kPack - head);
                 single(base + e, loss);
-                lane[1] = e + 4 - head == 1 ? loss : lane[1];
-                lane[2] = e + 4 - head == 2 ? loss : lane[2];
-                lane[3] = e + 4 - head == 3 ? loss : lane[3];
+                put(lane, e + kPack - head, loss);
             }
         }
-        int at = head + 4 * thread;
+        int at = head + kPack * thread;
         if (packed) {
             ISOBIT_MAIN_LOOP_BEGIN;
 #pragma unroll 1
-            for (; at + 3 < n; at += kStep) quad<true>(base + at, lane);
+            for (; at + kPack - 1 < n; at += kStep) pack<true>(base + at, lane);
             ISOBIT_MAIN_LOOP_END;
         } else {
 #pragma unroll 1
-            for (; at + 3 < n; at += kStep) quad<false>(base + at, lane);
+            for (; at + kPack - 1 < n; at += kStep) pack<false>(base + at, lane);
         }
 #pragma unroll 1
-        for (int c = 0; c < 3 && at + c < n; c++) {
-            float loss = c == 0 ? lane[0] : c == 1 ? lane[1] : lane[2];
+        for (int c = 0; c < kPack - 1 && at + c < n; c++) {
+            float loss = pick(lane, c);
             single(base + at + c, loss);
-            lane[0] = c == 0 ? loss : lane[0];
-            lane[1] = c == 1 ? loss : lane[1];
-            lane[2] = c == 2 ? loss : lane[2];
+            put(lane, c, loss);
         }
     }
 };
@@ -359,10 +416,14 @@ struct SegmentSums {
     float lanes[2][kLanes];
 
     /* The sum of what the block's threads have in their lanes goes to *sum. One barrier. */
-    __device__ __forceinline__ void fold(int turn, const float (&lane)[4], float* sum) {
-        reinterpret_cast<float4*>(lanes[turn & 1])[threadIdx.x] = make_float4(lane[0], lane[1], lane[2], lane[3]);
+    template <int kCount>
+    __device__ __forceinline__ void fold(int turn, const float (&lane)[kCount], float* sum) {
+        constexpr int kWarps = kLanes / kCount / 32;
+        float4* mine = reinterpret_cast<float4*>(lanes[turn & 1]) + threadIdx.x * (kCount / 4);
+#pragma unroll
+        for (int c = 0; c < kCount; c += 4) mine[c / 4] = make_float4(lane[c], lane[c + 1], lane[c + 2], lane[c + 3]);
         __syncthreads();
-        if (threadIdx.x / 32 == (turn & (kBlockWarps - 1))) {
+        if (threadIdx.x / 32 == (turn & (kWarps - 1))) {
             const float folded = fold_shared(lanes[turn & 1], threadIdx.x & 31);
             if ((threadIdx.x & 31) == 0) *sum = folded;
         }
@@ -370,13 +431,14 @@ struct SegmentSums {
 };
 
 /* Joins the sums of all segments in rising order, in float64. Thread 0 gets the result. */
+template <int kThreads>
 __device__ __forceinline__ double join(const float* parts, int64_t segments, float* shared) {
     double total = 0.0;
     for (int64_t first = 0; first < segments; first += kLanes) {
         const int n = segments - first < kLanes ? static_cast<int>(segments - first) : kLanes;
         __syncthreads();
         /* Past the first-level cache, which does not see what other blocks wrote. */
-        for (int i = threadIdx.x; i < n; i += kBlock) shared[i] = __ldcg(parts + first + i);
+        for (int i = threadIdx.x; i < n; i += kThreads) shared[i] = __ldcg(parts + first + i);
         __syncthreads();
         if (threadIdx.x == 0) {
             for (int i = 0; i < n; i++) total = __dadd_rn(total, static_cast<double>(shared[i]));
@@ -385,18 +447,18 @@ __device__ __forceinline__ double join(const float* parts, int64_t segments, flo
     return total;
 }
 
-template <bool kLoss, bool kGrad>
+template <typename T, bool kLoss, bool kGrad>
 __device__ __forceinline__ void elements(const bce_with_logits_params& p) {
     __shared__ __align__(16) SegmentSums sums;
     __shared__ bool is_last;
     const bool mean = (p.flags & BCE_MEAN) != 0;
     const bool summed = (p.flags & BCE_SUMMED_DENOMINATOR) != 0;
     const double denominator = !mean ? 1.0 : summed ? *p.denominator : __ll2double_rn(p.count);
-    const Elements<kLoss, kGrad> all(p, denominator);
+    const Elements<T, kLoss, kGrad> all(p, denominator);
     const int64_t segments = segments_of(p);
     int turn = 0;
     for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {
-        float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        float lane[T::kPack] = {};
         all.segment(j * kSegment, length_of(p, j), lane);
         if (kLoss && p.loss_parts != nullptr) sums.fold(turn++, lane, p.loss_parts + j);
     }
@@ -409,7 +471,7 @@ __device__ __forceinline__ void elements(const bce_with_logits_params& p) {
         }
         __syncthreads();
         if (!is_last) return;
-        const double total = join(p.loss_parts, segments, sums.lanes[0]);
+        const double total = join<kElementsBlock<T>>(p.loss_parts, segments, sums.lanes[0]);
         if (threadIdx.x == 0) {
             *p.loss = canonical(__double2float_rn(mean ? __ddiv_rn(total, denominator) : total));
         }
@@ -417,8 +479,9 @@ __device__ __forceinline__ void elements(const bce_with_logits_params& p) {
 }
 
 /* What an element adds to the denominator. */
+template <typename T>
 struct Shares {
-    Targets targets;
+    Targets<T> targets;
     Weights weights;
     bool weighted;
     bool all; /* none is ignored */
@@ -434,15 +497,16 @@ struct Shares {
 };
 
 /* Sums the denominator's share of every segment. */
+template <typename T>
 __device__ __forceinline__ void weigh(const bce_with_logits_params& p) {
     __shared__ __align__(16) SegmentSums sums;
-    const Shares shares(p);
+    const Shares<T> shares(p);
     const int64_t segments = segments_of(p);
     int turn = 0;
     for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {
         const int n = length_of(p, j);
         float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-        for (int at = 4 * threadIdx.x; at < n; at += kStep) {
+        for (int at = 4 * threadIdx.x; at < n; at += 4 * kBlock) {
             float share[4] = {0.0f, 0.0f, 0.0f, 0.0f};
             if (shares.all && shares.weighted && at + 3 < n) {
                 shares.weights.load(j * kSegment + at, 0, share);
@@ -463,7 +527,7 @@ __device__ __forceinline__ void weigh(const bce_with_logits_params& p) {
 __device__ __forceinline__ void begin(const bce_with_logits_params& p) {
     __shared__ float shared[kLanes];
     if ((p.flags & BCE_SUMMED_DENOMINATOR) != 0) {
-        const double total = join(p.weight_parts, segments_of(p), shared);
+        const double total = join<kBlock>(p.weight_parts, segments_of(p), shared);
         if (threadIdx.x == 0) *p.denominator = total;
     }
     if (p.arrivals != nullptr && threadIdx.x == 0) *p.arrivals = 0;

@@ -53,6 +53,13 @@ struct Bf16 {
     }
 
     static __device__ __forceinline__ uint16_t narrow(float x) { return static_cast<uint16_t>(rounded(x) >> 16); }
+
+    static __device__ __forceinline__ float widen_upper(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+    /* The first in the lower half. */
+    static __device__ __forceinline__ uint32_t narrow_pair(float x, float y) {
+        return rounded(x) >> 16 | (rounded(y) & 0xffff0000u);
+    }
 };
 
 struct F16 {
@@ -63,6 +70,14 @@ struct F16 {
 
     static __device__ __forceinline__ uint16_t narrow(float x) {
         return x != x ? static_cast<uint16_t>(0x7e00) : half_of_float(x);
+    }
+
+    static __device__ __forceinline__ float widen_upper(uint32_t pair) {
+        return widen(static_cast<uint16_t>(pair >> 16));
+    }
+
+    static __device__ __forceinline__ uint32_t narrow_pair(float x, float y) {
+        return narrow(x) | static_cast<uint32_t>(narrow(y)) << 16;
     }
 };
 

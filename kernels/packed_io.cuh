@@ -13,6 +13,8 @@
  */
 #pragma once
 
+#include "dtypes.cuh"
+
 #include <stdint.h>
 
 #define ISOBIT_MAIN_LOOP_BEGIN asm volatile("// main-loop begin" ::: "memory")
@@ -25,9 +27,46 @@ __device__ __forceinline__ int floats_to_boundary(const float* p) {
     return static_cast<int>((0u - static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p) >> 2)) & 3u);
 }
 
+/* How many elements of a type lie before the next 16-byte boundary. */
+template <typename T>
+__device__ __forceinline__ int elements_to_boundary(const typename T::Stored* p) {
+    constexpr uint32_t kSize = sizeof(typename T::Stored);
+    return static_cast<int>((0u - static_cast<uint32_t>(reinterpret_cast<uintptr_t>(p) / kSize)) & (T::kPack - 1));
+}
+
 /* Written once and not read again by this launch: leaves the cache to what is. */
 __device__ __forceinline__ void store_streaming(float* p, const float (&v)[4]) {
     __stcs(reinterpret_cast<float4*>(p), make_float4(v[0], v[1], v[2], v[3]));
+}
+
+/* Elements of one 128-bit access, from a 16-byte boundary on. */
+__device__ __forceinline__ void load_pack(F32, const float* p, float (&v)[4]) {
+    const float4 x = *reinterpret_cast<const float4*>(p);
+    v[0] = x.x;
+    v[1] = x.y;
+    v[2] = x.z;
+    v[3] = x.w;
+}
+
+template <typename T>
+__device__ __forceinline__ void load_pack(T, const uint16_t* p, float (&v)[8]) {
+    const uint4 x = *reinterpret_cast<const uint4*>(p);
+    const uint32_t words[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        v[2 * i] = T::widen(static_cast<uint16_t>(words[i]));
+        v[2 * i + 1] = T::widen_upper(words[i]);
+    }
+}
+
+__device__ __forceinline__ void store_pack(F32, float* p, const float (&v)[4]) {
+    store_streaming(p, {F32::narrow(v[0]), F32::narrow(v[1]), F32::narrow(v[2]), F32::narrow(v[3])});
+}
+
+template <typename T>
+__device__ __forceinline__ void store_pack(T, uint16_t* p, const float (&v)[8]) {
+    __stcs(reinterpret_cast<uint4*>(p), make_uint4(T::narrow_pair(v[0], v[1]), T::narrow_pair(v[2], v[3]),
+                                                   T::narrow_pair(v[4], v[5]), T::narrow_pair(v[6], v[7])));
 }
 
 template <int T, int Q>

@@ -99,15 +99,17 @@ typedef struct {
 /* ------------------------------------------------------------------------------------------------ BCE with logits
  *
  * Elements are numbered flat; 8192 of them are a segment. A call is at most three launches on one stream, in this order,
- * all with the same argument block; grids of any number of blocks but `begin`'s, which is one; blocks of 256 threads, no
- * dynamic shared memory; ceil(count / 8192) blocks have work:
+ * all with the same argument block; grids of any number of blocks but `begin`'s, which is one; no dynamic shared memory;
+ * ceil(count / 8192) blocks have work:
  *
- *   1. bce_with_logits_weigh_f32       only with BCE_SUMMED_DENOMINATOR and count > 0
- *   2. bce_with_logits_begin_f32       only where 1 runs, or a loss is asked for that is no BCE_LOSS_PER_ELEMENT; one block
- *   3. bce_with_logits_loss_f32        the loss alone (and sigmoid)
- *      bce_with_logits_grad_f32        the gradient alone (and sigmoid)
- *      bce_with_logits_loss_grad_f32   both (and sigmoid)
- *      With count = 0 only where 2 runs.
+ *   entry, <dtype> of logits and grad_logits: f32, bf16, f16   block
+ *   1. bce_with_logits_weigh_<dtype>       256   only with BCE_SUMMED_DENOMINATOR and count > 0
+ *   2. bce_with_logits_begin_<dtype>       256   only where 1 runs, or a loss is asked for that is no
+ *                                                BCE_LOSS_PER_ELEMENT; one block
+ *   3. bce_with_logits_loss_<dtype>        *     the loss alone (and sigmoid)
+ *      bce_with_logits_grad_<dtype>        *     the gradient alone (and sigmoid)
+ *      bce_with_logits_loss_grad_<dtype>   *     both (and sigmoid)
+ *      With count = 0 only where 2 runs.       * 256 for f32, 128 for bf16 and f16: a thread has one 128-bit access of lanes
  *
  * No kernel keeps state from one call to the next, and nothing is to be set to zero.
  *
@@ -140,6 +142,7 @@ enum {
     BCE_TARGETS_U8 = 256,          /* targets are uint8, else float */
     BCE_IGNORE_VALUE = 512,        /* elements whose target is ignore_value are ignored */
     BCE_WEIGHTED_MEAN = 1024,      /* what the summed denominator adds is the weight, else 1 */
+    BCE_TARGETS_NARROW = 2048,     /* targets are of the type of the logits, 16 bits */
 
     BCE_SEGMENT = 8192
 };
@@ -160,14 +163,14 @@ typedef struct {
 } bce_with_logits_axes;
 
 typedef struct {
-    const float* logits;     /* [count] */
-    const void* targets;     /* [count] float, or uint8 with BCE_TARGETS_U8 */
+    const void* logits;      /* [count] of <dtype> */
+    const void* targets;     /* [count] float, or uint8 with BCE_TARGETS_U8, or <dtype> with BCE_TARGETS_NARROW */
     const uint8_t* mask;     /* as mask_axes say: 0 where an element is ignored */
     const float* pos_weight; /* as pos_weight_axes say */
     const float* weights;    /* as weights_axes say */
     const float* grad_loss;  /* null, one value, or [count] */
     float* loss;             /* null, one value, or [count] */
-    float* grad_logits;      /* [count] */
+    void* grad_logits;       /* [count] of <dtype> */
     float* sigmoid;          /* null or [count] */
     float* weight_parts;     /* scratch: [ceil(count / 8192)] */
     double* denominator;     /* scratch: one value */

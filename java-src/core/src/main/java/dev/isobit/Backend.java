@@ -90,7 +90,7 @@ public interface Backend extends AutoCloseable {
     String description();
 
     /**
-     * The floating-point types that the operations take here.
+     * The floating-point types in which operations compute here; BF16 and F16, which some take as well, are not among them.
      *
      * @return types of logits and parameters
      */

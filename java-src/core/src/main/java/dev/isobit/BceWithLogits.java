@@ -16,11 +16,12 @@ import org.jspecify.annotations.Nullable;
  * {@link BceWithLogitsOptions#weightedMean} by the sum of the weights, and scales the gradient likewise. Label smoothing
  * takes t·(1 - labelSmoothing) + labelSmoothing/2 for t.
  *
- * <p>Shapes: logits any, F32; targets the same, F32 or U8; posWeight and weights, F32, and mask, U8, any that broadcast
+ * <p>Shapes: logits any, F32, BF16 or F16; targets the same, F32, U8 or the type of the logits; posWeight and weights, F32, and mask, U8, any that broadcast
  * against the logits, aligned at the innermost axis (with at most four runs of axes that do not repeat); loss a scalar
  * (shape [] or [1]), the shape of the logits for {@code NONE}; gradLoss a scalar, or for {@code NONE} the shape of the
- * logits; gradLogits the shape of the logits, maybe the logits themselves (in place), with no other overlap; sigmoid the
- * shape of the logits. No output may overlap another operand.
+ * logits; gradLogits the shape and type of the logits, maybe the logits themselves (in place), with no other overlap; sigmoid the
+ * shape of the logits. All others are F32 whatever the logits: from 16 bits all is computed in float32, and the gradient
+ * rounded once. No output may overlap another operand.
  *
  * <p>Edges: no elements have {@code MEAN} NaN, {@code SUM} 0. At a logit of +inf or -inf loss and gradient are their
  * limits, finite or infinite: a product of 0, as label or weight, and infinity is 0. A NaN among an element's operands
@@ -55,7 +56,7 @@ public final class BceWithLogits implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.bceWithLogitsKernel(options, stream);
-        this.dtypes = backend.dtypes().toString();
+        this.dtypes = backend.dtypes() + ", BF16, F16";
         this.lossChecks = new Operands("BceWithLogits.loss", backend);
         this.gradientChecks = new Operands("BceWithLogits.gradient", backend);
         this.lossAndGradientChecks = new Operands("BceWithLogits.lossAndGradient", backend);
@@ -211,11 +212,11 @@ public final class BceWithLogits implements AutoCloseable {
     }
 
     private void checkInputs(Operands checks, Tensor logits, Tensor targets) {
-        checks.dtype("logits", logits, backend.dtypes().contains(logits.dtype()), dtypes);
+        checks.dtype("logits", logits, checks.takesLogits(logits.dtype()), dtypes);
         checks.memory("logits", logits, false);
         checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
-        if (targets.dtype() != DType.U8) {
-            result(checks, "targets", targets, logits, "F32, U8");
+        if (targets.dtype() != DType.U8 && targets.dtype() != logits.dtype()) {
+            result(checks, "targets", targets, logits, "F32, U8, the type of logits");
         }
         checks.memory("targets", targets, false);
         Tensor gradLoss = call.gradLoss;

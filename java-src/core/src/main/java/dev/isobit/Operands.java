@@ -37,6 +37,11 @@ final class Operands {
         return !(memory instanceof HostMemory host) || host.segment().isAccessibleBy(Thread.currentThread());
     }
 
+    /** Whether losses take logits of this type: those of the backend, and 16 bits, from which all compute in its own. */
+    boolean takesLogits(DType dtype) {
+        return dtype == DType.BF16 || dtype == DType.F16 || backend.dtypes().contains(dtype);
+    }
+
     void dtype(String name, Tensor tensor, boolean supported, String wanted) {
         if (!supported) {
             throw new UnsupportedOperationException(operation + ": " + name + " is " + tensor.dtype() + "; backend "

@@ -139,7 +139,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         if (tensor == null) {
             operand.clear();
         } else {
-            operand.set(tensor);
+            operand.set(tensor, backend.kernels());
             parallel &= workers.mayAccess(operand.segment);
         }
     }

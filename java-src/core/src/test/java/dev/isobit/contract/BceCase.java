@@ -25,10 +25,43 @@ import java.util.SplittableRandom;
  * @param wanted what is asked for
  * @param sigmoid whether probabilities are asked for too
  * @param seed of everything random
+ * @param dtype of the logits and their gradient: F32, BF16 or F16
  */
 public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeight, Spread weights,
         Spread mask, BceWithLogitsOptions options, CrossEntropyCase.Upstream upstream, CrossEntropyCase.Wanted wanted,
-        boolean sigmoid, long seed) {
+        boolean sigmoid, long seed, DType dtype) {
+    /**
+     * A case of F32.
+     *
+     * @param shape of the logits
+     * @param kind kind of the logits
+     * @param targets kind of the targets
+     * @param posWeight how it spreads
+     * @param weights how they spread
+     * @param mask how it spreads
+     * @param options options
+     * @param upstream the upstream gradient
+     * @param wanted what is asked for
+     * @param sigmoid whether probabilities are asked for too
+     * @param seed of everything random
+     */
+    public BceCase(long[] shape, Logits kind, Targets targets, Spread posWeight, Spread weights, Spread mask,
+            BceWithLogitsOptions options, CrossEntropyCase.Upstream upstream, CrossEntropyCase.Wanted wanted,
+            boolean sigmoid, long seed) {
+        this(shape, kind, targets, posWeight, weights, mask, options, upstream, wanted, sigmoid, seed, DType.F32);
+    }
+
+    /**
+     * The same of another type.
+     *
+     * @param type of the logits and their gradient
+     * @return a case
+     */
+    public BceCase of(DType type) {
+        return new BceCase(shape, kind, targets, posWeight, weights, mask, options, upstream, wanted, sigmoid, seed,
+                type);
+    }
+
     /** Kinds of logits. */
     public enum Logits {
         /** As in training. */
@@ -161,7 +194,7 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
         for (int i = 0; i < values.length; i++) {
             values[i] = kind.next(random);
         }
-        return values;
+        return Rounded.to(dtype, values);
     }
 
     /**
@@ -175,7 +208,12 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
         for (int i = 0; i < values.length; i++) {
             values[i] = targets.next(random);
         }
-        return values;
+        return Rounded.to(targetType(), values);
+    }
+
+    /** Float targets are F32 or as the logits. */
+    private DType targetType() {
+        return seed % 2 == 0 ? dtype : DType.F32;
     }
 
     /**
@@ -242,8 +280,9 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
      * @return results, asked for or not
      */
     public BceDefinition.Result expected() {
-        return BceDefinition.compute(logits(), targetValues(), posWeights(), weightValues(), spread(mask, maskValues()),
-                gradLoss(), options);
+        BceDefinition.Result exact = BceDefinition.compute(logits(), targetValues(), posWeights(), weightValues(),
+                spread(mask, maskValues()), gradLoss(), options);
+        return new BceDefinition.Result(exact.loss(), Rounded.to(dtype, exact.gradLogits()), exact.sigmoid());
     }
 
     /** 0 in a third of the elements, else anything that a byte holds. */
@@ -292,11 +331,11 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
         float[] gradLoss = gradLoss();
         block.begin(36L * count + 64, 9);
         boolean aligned = random.nextInt(3) == 0;
-        Tensor logits = block.floats(logits(), skip(random, aligned), shape);
+        Tensor logits = block.floats(dtype, logits(), skip(random, aligned), shape);
         boolean narrow = targets == Targets.BINARY && random.nextBoolean();
         var operands = BceWithLogitsOperands.of(logits, narrow
                 ? block.bytes(bytes(targetValues()), skip(random, aligned), shape)
-                : block.floats(targetValues(), skip(random, aligned), shape));
+                : block.floats(targetType(), targetValues(), skip(random, aligned), shape));
         if (mask != Spread.ABSENT) {
             operands = operands.withMask(block.bytes(bytes(maskValues()), skip(random, aligned), mask.shape(shape)));
         }
@@ -317,7 +356,7 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
                 ? block.room(DType.F32, skip(random, aligned), shape)
                 : block.room(DType.F32, skip(random, aligned));
         Tensor gradLogits =
-                wanted.inPlace() ? logits : block.room(DType.F32, skip(random, aligned), shape);
+                wanted.inPlace() ? logits : block.room(dtype, skip(random, aligned), shape);
         Tensor probabilities = block.room(DType.F32, skip(random, aligned), shape);
         if (sigmoid) {
             operands = operands.withSigmoid(probabilities);
@@ -390,7 +429,8 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
                 any(random, Spread.values()), any(random, Spread.values()),
                 random.nextInt(3) == 0 ? any(random, Spread.values()) : Spread.ABSENT, options,
                 any(random, CrossEntropyCase.Upstream.values()), any(random, CrossEntropyCase.Wanted.values()),
-                random.nextInt(3) == 0, random.nextLong());
+                random.nextInt(3) == 0, random.nextLong(),
+                any(random, new DType[] {DType.F32, DType.F32, DType.BF16, DType.F16}));
     }
 
     private static <T> T any(SplittableRandom random, T[] values) {
@@ -399,7 +439,8 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
 
     @Override
     public String toString() {
-        return "BceCase" + Arrays.toString(shape) + " " + kind + " " + targets + " posWeight " + posWeight + " weights "
+        return "BceCase " + dtype + Arrays.toString(shape) + " " + kind + " " + targets + " posWeight " + posWeight
+                + " weights "
                 + weights + " mask " + mask + " " + options + " " + upstream + " " + wanted
                 + (sigmoid ? " sigmoid " : " ") + seed;
     }

@@ -18,6 +18,7 @@ import dev.isobit.contract.BceCase.Spread;
 import dev.isobit.contract.BceCase.Targets;
 import dev.isobit.contract.CrossEntropyCase.Upstream;
 import dev.isobit.contract.CrossEntropyCase.Wanted;
+import dev.isobit.math.NarrowFloats;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -37,6 +38,8 @@ public abstract class BceContract extends BceInputContract {
     private static final BceWithLogitsOptions NONE = BceWithLogitsOptions.defaults().withReduction(Reduction.NONE);
     private static final BceWithLogitsOptions SUM = NONE.withReduction(Reduction.SUM);
     private static final BceWithLogitsOptions MEAN = NONE.withReduction(Reduction.MEAN);
+
+    private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16};
 
     /** Kept from test to test and case to case: state left over from one call must not reach the next. */
     private final Map<BceWithLogitsOptions, BceWithLogits> ops = new HashMap<>();
@@ -108,7 +111,7 @@ public abstract class BceContract extends BceInputContract {
                 compared += check(new BceCase(shape, random.kind(), random.targets(),
                         both || i % 3 == 1 ? spread : Spread.ABSENT, both || i % 3 == 2 ? spread : Spread.LAST,
                         i % 4 == 0 ? spread : random.mask(), random.options(), random.upstream(), random.wanted(),
-                        random.sigmoid(), random.seed()));
+                        random.sigmoid(), random.seed(), random.dtype()));
             }
         }
         assertTrue(compared > 0, "nothing was compared");
@@ -133,7 +136,7 @@ public abstract class BceContract extends BceInputContract {
                             Spread spread = Spread.values()[combination % Spread.values().length];
                             compared += check(new BceCase(new long[] {5, 19}, kind, targets, Spread.LAST, spread,
                                     combination % 7 == 0 ? Spread.FIRST : Spread.ABSENT, options, upstream, wanted,
-                                    combination % 5 == 0, combination));
+                                    combination % 5 == 0, combination, TYPES[combination % 11 % TYPES.length]));
                         }
                     }
                 }
@@ -174,6 +177,44 @@ public abstract class BceContract extends BceInputContract {
             }
         }
         assertTrue(compared > 0, "nothing was compared");
+    }
+
+    /** Promise 2: the nearest BF16 or F16 in 99.9 % of the gradients, and never but a neighbour of it. */
+    @ParameterizedTest
+    @EnumSource(Logits.class)
+    void gradientsOf16BitsAreRounded(Logits kind) {
+        for (DType dtype : new DType[] {DType.BF16, DType.F16}) {
+            int compared = 0;
+            int nearest = 0;
+            for (double labelSmoothing : new double[] {0, 0.1}) {
+                var test = new BceCase(new long[] {70, 90}, kind, Targets.BINARY, Spread.LAST, Spread.FIRST,
+                        Spread.ABSENT, NONE.withLabelSmoothing(labelSmoothing), Upstream.PER_ROW, Wanted.BOTH, false, 8,
+                        dtype);
+                float[] found = test.run(op(test.options()), block()).gradLogits();
+                var exact = Float64Bce.of(test);
+                for (int i = 0; i < found.length; i++) {
+                    double gradient = exact.gradLogits()[i];
+                    float odd = NarrowFloats.roundedToOdd(gradient);
+                    int expected = order(Rounded.bits(dtype, odd));
+                    int off = Math.abs(order(Rounded.bits(dtype, found[i])) - expected);
+                    compared++;
+                    nearest += off == 0 ? 1 : 0;
+                    // Where the addends nearly cancel, the neighbour is one at the larger addend.
+                    double neighbour = Math.abs(Rounded.value(dtype, Rounded.bits(dtype, (float) exact.scale()[i])))
+                            * (dtype == DType.BF16 ? 0x1p-7 : 0x1p-10);
+                    if (!(off <= 1 || Math.abs(found[i] - gradient) <= neighbour)) {
+                        fail(test + " element " + i + " is " + found[i] + ", not " + gradient);
+                    }
+                }
+            }
+            assertTrue(nearest >= 0.999 * compared && compared > 10_000, kind + " " + dtype + ": " + nearest + " of "
+                    + compared + " are the nearest");
+        }
+    }
+
+    /** Neighbours differ by 1; zeros are one. */
+    private static int order(short bits) {
+        return bits < 0 ? -(bits & 0x7fff) : bits;
     }
 
     private static void within(double budget, double exact, double scale, double upstream, float value, String what) {

@@ -139,9 +139,12 @@ public abstract class BceInputContract extends BackendContract {
     void types() {
         Class<UnsupportedOperationException> type = UnsupportedOperationException.class;
         for (DType dtype : DType.values()) {
-            if (!backend().dtypes().contains(dtype)) {
+            boolean taken = dtype == DType.BF16 || dtype == DType.F16 || backend().dtypes().contains(dtype);
+            if (!taken) {
                 refused(type, BceWithLogitsOperands.of(as(logits, dtype, 1, 2), as(targets, 1, 2)), as(loss, 1, 2),
-                        as(gradLogits, dtype, 1, 2), "logits", dtype.name(), "F32");
+                        as(gradLogits, dtype, 1, 2), "logits", dtype.name(), "F32", "BF16", "F16");
+            }
+            if (!backend().dtypes().contains(dtype)) {
                 refused(type, operands(), loss, as(gradLogits, dtype, 2, 3), "gradLogits", dtype.name());
             }
             if (dtype != DType.F32 && !backend().dtypes().contains(dtype)) {

@@ -76,6 +76,18 @@ public final class OperandBlock implements AutoCloseable {
         return tensor;
     }
 
+    /** Values that are rounded to a type of 16 bits, or left as they are. */
+    Tensor floats(DType dtype, float[] values, int skip, long... shape) {
+        if (dtype == DType.F32) {
+            return floats(values, skip, shape);
+        }
+        Tensor tensor = room(dtype, skip, shape);
+        for (int i = 0; i < values.length; i++) {
+            image.set(ValueLayout.JAVA_SHORT_UNALIGNED, tensor.byteOffset() + i * 2L, Rounded.bits(dtype, values[i]));
+        }
+        return tensor;
+    }
+
     Tensor indices(DType dtype, long[] values, int skip) {
         return indices(dtype, values, skip, values.length);
     }
@@ -110,9 +122,16 @@ public final class OperandBlock implements AutoCloseable {
         return Tensor.of(DType.I32, segment, end / 4);
     }
 
-    /** Elements as they were found. */
+    /** Elements as they were found, as float32. */
     float[] read(Tensor tensor) {
         float[] values = new float[(int) tensor.elementCount()];
+        if (tensor.dtype() != DType.F32) {
+            for (int i = 0; i < values.length; i++) {
+                short bits = found.get(ValueLayout.JAVA_SHORT_UNALIGNED, tensor.byteOffset() + i * 2L);
+                values[i] = Rounded.value(tensor.dtype(), bits);
+            }
+            return values;
+        }
         MemorySegment.copy(found, ValueLayout.JAVA_FLOAT_UNALIGNED, tensor.byteOffset(), values, 0, values.length);
         return values;
     }

@@ -35,6 +35,7 @@ import dev.isobit.math.NarrowInputs;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -105,6 +106,8 @@ final class Fingerprint {
         return cases;
     }
 
+    private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16, DType.F32};
+
     private static List<BceCase> bceCases() {
         List<BceCase> cases = new ArrayList<>();
         for (int size : new int[] {1, 17, 1025, 8209}) {
@@ -115,7 +118,7 @@ final class Fingerprint {
                             Double.NaN);
                     cases.add(new BceCase(new long[] {size}, kind, targets, Spread.ABSENT, Spread.SCALAR,
                             Spread.ABSENT, options,
-                            Upstream.SCALAR, Wanted.BOTH, false, seed));
+                            Upstream.SCALAR, Wanted.BOTH, false, seed, TYPES[cases.size() % 4]));
                 }
             }
         }
@@ -238,19 +241,35 @@ final class Fingerprint {
         }
 
         private Tensor tensor(float[] values, long... shape) {
-            Tensor array = Tensor.of(values, shape);
+            return tensor(DType.F32, values, shape);
+        }
+
+        private Tensor tensor(DType dtype, float[] values, long... shape) {
+            Tensor array = dtype == DType.F32 ? Tensor.of(values, shape) : narrow(dtype, values, shape);
             if (!nativeMemory) {
                 return array;
             }
             MemorySegment segment = Arena.ofAuto().allocate(array.byteSize() + 4, 64).asSlice(4);
-            Tensor tensor = Tensor.of(DType.F32, segment, shape);
+            Tensor tensor = Tensor.of(dtype, segment, shape);
             backend.copy(array, tensor);
             return tensor;
         }
 
+        private static Tensor narrow(DType dtype, float[] values, long... shape) {
+            var segment = MemorySegment.ofArray(new short[values.length]);
+            for (int i = 0; i < values.length; i++) {
+                segment.setAtIndex(ValueLayout.JAVA_SHORT, i, dtype == DType.F16
+                        ? NarrowFloats.toF16(values[i])
+                        : NarrowFloats.toBf16(values[i]));
+            }
+            return Tensor.of(dtype, segment, shape);
+        }
+
         private float[] read(Tensor tensor) {
             float[] values = new float[(int) tensor.elementCount()];
-            backend.copy(tensor, Tensor.of(values, values.length));
+            for (int i = 0; i < values.length; i++) {
+                values[i] = (float) tensor.get(i);
+            }
             return values;
         }
 
@@ -298,10 +317,10 @@ final class Fingerprint {
             long[] lossShape = test.options().reduction() == Reduction.NONE ? test.shape() : new long[0];
             try (BceWithLogits op = BceWithLogits.on(backend, test.options())) {
                 Tensor loss = tensor(new float[lossShape.length == 0 ? 1 : x.length], lossShape);
-                Tensor gradLogits = tensor(new float[x.length], test.shape());
+                Tensor gradLogits = tensor(test.dtype(), new float[x.length], test.shape());
                 op.lossAndGradient(
                         BceWithLogitsOperands
-                                .of(tensor(x, test.shape()), tensor(test.targetValues(), test.shape()))
+                                .of(tensor(test.dtype(), x, test.shape()), tensor(test.targetValues(), test.shape()))
                                 .withWeights(tensor(new float[] {test.weightValues()[0]}))
                                 .withGradLoss(tensor(test.gradLoss())),
                         loss, gradLogits);

@@ -7,8 +7,11 @@ import dev.isobit.Backend;
 import dev.isobit.BceWithLogits;
 import dev.isobit.BceWithLogitsOperands;
 import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
+import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 
 class ReferenceBceWithLogitsTest {
@@ -96,5 +99,29 @@ class ReferenceBceWithLogitsTest {
         assertArrayEquals(new double[] {0, INF, INF, 0, INF, Double.NaN}, result[0]);
         assertArrayEquals(new double[] {0, 1, -1, 0, 0.5, Double.NaN}, result[1], 0);
         assertArrayEquals(new double[] {1, 1, 0, 0, 1, Double.NaN}, result[2]);
+    }
+
+    /** The gradient of 16-bit logits is that of float64, rounded once. */
+    @Test
+    void logitsOf16Bits() {
+        short[] logits = {NarrowFloats.toF16(0.75f), NarrowFloats.toF16(-3), NarrowFloats.toF16(1e-4f)};
+        short[] gradient = new short[3];
+        double[] exact = new double[3];
+        float[] widened = new float[3];
+        for (int i = 0; i < 3; i++) {
+            widened[i] = NarrowFloats.fromF16(logits[i]);
+        }
+        try (Backend reference = Backend.open("reference");
+                BceWithLogits op = BceWithLogits.on(reference,
+                        BceWithLogitsOptions.defaults().withReduction(Reduction.SUM))) {
+            Tensor targets = Tensor.of(new float[] {1, 0, 1}, 3);
+            op.gradient(Tensor.of(DType.F16, MemorySegment.ofArray(logits), 3), targets,
+                    Tensor.of(DType.F16, MemorySegment.ofArray(gradient), 3));
+            op.gradient(Tensor.of(widened, 3), targets, Tensor.of(exact, 3));
+        }
+        for (int i = 0; i < 3; i++) {
+            assertEquals(NarrowFloats.toF16(NarrowFloats.roundedToOdd(exact[i])), gradient[i]);
+            assertEquals(exact[i], NarrowFloats.fromF16(gradient[i]), Math.abs(exact[i]) * 0x1p-11);
+        }
     }
 }

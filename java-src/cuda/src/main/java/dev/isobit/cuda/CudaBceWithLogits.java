@@ -15,6 +15,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,11 +43,11 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
     private final boolean mean;
     private final boolean ignoresValue;
     private final int flags;
-    private final CudaFunction weigh;
-    private final CudaFunction begin;
-    private final CudaFunction lossElements;
-    private final CudaFunction gradientElements;
-    private final CudaFunction bothElements;
+    private final CudaBackend backend;
+    private final Entries f32;
+    /** Loaded by the first call that needs them. */
+    private @Nullable Entries bf16;
+    private @Nullable Entries f16;
     private final MemorySegment block;
     private final Launcher launcher;
     private final List<OwnedHandle> scratch = new ArrayList<>();
@@ -66,12 +68,8 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         this.ignoresValue = options.ignores();
         this.flags = (mean ? Bce.MEAN : 0) | (mean && options.weightedMean() ? Bce.WEIGHTED_MEAN : 0)
                 | (ignoresValue ? Bce.IGNORE_VALUE_FLAG : 0);
-        CudaModule module = backend.module(MAKING, "bce_with_logits");
-        weigh = module.function(MAKING, "bce_with_logits_weigh_f32");
-        begin = module.function(MAKING, "bce_with_logits_begin_f32");
-        lossElements = module.function(MAKING, "bce_with_logits_loss_f32");
-        gradientElements = module.function(MAKING, "bce_with_logits_grad_f32");
-        bothElements = module.function(MAKING, "bce_with_logits_loss_grad_f32");
+        this.backend = backend;
+        f32 = Entries.of(backend, MAKING, DType.F32);
         ArgumentBlock arguments = new ArgumentBlock(Bce.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
@@ -80,6 +78,38 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         block.set(ValueLayout.JAVA_FLOAT, Bce.IGNORE_VALUE, (float) options.ignoreValue());
         block.set(ValueLayout.JAVA_FLOAT, Bce.KEEP, (float) (1 - options.labelSmoothing()));
         block.set(ValueLayout.JAVA_FLOAT, Bce.HALF, (float) (options.labelSmoothing() / 2));
+    }
+
+    /** The kernels for one type of logits. */
+    private record Entries(CudaFunction weigh, CudaFunction begin, CudaFunction loss, CudaFunction gradient,
+            CudaFunction both, int threads) {
+        static Entries of(CudaBackend backend, String operation, DType dtype) {
+            String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+            boolean narrow = dtype != DType.F32;
+            CudaModule module = backend.module(operation, "bce_with_logits" + (narrow ? suffix : ""));
+            return new Entries(module.function(operation, "bce_with_logits_weigh" + suffix),
+                    module.function(operation, "bce_with_logits_begin" + suffix),
+                    module.function(operation, "bce_with_logits_loss" + suffix),
+                    module.function(operation, "bce_with_logits_grad" + suffix),
+                    module.function(operation, "bce_with_logits_loss_grad" + suffix),
+                    narrow ? LaunchTable.NARROW_BCE_THREADS : LaunchTable.BCE_THREADS);
+        }
+    }
+
+    private Entries entries(String operation, DType dtype) {
+        if (dtype == DType.F32) {
+            return f32;
+        }
+        Entries entries = dtype == DType.F16 ? f16 : bf16;
+        if (entries == null) {
+            entries = Entries.of(backend, operation, dtype);
+            if (dtype == DType.F16) {
+                f16 = entries;
+            } else {
+                bf16 = entries;
+            }
+        }
+        return entries;
     }
 
     private long allocate(String operation, long bytes) {
@@ -113,6 +143,8 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         if (closed) {
             throw new IllegalStateException(operation + ": closed");
         }
+        DType dtype = Objects.requireNonNull(call.logits).dtype();
+        Entries entries = entries(operation, dtype);
         long count = call.count;
         boolean reduced = reduces && call.loss != null;
         boolean weighs =
@@ -139,25 +171,27 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         setAxes(Bce.POS_WEIGHT_AXES, call.posWeightBroadcast);
         setAxes(Bce.WEIGHTS_AXES, call.weightsBroadcast);
         setAxes(Bce.MASK_AXES, call.maskBroadcast);
-        boolean narrowTargets = call.targets != null && call.targets.dtype() == DType.U8;
+        DType targets = Objects.requireNonNull(call.targets).dtype();
         to.set(ValueLayout.JAVA_INT, Bce.FLAGS,
-                flags | (weighs ? Bce.SUMMED_DENOMINATOR : 0) | (narrowTargets ? Bce.TARGETS_U8 : 0)
+                flags | (weighs ? Bce.SUMMED_DENOMINATOR : 0) | (targets == DType.U8 ? Bce.TARGETS_U8 : 0)
+                        | (targets == dtype && dtype != DType.F32 ? Bce.TARGETS_NARROW : 0)
                         | (call.gradLossPerElement ? Bce.GRAD_LOSS_PER_ELEMENT : 0)
                         | (reduces || call.loss == null ? 0 : Bce.LOSS_PER_ELEMENT)
                         | (call.posWeightBroadcast.isFull() ? Bce.POS_WEIGHT_FULL : 0)
                         | (call.weightsBroadcast.isFull() ? Bce.WEIGHTS_FULL : 0)
                         | (call.maskBroadcast.isFull() ? Bce.MASK_FULL : 0)
                         | (count > 0xffffffffL ? Bce.WIDE_INDEX : 0));
-        int grid = table.bceGrid(count);
+        int grid = table.bceGrid(count, dtype != DType.F32);
         if (weighs && count > 0) {
-            launch(operation, weigh, grid);
+            launch(operation, entries.weigh, grid, LaunchTable.BCE_THREADS);
         }
         if (reduced || weighs && count > 0) {
-            launch(operation, begin, 1);
+            launch(operation, entries.begin, 1, LaunchTable.BCE_THREADS);
         }
         if (reduced || count > 0) {
-            launch(operation,
-                    call.gradLogits == null ? lossElements : call.loss == null ? gradientElements : bothElements, grid);
+            CudaFunction elements =
+                    call.gradLogits == null ? entries.loss : call.loss == null ? entries.gradient : entries.both;
+            launch(operation, elements, grid, entries.threads);
         }
     }
 
@@ -175,11 +209,12 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         return tensor == null ? 0 : tensor.address();
     }
 
-    private void launch(String operation, CudaFunction function, int grid) {
-        int result = launcher.launch(function, grid, LaunchTable.BCE_THREADS, 0);
+    private void launch(String operation, CudaFunction function, int grid, int threads) {
+        int result = launcher.launch(function, grid, threads, 0);
         if (result != 0) {
-            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block "
-                    + LaunchTable.BCE_THREADS + ", shared 0)", result);
+            driver.check(operation,
+                    "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + threads + ", shared 0)",
+                    result);
         }
     }
 

@@ -23,11 +23,12 @@ final class LaunchTable {
      * @param stash the most segments of 32 KiB kept in shared memory per block: as many as leave room for two blocks
      * @param adam 256 threads a block
      * @param bce binary cross-entropy, 256 threads a block
+     * @param narrowBce binary cross-entropy of 16-bit logits, 128 threads a block
      * @param measured what was measured, where
      */
     record Row(int capability, int lossThread, int lossWarp, int lossWide, int gradientThread, int gradientWarp,
             int gradientWide, int block, int stash,
-            int adam, int bce, String measured) {
+            int adam, int bce, int narrowBce, String measured) {
         int rowBlocks(Variant variant, boolean gradient) {
             return switch (variant) {
                 case THREAD -> gradient ? gradientThread : lossThread;
@@ -40,13 +41,13 @@ final class LaunchTable {
 
     /** Blocks are as many as the registers of a multiprocessor allow (ptx/manifest.json tells them), on all chips. */
     private static final Row[] ROWS = {
-        // capability, loss: thread, warp, wide; gradient: the same; block, stash; adam; bce; measured
-        new Row(75, 8, 8, 5, 4, 5, 4, 3, 0, 4, 3, "not yet measured on a device"),
-        new Row(80, 8, 8, 5, 4, 5, 4, 3, 2, 4, 3, "not yet measured on a device"),
-        new Row(86, 8, 8, 5, 4, 5, 4, 3, 1, 4, 3, "not yet measured on a device"),
-        new Row(90, 8, 8, 5, 4, 5, 4, 3, 3, 4, 3, "not yet measured on a device"),
-        new Row(100, 8, 8, 5, 4, 5, 4, 3, 3, 4, 3, "not yet measured on a device"),
-        new Row(120, 8, 8, 5, 4, 5, 4, 3, 1, 4, 3, "not yet measured on a device"),};
+        // capability, loss: thread, warp, wide; gradient: the same; block, stash; adam; bce, narrowBce; measured
+        new Row(75, 8, 8, 5, 4, 5, 4, 3, 0, 4, 3, 4, "not yet measured on a device"),
+        new Row(80, 8, 8, 5, 4, 5, 4, 3, 2, 4, 3, 4, "not yet measured on a device"),
+        new Row(86, 8, 8, 5, 4, 5, 4, 3, 1, 4, 3, 4, "not yet measured on a device"),
+        new Row(90, 8, 8, 5, 4, 5, 4, 3, 3, 4, 3, 4, "not yet measured on a device"),
+        new Row(100, 8, 8, 5, 4, 5, 4, 3, 3, 4, 3, 4, "not yet measured on a device"),
+        new Row(120, 8, 8, 5, 4, 5, 4, 3, 1, 4, 3, 4, "not yet measured on a device"),};
 
     static final int COUNT_THREADS = 256;
     static final int THREAD_THREADS = 128;
@@ -55,6 +56,7 @@ final class LaunchTable {
     static final int REDUCE_THREADS = 256;
     static final int OPTIMIZER_THREADS = 256;
     static final int BCE_THREADS = 256;
+    static final int NARROW_BCE_THREADS = 128;
 
     /** Rows that one block of the count kernel is worth starting for. */
     private static final long COUNT_ROWS_PER_BLOCK = 16384;
@@ -155,8 +157,8 @@ final class LaunchTable {
         return grid(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK), SGD_BLOCKS);
     }
 
-    int bceGrid(long count) {
-        return grid(ceil(count, Bce.SEGMENT), row.bce);
+    int bceGrid(long count, boolean narrow) {
+        return grid(ceil(count, Bce.SEGMENT), narrow ? row.narrowBce : row.bce);
     }
 
     private int grid(long blocksWithWork, int perMultiprocessor) {

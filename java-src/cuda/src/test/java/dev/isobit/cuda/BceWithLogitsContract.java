@@ -1,6 +1,6 @@
 package dev.isobit.cuda;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.isobit.Backend;
 import dev.isobit.BceWithLogits;
@@ -43,10 +43,14 @@ abstract class BceWithLogitsContract {
 
     /** A device tensor at an odd address. */
     private Tensor device(float[] values, long misaligned, long... shape) {
-        Memory memory = cuda.allocate(misaligned + 4L * values.length);
+        return device(Tensor.of(values, shape), misaligned);
+    }
+
+    private Tensor device(Tensor host, long misaligned) {
+        Memory memory = cuda.allocate(misaligned + host.byteSize());
         memories.add(memory);
-        Tensor tensor = Tensor.of(DType.F32, memory, misaligned, shape);
-        cuda.copy(Tensor.of(values, shape), tensor);
+        Tensor tensor = Tensor.of(host.dtype(), memory, misaligned, host.shape());
+        cuda.copy(host, tensor);
         return tensor;
     }
 
@@ -64,27 +68,25 @@ abstract class BceWithLogitsContract {
         return values;
     }
 
-    private static int[] bits(float[] values) {
-        int[] bits = new int[values.length];
-        Arrays.setAll(bits, i -> Float.floatToRawIntBits(values[i]));
-        return bits;
-    }
-
     private interface Placer {
-        Tensor place(float[] values, long... shape);
+        Tensor place(Tensor host);
+
+        default Tensor place(float[] values, long... shape) {
+            return place(Tensor.of(values, shape));
+        }
     }
 
     private interface BytePlacer {
         Tensor place(byte[] values, long... shape);
     }
 
-    private static BceWithLogitsOperands operands(BceInputs in, Tensor logits, Tensor sigmoid, Placer placer,
-            BytePlacer bytes) {
+    private static BceWithLogitsOperands operands(BceInputs in, Tensor logits, DType targets, Tensor sigmoid,
+            Placer placer, BytePlacer bytes) {
         boolean narrow = in.hasBinaryTargets() && in.logits().length % 2 == 1;
         var operands = BceWithLogitsOperands
                 .of(logits, narrow
                         ? bytes.place(in.targetBytes(), in.shape())
-                        : placer.place(in.targets(), in.shape()))
+                        : placer.place(HostTensors.of(targets, in.targets(), in.shape())))
                 .withGradLoss(placer.place(in.gradLoss(), lossShape(in))).withSigmoid(sigmoid);
         if (in.posWeightShape() != null) {
             operands = operands.withPosWeight(placer.place(in.posWeight(), in.posWeightShape()));
@@ -102,28 +104,35 @@ abstract class BceWithLogitsContract {
     }
 
     /** Loss alone, gradient alone, both, both in place; probabilities with each. */
-    private void compare(BceInputs in, long[] misaligned) {
+    private void compare(BceInputs in, DType dtype, DType targets, long[] misaligned) {
         String what =
-                Arrays.toString(in.shape()) + " " + in.options() + " " + Arrays.toString(in.posWeightShape()) + " "
+                dtype + Arrays.toString(in.shape()) + " targets " + targets + " " + in.options() + " "
+                        + Arrays.toString(in.posWeightShape()) + " "
                         + Arrays.toString(in.weightsShape()) + " +" + Arrays.toString(misaligned);
         long[] lossShape = lossShape(in);
         int count = in.logits().length;
         int lossCount = BceInputs.count(lossShape);
-        float[][] expected = {new float[lossCount], new float[count], new float[count]};
+        Tensor hostLogits = HostTensors.of(dtype, in.logits(), in.shape());
+        Tensor[] expected = {HostTensors.room(DType.F32, lossShape), HostTensors.room(dtype, in.shape()),
+            HostTensors.room(DType.F32, in.shape())};
         try (BceWithLogits op = BceWithLogits.on(cpu, in.options())) {
             op.lossAndGradient(
-                    operands(in, Tensor.of(in.logits(), in.shape()), Tensor.of(expected[2], in.shape()), Tensor::of,
-                            Tensor::of),
-                    Tensor.of(expected[0], lossShape), Tensor.of(expected[1], in.shape()));
+                    operands(in, hostLogits, targets, expected[2], host -> host, Tensor::of),
+                    expected[0], expected[1]);
         }
-        Tensor logits = device(in.logits(), misaligned[0], in.shape());
+        // Of 16 bits half as many bytes off: the same elements, and odd ones.
+        Tensor logits = device(hostLogits, dtype == DType.F32 ? misaligned[0] : misaligned[0] / 2);
         int[] turn = {0};
-        Placer placer = (values, shape) -> device(values, misaligned[++turn[0] % misaligned.length], shape);
+        Placer placer = host -> {
+            long bytes = misaligned[++turn[0] % misaligned.length];
+            return device(host, host.dtype() == DType.F32 ? bytes : bytes / 2);
+        };
         Tensor sigmoid = placer.place(poisoned(count), in.shape());
         var operands =
-                operands(in, logits, sigmoid, placer, (values, shape) -> device(values, misaligned[0] / 4, shape));
+                operands(in, logits, targets, sigmoid, placer,
+                        (values, shape) -> device(values, misaligned[0] / 4, shape));
         Tensor loss = placer.place(poisoned(lossCount), lossShape);
-        Tensor gradient = placer.place(poisoned(count), in.shape());
+        Tensor gradient = placer.place(HostTensors.room(dtype, in.shape()));
         try (BceWithLogits op = BceWithLogits.on(cuda, in.options())) {
             op.loss(operands, loss);
             check(what + ": loss alone", expected[0], loss);
@@ -131,11 +140,11 @@ abstract class BceWithLogitsContract {
             op.gradient(operands, gradient);
             check(what + ": gradient alone", expected[1], gradient);
             cuda.copy(Tensor.of(poisoned(lossCount), lossShape), loss);
-            cuda.copy(Tensor.of(poisoned(count), in.shape()), gradient);
+            cuda.copy(HostTensors.room(dtype, in.shape()), gradient);
             op.lossAndGradient(operands, loss, gradient);
             check(what + ": loss", expected[0], loss);
             check(what + ": gradient", expected[1], gradient);
-            check(what + ": logits are only read", in.logits(), logits);
+            check(what + ": logits are only read", hostLogits, logits);
             op.lossAndGradient(operands, loss, logits);
             check(what + ": loss in place", expected[0], loss);
             check(what + ": gradient in place", expected[1], logits);
@@ -145,9 +154,17 @@ abstract class BceWithLogitsContract {
     }
 
     private void check(String what, float[] expected, Tensor found) {
-        float[] values = poisoned(expected.length);
-        cuda.copy(found, Tensor.of(values, found.shape()));
-        assertArrayEquals(bits(expected), bits(values), what);
+        check(what, Tensor.of(expected, found.shape()), found);
+    }
+
+    private void check(String what, Tensor expected, Tensor found) {
+        Tensor values = HostTensors.room(found.dtype(), found.shape());
+        cuda.copy(found, values);
+        long at = expected.segment().mismatch(values.segment());
+        if (at >= 0) {
+            long element = at / found.dtype().byteSize();
+            fail(what + ": element " + element + " is " + values.get(element) + ", not " + expected.get(element));
+        }
     }
 
     /** Both sides of what a thread, a block and a segment take, at each alignment, alike or not. */
@@ -156,9 +173,26 @@ abstract class BceWithLogitsContract {
     void theCpusBits(int count) {
         for (int variation = 0; variation < 4; variation++) {
             long aligned = 4L * variation;
-            compare(BceInputs.of(31L * count + variation, count), new long[] {aligned});
-            compare(BceInputs.of(37L * count + variation, count), new long[] {aligned, 0, 4, 8, 12, 4});
+            compare(BceInputs.of(31L * count + variation, count), DType.F32, DType.F32, new long[] {aligned});
+            compare(BceInputs.of(37L * count + variation, count), DType.F32, DType.F32,
+                    new long[] {aligned, 0, 4, 8, 12, 4});
         }
+    }
+
+    /** Logits of 16 bits at each of their eight alignments, targets likewise or F32, alike or not. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 7, 8, 9, 15, 16, 17, 1023, 1025, 1031, 8191, 8192, 8199, 16391, 20_003})
+    void theCpusBitsOf16(int count) {
+        DType[] types = {DType.BF16, DType.F16};
+        for (int variation = 0; variation < 4; variation++) {
+            DType dtype = types[(count + variation) % 2];
+            long offset = 4L * ((count / 2 + 2 * variation + 1) % 8);
+            compare(BceInputs.of(41L * count + variation, count), dtype, dtype, new long[] {offset});
+            compare(BceInputs.of(43L * count + variation, count), dtype, variation % 2 == 0 ? dtype : DType.F32,
+                    new long[] {offset, 0, 4, 8, 12, 20, 4});
+        }
+        // F32 arrays whose boundaries are where those of the logits are: one access, not eight.
+        compare(BceInputs.of(47L * count, count), types[count % 2], DType.F32, new long[] {0});
     }
 
     /** Weights along every choice of axes. */
@@ -168,7 +202,8 @@ abstract class BceWithLogitsContract {
         long[][] shapes =
                 {{}, {1, 1}, {5, 3}, {7, 1, 11}, {2, 3, 5, 7}, {3, 2, 3, 2, 3, 2, 3, 2}, {90, 100}, {3, 3001}};
         for (int i = 0; i < shapes.length; i++) {
-            compare(BceInputs.of(seed * 100 + i, shapes[i]), new long[] {4 * (seed % 4), 8});
+            DType dtype = new DType[] {DType.F32, DType.BF16, DType.F16}[(int) ((seed + i) % 3)];
+            compare(BceInputs.of(seed * 100 + i, shapes[i]), dtype, DType.F32, new long[] {4 * (seed % 4), 8});
         }
     }
 

@@ -32,8 +32,12 @@ class KernelParamsTest {
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT);
 
     private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad",
-            "bce_with_logits_begin_f32", "bce_with_logits_grad_f32", "bce_with_logits_loss_f32",
-            "bce_with_logits_loss_grad_f32", "bce_with_logits_weigh_f32", "cross_entropy_count",
+            "bce_with_logits_begin_bf16", "bce_with_logits_begin_f16", "bce_with_logits_begin_f32",
+            "bce_with_logits_grad_bf16", "bce_with_logits_grad_f16", "bce_with_logits_grad_f32",
+            "bce_with_logits_loss_bf16", "bce_with_logits_loss_f16", "bce_with_logits_loss_f32",
+            "bce_with_logits_loss_grad_bf16", "bce_with_logits_loss_grad_f16", "bce_with_logits_loss_grad_f32",
+            "bce_with_logits_weigh_bf16", "bce_with_logits_weigh_f16", "bce_with_logits_weigh_f32",
+            "cross_entropy_count",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
@@ -94,6 +98,7 @@ class KernelParamsTest {
         found.put("BCE_TARGETS_U8", (long) KernelParams.Bce.TARGETS_U8);
         found.put("BCE_IGNORE_VALUE", (long) KernelParams.Bce.IGNORE_VALUE_FLAG);
         found.put("BCE_WEIGHTED_MEAN", (long) KernelParams.Bce.WEIGHTED_MEAN);
+        found.put("BCE_TARGETS_NARROW", (long) KernelParams.Bce.TARGETS_NARROW);
         found.put("BCE_SEGMENT", (long) KernelParams.Bce.SEGMENT);
         found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);
         found.put("ADAM_GRAD_DECAY", (long) KernelParams.Adam.GRAD_DECAY_FLAG);
@@ -119,7 +124,9 @@ class KernelParamsTest {
     @ValueSource(strings = {"sm_75", "sm_90"})
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
-        for (String op : List.of("adam", "bce_with_logits", "cross_entropy", "sgd")) {
+        for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
+                "cross_entropy",
+                "sgd")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -134,7 +141,7 @@ class KernelParamsTest {
                 StructLayout layout = switch (op) {
                     case "adam" -> KernelParams.Adam.LAYOUT;
                     case "sgd" -> KernelParams.Sgd.LAYOUT;
-                    case "bce_with_logits" -> KernelParams.Bce.LAYOUT;
+                    case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
                 };
                 assertEquals(layout.byteAlignment(), Long.parseLong(parameter.group(1)), entry.group(1));
@@ -143,6 +150,11 @@ class KernelParamsTest {
             }
         }
         assertEquals(new TreeSet<>(ENTRIES), entries);
+    }
+
+    private static int bceThreads(String entry) {
+        boolean elements = !entry.contains("weigh_") && !entry.contains("begin_");
+        return elements && !entry.endsWith("_f32") ? LaunchTable.NARROW_BCE_THREADS : LaunchTable.BCE_THREADS;
     }
 
     /** Blocks are what the kernels were compiled for, and the stash leaves room for the shared memory they have. */
@@ -165,8 +177,11 @@ class KernelParamsTest {
         }
         assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("sgd." + target + ".ptx").get("entries")
                 .get("sgd_step_f32").get("max_threads").asInt());
-        files.get("bce_with_logits." + target + ".ptx").get("entries").properties().forEach(
-                entry -> assertEquals(LaunchTable.BCE_THREADS, entry.getValue().get("max_threads").asInt()));
+        for (String dtype : List.of("", "_bf16", "_f16")) {
+            files.get("bce_with_logits" + dtype + "." + target + ".ptx").get("entries").properties()
+                    .forEach(entry -> assertEquals(bceThreads(entry.getKey()),
+                            entry.getValue().get("max_threads").asInt(), entry.getKey()));
+        }
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

@@ -1,5 +1,7 @@
 package dev.isobit.harness;
 
+import dev.isobit.DType;
+
 /** Distances between floating-point numbers. */
 public final class Ulp {
     /** The binary exponent of the smallest normal float. */
@@ -25,6 +27,21 @@ public final class Ulp {
     private static long rank(float value) {
         int bits = Float.floatToRawIntBits(value);
         return bits >= 0 ? bits : -(long) (bits & 0x7fffffff);
+    }
+
+    /**
+     * The distance of the numbers of a type at a magnitude.
+     *
+     * @param dtype F32, BF16 or F16
+     * @param x any number
+     * @return one unit in the last place at x; NaN for NaN, of the largest number for infinities
+     */
+    public static double at(DType dtype, double x) {
+        return switch (dtype) {
+            case BF16 -> ofFloatAt(x) * 0x1p16;
+            case F16 -> Double.isNaN(x) ? x : Math.scalb(1.0, Math.clamp(Math.getExponent(x), -14, 15) - 10);
+            default -> ofFloatAt(x);
+        };
     }
 
     /**

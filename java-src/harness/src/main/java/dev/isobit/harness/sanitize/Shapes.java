@@ -17,6 +17,7 @@ import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -65,6 +66,11 @@ final class Shapes {
         }
 
         Tensor floats(Rng rng, long offset, long... shape) {
+            return floats(DType.F32, rng, offset, shape);
+        }
+
+        /** Of 16 bits as many elements behind the start of memory as F32. */
+        Tensor floats(DType dtype, Rng rng, long offset, long... shape) {
             int count = 1;
             for (long size : shape) {
                 count = Math.toIntExact(count * size);
@@ -73,7 +79,14 @@ final class Shapes {
             for (int i = 0; i < count; i++) {
                 values[i] = rng.nextNormal();
             }
-            return of(Tensor.of(DType.F32, MemorySegment.ofArray(values), shape), offset);
+            if (dtype == DType.F32) {
+                return of(Tensor.of(values, shape), offset);
+            }
+            short[] bits = new short[count];
+            for (int i = 0; i < count; i++) {
+                bits[i] = dtype == DType.BF16 ? NarrowFloats.toBf16(values[i]) : NarrowFloats.toF16(values[i]);
+            }
+            return of(Tensor.of(dtype, MemorySegment.ofArray(bits), shape), offset / 2);
         }
 
         @Override
@@ -102,7 +115,19 @@ final class Shapes {
             for (Reduction reduction : Reduction.values()) {
                 long offset = 4L * (shapes.size() % 4);
                 shapes.add(new Shape("BceWithLogits [" + shape[0] + ", " + shape[1] + "] " + reduction + " +" + offset,
-                        (backend, operands) -> bce(backend, operands, shape[0], shape[1], reduction, offset)));
+                        (backend, operands) -> bce(backend, operands, DType.F32, shape[0], shape[1], reduction,
+                                offset)));
+            }
+        }
+        for (DType dtype : List.of(DType.BF16, DType.F16)) {
+            for (int[] shape : new int[][] {{1, 5}, {2, 511}, {1, 8195}}) {
+                for (Reduction reduction : Reduction.values()) {
+                    long offset = 4L * (shapes.size() % 8);
+                    shapes.add(new Shape("BceWithLogits " + dtype + " [" + shape[0] + ", " + shape[1] + "] " + reduction
+                            + " +" + offset / 2,
+                            (backend, operands) -> bce(backend, operands, dtype, shape[0], shape[1], reduction,
+                                    offset)));
+                }
             }
         }
         int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
@@ -149,14 +174,14 @@ final class Shapes {
         }
     }
 
-    private static void bce(Backend backend, Operands operands, int rows, int columns, Reduction reduction,
+    private static void bce(Backend backend, Operands operands, DType dtype, int rows, int columns, Reduction reduction,
             long offset) {
         var rng = new Rng(17L * rows + columns);
         long[] lossShape = reduction == Reduction.NONE ? new long[] {rows, columns} : new long[0];
-        Tensor logits = operands.floats(rng, offset, rows, columns);
-        Tensor targets = operands.floats(rng, offset, rows, columns);
+        Tensor logits = operands.floats(dtype, rng, offset, rows, columns);
+        Tensor targets = operands.floats(dtype, rng, offset, rows, columns);
         Tensor loss = operands.floats(rng, offset, lossShape);
-        Tensor gradient = operands.floats(rng, offset, rows, columns);
+        Tensor gradient = operands.floats(dtype, rng, offset, rows, columns);
         var all = new BceWithLogitsOperands(logits, targets, operands.floats(rng, 4, columns),
                 operands.floats(rng, offset, rows, 1), operands.of(Tensor.of(new byte[columns], columns), offset / 4),
                 operands.floats(rng, offset, lossShape),
@@ -166,7 +191,7 @@ final class Shapes {
             op.loss(logits, targets, loss);
             op.gradient(all, gradient);
             op.lossAndGradient(all.withWeights(operands.floats(rng, offset, rows, columns)), loss, gradient);
-            op.lossAndGradient(logits, targets, loss, logits);
+            op.lossAndGradient(logits, operands.floats(rng, offset, rows, columns), loss, logits);
         }
     }
 

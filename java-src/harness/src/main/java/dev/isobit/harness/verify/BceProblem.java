@@ -29,9 +29,10 @@ import org.jspecify.annotations.Nullable;
  * @param upstream kind of upstream gradient
  * @param soft whether targets lie between 0 and 1, too
  * @param seed of the inputs
+ * @param dtype of the logits, their gradient and, with an odd seed, the targets
  */
 record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread weights, BceWithLogitsOptions options,
-        CrossEntropyProblem.Upstream upstream, boolean soft, long seed) implements Problem {
+        CrossEntropyProblem.Upstream upstream, boolean soft, long seed, DType dtype) implements Problem {
 
     /** Kinds of logits. */
     enum Logits {
@@ -100,7 +101,8 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
 
     @Override
     public String name() {
-        return "BceWithLogits [" + rows + ", " + columns + "] " + inputs() + (soft ? ", soft" : "") + ", "
+        return "BceWithLogits " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + rows + ", " + columns + "] "
+                + inputs() + (soft ? ", soft" : "") + ", "
                 + options.reduction() + (options.weightedMean() ? " by weight" : "") + ", labelSmoothing "
                 + options.labelSmoothing() + ", posWeight " + posWeight + ", weights " + weights + ", upstream "
                 + upstream + ", seed " + seed;
@@ -127,8 +129,10 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             var rng = new Rng(seed);
             shift = 1 + rng.nextInt(15);
             for (int i = 0; i < count; i++) {
-                x[i] = logit(rng);
-                t[i] = soft ? Math.max(0, 1.5f * rng.nextFloat() - 0.5f) : rng.nextInt(2);
+                x[i] = Slab.rounded(dtype, logit(rng));
+                t[i] = Slab.rounded(targetType(), soft
+                        ? Math.max(0, 1.5f * rng.nextFloat() - 0.5f)
+                        : rng.nextInt(2));
             }
             positives = weight(rng, posWeight);
             factors = weight(rng, weights);
@@ -138,6 +142,10 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
                         ? 1
                         : UPSTREAMS[rng.nextInt(UPSTREAMS.length)];
             }
+        }
+
+        private DType targetType() {
+            return seed % 2 == 0 ? DType.F32 : dtype;
         }
 
         private float logit(Rng rng) {
@@ -182,9 +190,9 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             long[] shape = {rows, columns};
             List<Operand> read = new ArrayList<>();
             List<float[]> values = new ArrayList<>();
-            Operand logitsAt = input(slab, form, read, values, x, shape);
+            Operand logitsAt = input(dtype, slab, form, read, values, x, shape);
             var operands = BceWithLogitsOperands.of(logitsAt.tensor(),
-                    input(slab, form, read, values, t, shape).tensor());
+                    input(targetType(), slab, form, read, values, t, shape).tensor());
             if (posWeight != Spread.NONE) {
                 operands = operands.withPosWeight(
                         input(slab, form, read, values, positives, posWeight.shape(rows, columns)).tensor());
@@ -197,12 +205,14 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
                 operands = operands.withGradLoss(
                         input(slab, form, read, values, gradLoss, perElement ? shape : new long[0]).tensor());
             }
-            Operand sigmoidAt = output(slab, form, shape);
+            Operand sigmoidAt = output(DType.F32, slab, form, shape);
             operands = operands.withSigmoid(sigmoidAt.tensor());
-            Operand lossAt = form.call() == Form.Call.GRADIENT ? null : output(slab, form, none ? shape : new long[0]);
+            Operand lossAt = form.call() == Form.Call.GRADIENT
+                    ? null
+                    : output(DType.F32, slab, form, none ? shape : new long[0]);
             Operand gradAt = form.call() == Form.Call.LOSS
                     ? null
-                    : form.call() == Form.Call.IN_PLACE ? logitsAt : output(slab, form, shape);
+                    : form.call() == Form.Call.IN_PLACE ? logitsAt : output(dtype, slab, form, shape);
             try (BceWithLogits op = BceWithLogits.on(backend, options)) {
                 invoke(op, operands, lossAt == null ? null : lossAt.tensor(), gradAt == null ? null : gradAt.tensor());
             }
@@ -221,14 +231,19 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             }
             if (gradAt != null) {
                 gradAt.download();
-                results.put(Output.BCE_GRADIENT, results.written("gradLogits", gradAt));
+                results.put(gradientOutput(), results.written("gradLogits", gradAt));
             }
             return results;
         }
 
         private Operand input(Slab slab, Form form, List<Operand> read, List<float[]> values, float[] value,
                 long[] shape) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, shape);
+            return input(DType.F32, slab, form, read, values, value, shape);
+        }
+
+        private Operand input(DType type, Slab slab, Form form, List<Operand> read, List<float[]> values,
+                float[] value, long[] shape) {
+            Operand operand = slab.place(type, form.placement(), shift, shape);
             operand.set(value);
             operand.upload();
             read.add(operand);
@@ -236,8 +251,8 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             return operand;
         }
 
-        private Operand output(Slab slab, Form form, long[] shape) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, shape);
+        private Operand output(DType type, Slab slab, Form form, long[] shape) {
+            Operand operand = slab.place(type, form.placement(), shift, shape);
             operand.upload();
             return operand;
         }
@@ -251,6 +266,10 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             } else {
                 op.lossAndGradient(operands, loss, gradLogits);
             }
+        }
+
+        private Output gradientOutput() {
+            return Output.gradient(dtype, Output.BCE_GRADIENT);
         }
 
         private Output lossOutput() {
@@ -275,7 +294,7 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
             exact.put(Output.SIGMOID, sigmoid);
             exact.put(lossOutput(), loss);
-            exact.put(Output.BCE_GRADIENT, gradient);
+            exact.put(gradientOutput(), gradient);
             return exact;
         }
 
@@ -287,7 +306,11 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             double budget = (sums == 0 ? output.budget() : Output.ELEMENT_LOSS.budget())
                     + sums * CrossEntropyProblem.additions(count) / 2.0;
             for (int i = 0; i < expected.length; i++) {
-                if (output == Output.BCE_GRADIENT) {
+                if (output == gradientOutput() && dtype != DType.F32) {
+                    double a = gradLoss[perElement ? i : 0] / divisor;
+                    judge.addNarrow(dtype, BceProblem.this, i, expected[i], actual[i],
+                            Math.abs(a) * largestAddend(i), a);
+                } else if (output == Output.BCE_GRADIENT) {
                     double a = gradLoss[perElement ? i : 0] / divisor;
                     judge.add(BceProblem.this, i, expected[i], actual[i], Math.abs(a) * largestAddend(i), a, budget);
                 } else {

@@ -3,6 +3,7 @@ package dev.isobit.harness.verify;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamSemantics;
 import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.SgdOptions;
 import dev.isobit.harness.Rng;
@@ -213,7 +214,7 @@ record Grid(String name, List<Problem> problems) {
                 new double[] {0, 0, 0.1}[rng.nextInt(3)], rng.nextInt(3) == 0 ? 1 : Double.NaN);
         return new BceProblem(rows, columns, logits, pick(rng, BceProblem.Spread.values()),
                 pick(rng, BceProblem.Spread.values()), options, pick(rng, Upstream.values()), rng.nextInt(2) == 0,
-                seed);
+                seed, new DType[] {DType.F32, DType.F32, DType.BF16, DType.F16}[rng.nextInt(4)]);
     }
 
     private static <T> T pick(Rng rng, T[] of) {

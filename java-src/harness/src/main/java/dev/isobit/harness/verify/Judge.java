@@ -1,11 +1,13 @@
 package dev.isobit.harness.verify;
 
+import dev.isobit.DType;
 import dev.isobit.harness.Ulp;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Errors in ULP against float64, and whether they are within budget. A NaN must match a NaN, an infinity its own; what
- * is not within budget is over it; nothing measured is not kept. Used by one thread.
+ * is not within budget is over it; nothing measured is not kept. Of results of 16 bits one in a thousand may be another
+ * than the nearest. Used by one thread.
  */
 final class Judge {
     /** Results below the normal range are not chased. */
@@ -13,6 +15,8 @@ final class Judge {
 
     private long elements;
     private long over;
+    /** Of 16 bits, not the nearest. */
+    private long misrounded;
     private double max;
     private double squares;
     private double largestBudget;
@@ -45,6 +49,10 @@ final class Judge {
             double budget) {
         float actual = Float.intBitsToFloat(bits);
         double error = error(expected, actual, magnitude, SLACK * Math.max(1, Math.abs(upstream)));
+        count(problem, index, expected, actual, error, budget);
+    }
+
+    private void count(Problem problem, long index, double expected, float actual, double error, double budget) {
         elements++;
         squares += error * error;
         largestBudget = Math.max(largestBudget, budget);
@@ -55,6 +63,32 @@ final class Judge {
             max = error;
             worst = new Worst(problem.name(), index, expected, actual, error);
         }
+    }
+
+    /**
+     * Measures one element of BF16 or F16, whose budget is one unit.
+     *
+     * @param dtype its type
+     * @param bits what the backend wrote, as a float
+     */
+    void addNarrow(DType dtype, Problem problem, long index, double expected, int bits, double magnitude,
+            double upstream) {
+        float actual = Float.intBitsToFloat(bits);
+        double error = narrowError(dtype, expected, actual, magnitude, SLACK * Math.max(1, Math.abs(upstream)));
+        misrounded += error <= 0.5 ? 0 : 1;
+        count(problem, index, expected, actual, error, 1);
+    }
+
+    /** As {@link #error}; an infinity is measured as the number that would follow the largest. */
+    static double narrowError(DType dtype, double expected, float actual, double magnitude, double slack) {
+        if (Double.isNaN(expected) || Float.isNaN(actual)) {
+            return error(expected, actual, magnitude, slack);
+        }
+        double end = dtype == DType.F16 ? 0x1p16 : 0x1p128;
+        double wanted = Math.clamp(expected, -end, end);
+        double found = Math.clamp(actual, -end, end);
+        double error = Math.max(0, Math.abs(found - wanted) - slack) / Ulp.at(dtype, magnitude);
+        return Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
     }
 
     static double error(double expected, float actual, double magnitude, double slack) {
@@ -74,9 +108,9 @@ final class Judge {
         return elements;
     }
 
-    /** How many were not within budget. */
+    /** How many were not within budget; of 16 bits also how many too many are not the nearest. */
     long over() {
-        return over;
+        return over + Math.max(0, misrounded - Math.ceilDiv(elements, 1000));
     }
 
     /** The largest error. */
@@ -102,6 +136,6 @@ final class Judge {
 
     /** Whether something was measured and all of it was within budget. */
     boolean isKept() {
-        return elements > 0 && over == 0;
+        return elements > 0 && over() == 0;
     }
 }

@@ -1,5 +1,7 @@
 package dev.isobit.harness.verify;
 
+import dev.isobit.DType;
+
 /** What an operation writes, and how far it may be off. */
 enum Output {
     /** A row's loss. */
@@ -12,6 +14,10 @@ enum Output {
     ELEMENT_LOSS("loss", 8),
     /** The gradient of binary cross-entropy, at the larger of its two addends. */
     BCE_GRADIENT("gradient", 8),
+    /** A gradient of BF16, in units of that: the nearest of 99.9 %. */
+    GRADIENT_BF16("gradient BF16", 1),
+    /** A gradient of F16, in units of that: the nearest of 99.9 %. */
+    GRADIENT_F16("gradient F16", 1),
     /** The probability of binary cross-entropy. */
     SIGMOID("sigmoid", 8),
     /** The updated parameter, at max(|p|, U). */
@@ -33,6 +39,20 @@ enum Output {
     Output(String label, double budget) {
         this.label = label;
         this.budget = budget;
+    }
+
+    /**
+     * The gradient of logits of a type.
+     *
+     * @param dtype of the logits
+     * @param ofF32 what it is for F32
+     */
+    static Output gradient(DType dtype, Output ofF32) {
+        return switch (dtype) {
+            case BF16 -> GRADIENT_BF16;
+            case F16 -> GRADIENT_F16;
+            default -> ofF32;
+        };
     }
 
     /** For people and reports. */

@@ -5,6 +5,7 @@ import dev.isobit.DType;
 import dev.isobit.HostMemory;
 import dev.isobit.Memory;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -71,6 +72,7 @@ final class Slab implements AutoCloseable {
     private Operand onHeap(DType dtype, long bytes, long[] shape) {
         int units = Math.toIntExact((bytes + 2 * GUARD_BYTES) / Math.min(8, dtype.byteSize()));
         MemorySegment all = switch (dtype) {
+            case BF16, F16 -> MemorySegment.ofArray(new short[units]);
             case F32 -> MemorySegment.ofArray(new float[units]);
             case F64 -> MemorySegment.ofArray(new double[units]);
             case I64 -> MemorySegment.ofArray(new long[units]);
@@ -82,8 +84,8 @@ final class Slab implements AutoCloseable {
     }
 
     private Operand inSlab(DType dtype, long bytes, long shiftBytes, long[] shape) {
-        // Guards of multiples of 4 bytes on both sides, so that all can be copied as I32.
-        long need = GUARD_BYTES + shiftBytes + bytes + GUARD_BYTES;
+        // A multiple of 4 bytes, so that all can be copied as I32.
+        long need = (GUARD_BYTES + shiftBytes + bytes + GUARD_BYTES + 3) / 4 * 4;
         while (chunk < chunks.size() && used + need > chunks.get(chunk).host.byteSize()) {
             chunk++;
             used = 0;
@@ -103,6 +105,21 @@ final class Slab implements AutoCloseable {
                 ? new Operand(all, in.host.asSlice(data, bytes), tensor, null, null)
                 : new Operand(all, in.host.asSlice(data, bytes), tensor, Tensor.of(DType.I32, all, need / 4),
                         Tensor.of(DType.I32, in.memory, start, need / 4));
+    }
+
+    /** Bits of BF16 or F16. */
+    static short narrow(DType dtype, float value) {
+        return dtype == DType.BF16 ? NarrowFloats.toBf16(value) : NarrowFloats.toF16(value);
+    }
+
+    /** The value of BF16 or F16. */
+    static float widen(DType dtype, short bits) {
+        return dtype == DType.BF16 ? NarrowFloats.fromBf16(bits) : NarrowFloats.fromF16(bits);
+    }
+
+    /** The value that an operand of a type has. */
+    static float rounded(DType dtype, float value) {
+        return dtype == DType.F32 ? value : widen(dtype, narrow(dtype, value));
     }
 
     @Override
@@ -140,6 +157,12 @@ final class Slab implements AutoCloseable {
         }
 
         void set(float[] values) {
+            if (isNarrow()) {
+                for (int i = 0; i < values.length; i++) {
+                    data.set(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2L, narrow(tensor.dtype(), values[i]));
+                }
+                return;
+            }
             MemorySegment.copy(values, 0, data, ValueLayout.JAVA_FLOAT_UNALIGNED, 0, values.length);
         }
 
@@ -153,12 +176,32 @@ final class Slab implements AutoCloseable {
             }
         }
 
-        /** The bits of an F32 operand. */
+        private boolean isNarrow() {
+            return tensor.dtype() == DType.BF16 || tensor.dtype() == DType.F16;
+        }
+
+        /** The bits of an operand of floats, as those of F32. */
         int[] bits() {
+            if (isNarrow()) {
+                int[] bits = new int[Math.toIntExact(tensor.elementCount())];
+                for (int i = 0; i < bits.length; i++) {
+                    short narrow = data.get(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2L);
+                    bits[i] = narrow == POISON ? POISON : Float.floatToRawIntBits(widen(tensor.dtype(), narrow));
+                }
+                return bits;
+            }
             return data.toArray(ValueLayout.JAVA_INT_UNALIGNED);
         }
 
         boolean holds(float[] values) {
+            if (isNarrow()) {
+                for (int i = 0; i < values.length; i++) {
+                    if (data.get(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2L) != narrow(tensor.dtype(), values[i])) {
+                        return false;
+                    }
+                }
+                return true;
+            }
             return data.mismatch(MemorySegment.ofArray(values)) < 0;
         }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isobit.DType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -46,6 +47,32 @@ class JudgeTest {
         assertFalse(judge(1, 1, 1, 1, Double.NaN).isKept());
         assertFalse(judge(1, 2, Double.NaN, 1, 4).isKept());
         assertFalse(judge(1, Float.NaN, 1, 1, 1e300).isKept());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"BF16, 1, 1.0078125, 1", "BF16, 1.00390625, 1, 0.5", "F16, 1, 1.0009765625, 1", "F16, NaN, NaN, 0",
+        "F16, 65519, Infinity, 0.53", "F16, 1e9, Infinity, 0", "F16, 65504, -Infinity, 4095", "F16, NaN, 1, Infinity",
+        "BF16, 1e39, Infinity, 0", "F16, 0, 5.9604645e-8, 1", "F16, 1, NaN, Infinity"})
+    void errorsOf16Bits(DType dtype, double expected, float actual, double ulp) {
+        assertEquals(ulp, Judge.narrowError(dtype, expected, actual, expected, 0), 0.05);
+    }
+
+    /** One in a thousand may be the other neighbour, none farther away. */
+    @Test
+    void nearlyAllOf16BitsAreTheNearest() {
+        for (int elements : new int[] {999, 2001}) {
+            var judge = new Judge();
+            for (int i = 0; i < elements; i++) {
+                judge.addNarrow(DType.BF16, PROBLEM, i, i % 1000 == 0 ? 1.003 : 1,
+                        Float.floatToRawIntBits(i % 1000 == 0 ? 1.0078125f : 1), 1, 1);
+            }
+            assertTrue(judge.isKept());
+            judge.addNarrow(DType.BF16, PROBLEM, 0, 1.003, Float.floatToRawIntBits(1.0078125f), 1, 1);
+            assertEquals(1, judge.over());
+        }
+        var far = new Judge();
+        far.addNarrow(DType.BF16, PROBLEM, 0, 1, Float.floatToRawIntBits(1.015625f), 1, 1);
+        assertFalse(far.isKept());
     }
 
     @Test
