@@ -30,6 +30,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -59,10 +60,18 @@ public final class BenchCommand implements Subcommand {
             description = "only these operations: cross-entropy, bce, adamw, sgd")
     private List<String> operations = new ArrayList<>();
 
+    @Option(names = "--only", paramLabel = "REGEX",
+            description = "only cases in whose name it is found, such as \"512x1000 F32, 1 thread\"; errors are not measured")
+    private @Nullable Pattern only;
+
     @Option(names = "--backend", paramLabel = "NAME", split = ",",
             description = "only these backends: cpu, cuda, or sim, on which nothing is a timing (default: cpu, and cuda where "
                     + "there is a device)")
     private List<String> backends = new ArrayList<>();
+
+    @Option(names = "--peers",
+            description = "beside other libraries of the JVM; builds the module bench/peers first, in a checkout")
+    private boolean peers;
 
     @Option(names = "--out", paramLabel = "DIR", defaultValue = BenchFiles.FOLDER,
             description = "where the run gets a folder (default: ${DEFAULT-VALUE})")
@@ -100,15 +109,17 @@ public final class BenchCommand implements Subcommand {
         Workspace.makeFolder(folder.toAbsolutePath());
         Path file = folder.resolve(BenchFiles.NAME);
         double load = loadAverage();
-        List<Job> jobs = jobs(settings, ops, backendNames());
+        List<Job> jobs = jobs(settings, ops, backendNames()).stream().map(this::chosen)
+                .filter(job -> job.plan.steps() > 0).toList();
         PrintWriter told = spec.commandLine().getOut();
         try (var workspace = new Workspace()) {
+            String classPath = peers ? PeersBuild.classPath(told) : "";
             var report = new BenchReport(BenchReport.FORMAT, commit(), start.toString(), 0, false, settings,
                     Machine.here(), null, load, load, List.of(), List.of(), List.of(), List.of(), List.of(), List.of());
             int steps = jobs.stream().mapToInt(job -> job.plan.steps()).sum();
             try (var progress = new Progress("bench", steps)) {
                 for (int i = 0; i < jobs.size(); i++) {
-                    run(jobs.get(i), i, workspace, progress, () -> save(workspace, file, report, false));
+                    run(jobs.get(i), i, classPath, workspace, progress, () -> save(workspace, file, report, false));
                 }
             }
             save(workspace, file, report, true);
@@ -158,7 +169,7 @@ public final class BenchCommand implements Subcommand {
                 }
                 for (String operation : ops) {
                     jobs.add(new Job(new BenchPlan(name, settings,
-                            BenchGrid.host(settings.quick(), List.of(operation), dtypes(name), processors),
+                            BenchGrid.host(settings.quick(), first, List.of(operation), dtypes(name), processors),
                             first ? name : "", List.of(operation), true), List.of()));
                 }
                 if (first && name.equals("cpu")) {
@@ -175,19 +186,28 @@ public final class BenchCommand implements Subcommand {
         return jobs;
     }
 
+    private Job chosen(Job job) {
+        Pattern pattern = only;
+        return pattern == null
+                ? job
+                : new Job(new BenchPlan(job.plan.backend(), job.plan.settings(),
+                        job.plan.cases().stream().filter(what -> pattern.matcher(what.toString()).find()).toList(), "",
+                        job.plan.operations(), job.plan.peers()), job.flags);
+    }
+
     private static List<DType> dtypes(String name) {
         try (Backend backend = Backend.open(name)) {
             return Stream.of(DType.F32).filter(backend.dtypes()::contains).toList();
         }
     }
 
-    private void run(Job job, int number, Workspace workspace, Progress progress, Runnable save) {
+    private void run(Job job, int number, String classPath, Workspace workspace, Progress progress, Runnable save) {
         Path plan = workspace.temporary("plan-" + number + ".json");
         Path results = workspace.temporary("fragment-" + number + ".json");
         workspace.write(plan, Json.write(job.plan));
         progress.message(job.plan.backend() + " " + String.join(", ", job.plan.operations()));
         var before = new Before(job.plan.backend());
-        var child = new ChildJvm(workspace, job.flags, BenchInChild.class,
+        var child = new ChildJvm(workspace, job.flags, classPath, BenchInChild.class,
                 List.of(plan.toString(), results.toString()));
         child.run(done -> {
             before.add(Json.read(results, BenchFragment.class));

@@ -21,8 +21,9 @@ final class BenchGrid {
 
     private BenchGrid() {}
 
-    /** Cases of the host, with one thread and with all. */
-    static List<BenchCase> host(boolean quick, List<String> operations, List<DType> dtypes, int processors) {
+    /** Cases of the host, with one thread and with all; of a quick run in other forks than the first, those that are compared. */
+    static List<BenchCase> host(boolean quick, boolean firstFork, List<String> operations, List<DType> dtypes,
+            int processors) {
         Set<BenchCase> cases = new LinkedHashSet<>();
         List<Integer> threads = processors == 1 ? List.of(1) : List.of(1, processors);
         for (DType dtype : dtypes) {
@@ -32,7 +33,7 @@ final class BenchGrid {
                 add(cases, "cross-entropy", dtype, count, new long[][] {{4096, 1000}});
                 add(cases, "bce", dtype, count, new long[][] {{16_384, 64}});
                 add(cases, "adamw", dtype, count, new long[][] {{1, 1 << 20}});
-                if (!quick || count == processors) {
+                if (!quick || firstFork && count == processors) {
                     classes(cases, quick, dtype, count);
                     add(cases, "bce", dtype, count, new long[][] {{131_072, 64}});
                     add(cases, "adamw", dtype, count, new long[][] {{1, 1 << 24}, {10_000, 64}});
@@ -65,7 +66,7 @@ final class BenchGrid {
     /** Cases of a device: the host's sizes. */
     static List<BenchCase> device(boolean quick, List<String> operations, List<DType> dtypes) {
         List<BenchCase> cases = new ArrayList<>();
-        for (BenchCase what : host(quick, operations, dtypes, 1)) {
+        for (BenchCase what : host(quick, true, operations, dtypes, 1)) {
             cases.add(new BenchCase(what.operation(), what.dtype(), what.shape(), 0));
         }
         return cases;

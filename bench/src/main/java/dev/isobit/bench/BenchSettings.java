@@ -10,8 +10,8 @@ package dev.isobit.bench;
  * @param batchMillis one measurement of one side, about
  */
 public record BenchSettings(String mode, int forks, int rounds, double warmUpSeconds, double batchMillis) {
-    /** Under five minutes on two cores. */
-    static final BenchSettings QUICK = new BenchSettings("quick", 1, 15, 1.0, 10);
+    /** Some minutes on two cores; sizes that only the page shows are measured in one fork. */
+    static final BenchSettings QUICK = new BenchSettings("quick", 3, 5, 1.0, 10);
     /** Every size. */
     static final BenchSettings FULL = new BenchSettings("full", 3, 20, 2.5, 30);
 

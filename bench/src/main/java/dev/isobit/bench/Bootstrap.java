@@ -41,20 +41,29 @@ public final class Bootstrap {
     }
 
     /**
-     * The median of one sample by that of another.
+     * The least of one sample by that of another.
      *
      * @param numerator forks of values above 0
      * @param denominator forks of values above 0
-     * @return the ratio, resampled on both sides
+     * @return the ratio; resampled on both sides
      */
-    public static Interval ratio(double[][] numerator, double[][] denominator) {
+    public static Interval ratioOfLeast(double[][] numerator, double[][] denominator) {
         var rng = new Rng(SEED);
         double[] ratios = new double[RATIO_RESAMPLES];
         for (int i = 0; i < ratios.length; i++) {
-            ratios[i] = middle(draw(numerator, rng)) / middle(draw(denominator, rng));
+            ratios[i] = least(new double[][] {draw(numerator, rng)}) / least(new double[][] {draw(denominator, rng)});
         }
-        return interval(middle(Arrays.stream(numerator).flatMapToDouble(Arrays::stream).toArray())
-                / middle(Arrays.stream(denominator).flatMapToDouble(Arrays::stream).toArray()), ratios);
+        return interval(least(numerator) / least(denominator), ratios);
+    }
+
+    /**
+     * The least.
+     *
+     * @param forks one value or more
+     * @return the smallest
+     */
+    public static double least(double[][] forks) {
+        return Arrays.stream(forks).flatMapToDouble(Arrays::stream).min().orElseThrow();
     }
 
     private static double[] draw(double[][] forks, Rng rng) {

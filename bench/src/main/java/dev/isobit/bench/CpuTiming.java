@@ -8,6 +8,7 @@ import dev.isobit.bench.Workload.Judged;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A case on a backend of the host, beside copy and stream, the C baseline and peers, in rounds. Results are compared
@@ -51,7 +52,7 @@ final class CpuTiming {
             sides.addAll(streams.sides());
             for (Peer peer : peers) {
                 work.reset();
-                Peer.Call call = peer.prepare(work.problem());
+                Peer.Call call = prepare(peer, work);
                 if (call != null) {
                     calls.add(call);
                     if (isRight(what, work.check(peer, call))) {
@@ -68,6 +69,16 @@ final class CpuTiming {
             return Measurements.of(what, backendName, CLOCK, allocated, sides, seconds);
         } finally {
             calls.forEach(Peer.Call::close);
+        }
+    }
+
+    /** A peer's call; none if it has none, or says that its results are wrong. */
+    private Peer.@Nullable Call prepare(Peer peer, Workload work) {
+        try {
+            return peer.prepare(work.problem());
+        } catch (IllegalStateException e) {
+            absent.accept(work.what + ": " + e.getMessage());
+            return null;
         }
     }
 

@@ -1,0 +1,2 @@
+/** One run against another. */
+package dev.isobit.bench.compare;
