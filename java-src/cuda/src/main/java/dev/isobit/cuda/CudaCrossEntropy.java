@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Cross-entropy as launches: count (for {@code MEAN}), rows, reduce (for {@code SUM} and {@code MEAN} where a loss is
- * asked for), as kernels/params.h says. All of one call get the same argument block.
+ * asked for), as kernels/params.h says. All of one call get the same argument block. What has options goes to
+ * {@link CudaGeneralCrossEntropy}.
  */
 final class CudaCrossEntropy implements CrossEntropyKernel {
     private static final String MAKING = "CrossEntropy.on";
@@ -25,6 +26,8 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private static final long PARTS_BYTES = CrossEntropy.COUNT_BLOCKS * (long) Long.BYTES;
     private static final long ALIGNMENT = 256;
 
+    private final CudaBackend backend;
+    private final CrossEntropyOptions options;
     private final CudaDriver driver;
     private final HandleRegistry handles;
     private final LaunchTable table;
@@ -45,9 +48,12 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private long rowLoss;
     private long lossParts;
     private long rowCapacity;
+    private @Nullable CudaGeneralCrossEntropy general;
     private boolean closed;
 
     CudaCrossEntropy(CudaBackend backend, CrossEntropyOptions options, CudaStream stream) {
+        this.backend = backend;
+        this.options = options;
         this.driver = backend.driver();
         this.handles = backend.handles();
         this.table = backend.launchTable();
@@ -121,8 +127,8 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
             throw new IllegalStateException(operation + ": closed");
         }
         if (!call.plain) {
-            throw new UnsupportedOperationException(operation + ": of options, the cuda backend has reduction and"
-                    + " ignoreIndex only; of operands [N, C] logits, I64 and I32 targets, gradLoss");
+            general().run(operation, call);
+            return;
         }
         Tensor targets = call.targets;
         if (targets == null) {
@@ -170,6 +176,15 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         }
     }
 
+    private CudaGeneralCrossEntropy general() {
+        CudaGeneralCrossEntropy made = general;
+        if (made == null) {
+            made = new CudaGeneralCrossEntropy(backend, options, stream, status);
+            general = made;
+        }
+        return made;
+    }
+
     private static long address(@Nullable Tensor tensor) {
         return tensor == null ? 0 : tensor.address();
     }
@@ -191,6 +206,9 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         List<RuntimeException> failures = new ArrayList<>();
         if (stream.isOpen() && !driver.isLost()) {
             HandleRegistry.attempt(failures, () -> stream.synchronize("CrossEntropy.close"));
+        }
+        if (general != null) {
+            general.release(failures);
         }
         stream.statuses().giveBack(status);
         for (OwnedHandle handle : scratch) {

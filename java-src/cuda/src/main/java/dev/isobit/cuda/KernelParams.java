@@ -73,6 +73,66 @@ final class KernelParams {
         private Status() {}
     }
 
+    /** {@code cross_entropy_general_params} */
+    static final class General {
+        static final int MEAN = 1;
+        static final int SUMMED_DENOMINATOR = 2;
+        static final int GRAD_LOSS_PER_ROW = 4;
+        static final int TARGETS_I32 = 8;
+        static final int TARGETS_I16 = 16;
+        static final int TARGETS_U8 = 32;
+        static final int PROBABILITIES = 64;
+        static final int ACCUMULATE = 128;
+        static final int ZERO = 256;
+        static final int SEGMENT = 8192;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),
+                POINTER.withName("targets"), POINTER.withName("class_weights"), POINTER.withName("weights"),
+                POINTER.withName("grad_loss"), POINTER.withName("divisor"), POINTER.withName("row_loss"),
+                POINTER.withName("loss"), POINTER.withName("grad_logits"), POINTER.withName("lse"),
+                POINTER.withName("entropy"), POINTER.withName("argmax"), POINTER.withName("hits"),
+                POINTER.withName("weight_parts"), POINTER.withName("denominator"), POINTER.withName("loss_parts"),
+                POINTER.withName("arrivals"), POINTER.withName("status"), I64.withName("rows"),
+                I64.withName("classes"), I64.withName("stride"), I64.withName("inner"), I64.withName("ignore_index"),
+                F32.withName("keep"), F32.withName("smooth"), F32.withName("z_loss"), F32.withName("scale"),
+                F32.withName("softcap"), F32.withName("softcap_rate"), F32.withName("grad_loss_scale"),
+                I32.withName("flags")).withName("cross_entropy_general_params");
+
+        static final long LOGITS = offset(LAYOUT, "logits");
+        static final long TARGETS = offset(LAYOUT, "targets");
+        static final long CLASS_WEIGHTS = offset(LAYOUT, "class_weights");
+        static final long WEIGHTS = offset(LAYOUT, "weights");
+        static final long GRAD_LOSS = offset(LAYOUT, "grad_loss");
+        static final long DIVISOR = offset(LAYOUT, "divisor");
+        static final long ROW_LOSS = offset(LAYOUT, "row_loss");
+        static final long LOSS = offset(LAYOUT, "loss");
+        static final long GRAD_LOGITS = offset(LAYOUT, "grad_logits");
+        static final long LSE = offset(LAYOUT, "lse");
+        static final long ENTROPY = offset(LAYOUT, "entropy");
+        static final long ARGMAX = offset(LAYOUT, "argmax");
+        static final long HITS = offset(LAYOUT, "hits");
+        static final long WEIGHT_PARTS = offset(LAYOUT, "weight_parts");
+        static final long DENOMINATOR = offset(LAYOUT, "denominator");
+        static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");
+        static final long ARRIVALS = offset(LAYOUT, "arrivals");
+        static final long STATUS = offset(LAYOUT, "status");
+        static final long ROWS = offset(LAYOUT, "rows");
+        static final long CLASSES = offset(LAYOUT, "classes");
+        static final long STRIDE = offset(LAYOUT, "stride");
+        static final long INNER = offset(LAYOUT, "inner");
+        static final long IGNORE_INDEX = offset(LAYOUT, "ignore_index");
+        static final long KEEP = offset(LAYOUT, "keep");
+        static final long SMOOTH = offset(LAYOUT, "smooth");
+        static final long Z_LOSS = offset(LAYOUT, "z_loss");
+        static final long SCALE = offset(LAYOUT, "scale");
+        static final long SOFTCAP = offset(LAYOUT, "softcap");
+        static final long SOFTCAP_RATE = offset(LAYOUT, "softcap_rate");
+        static final long GRAD_LOSS_SCALE = offset(LAYOUT, "grad_loss_scale");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private General() {}
+    }
+
     /** {@code bce_with_logits_group} */
     static final class BceGroup {
         static final StructLayout LAYOUT = MemoryLayout.structLayout(I64.withName("inner"), I64.withName("size"),

@@ -57,6 +57,11 @@ final class LaunchTable {
     static final int OPTIMIZER_THREADS = 256;
     static final int BCE_THREADS = 256;
     static final int NARROW_BCE_THREADS = 128;
+    static final int GENERAL_THREADS = 256;
+    /** Up to here a thread takes a row of contiguous classes, beyond it a block. */
+    static final int GENERAL_COLUMN_CLASSES = 32;
+    /** Their registers and their shared memory allow no more. */
+    private static final int GENERAL_BLOCKS = 2;
 
     /** Rows that one block of the count kernel is worth starting for. */
     private static final long COUNT_ROWS_PER_BLOCK = 16384;
@@ -159,6 +164,11 @@ final class LaunchTable {
 
     int bceGrid(long count, boolean narrow) {
         return grid(ceil(count, Bce.SEGMENT), narrow ? row.narrowBce : row.bce);
+    }
+
+    /** How many blocks of a kernel of cross-entropy with options share out so many pieces of work. */
+    int generalGrid(long pieces) {
+        return grid(pieces, GENERAL_BLOCKS);
     }
 
     private int grid(long blocksWithWork, int perMultiprocessor) {

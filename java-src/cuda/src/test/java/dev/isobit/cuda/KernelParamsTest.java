@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class KernelParamsTest {
     private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
             KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
-            KernelParams.Bce.LAYOUT, KernelParams.Adam.LAYOUT,
+            KernelParams.Bce.LAYOUT, KernelParams.General.LAYOUT, KernelParams.Adam.LAYOUT,
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT);
 
@@ -38,6 +38,10 @@ class KernelParamsTest {
             "bce_with_logits_loss_grad_bf16", "bce_with_logits_loss_grad_f16", "bce_with_logits_loss_grad_f32",
             "bce_with_logits_weigh_bf16", "bce_with_logits_weigh_f16", "bce_with_logits_weigh_f32",
             "cross_entropy_count",
+            "cross_entropy_general_begin_f32", "cross_entropy_general_loss_f32_block",
+            "cross_entropy_general_loss_f32_column", "cross_entropy_general_loss_grad_f32_block",
+            "cross_entropy_general_loss_grad_f32_column", "cross_entropy_general_reduce_f32",
+            "cross_entropy_general_weigh_f32",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
@@ -87,6 +91,16 @@ class KernelParamsTest {
         found.put("CROSS_ENTROPY_WIDE_CLASSES", (long) KernelParams.CrossEntropy.WIDE_CLASSES);
         found.put("CROSS_ENTROPY_SEGMENT", (long) KernelParams.CrossEntropy.SEGMENT);
         found.put("CROSS_ENTROPY_COUNT_BLOCKS", (long) KernelParams.CrossEntropy.COUNT_BLOCKS);
+        found.put("GENERAL_MEAN", (long) KernelParams.General.MEAN);
+        found.put("GENERAL_SUMMED_DENOMINATOR", (long) KernelParams.General.SUMMED_DENOMINATOR);
+        found.put("GENERAL_GRAD_LOSS_PER_ROW", (long) KernelParams.General.GRAD_LOSS_PER_ROW);
+        found.put("GENERAL_TARGETS_I32", (long) KernelParams.General.TARGETS_I32);
+        found.put("GENERAL_TARGETS_I16", (long) KernelParams.General.TARGETS_I16);
+        found.put("GENERAL_TARGETS_U8", (long) KernelParams.General.TARGETS_U8);
+        found.put("GENERAL_PROBABILITIES", (long) KernelParams.General.PROBABILITIES);
+        found.put("GENERAL_ACCUMULATE", (long) KernelParams.General.ACCUMULATE);
+        found.put("GENERAL_ZERO", (long) KernelParams.General.ZERO);
+        found.put("GENERAL_SEGMENT", (long) KernelParams.General.SEGMENT);
         found.put("BCE_MEAN", (long) KernelParams.Bce.MEAN);
         found.put("BCE_SUMMED_DENOMINATOR", (long) KernelParams.Bce.SUMMED_DENOMINATOR);
         found.put("BCE_GRAD_LOSS_PER_ELEMENT", (long) KernelParams.Bce.GRAD_LOSS_PER_ELEMENT);
@@ -125,7 +139,7 @@ class KernelParamsTest {
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
-                "cross_entropy",
+                "cross_entropy", "cross_entropy_general",
                 "sgd")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
@@ -142,6 +156,7 @@ class KernelParamsTest {
                     case "adam" -> KernelParams.Adam.LAYOUT;
                     case "sgd" -> KernelParams.Sgd.LAYOUT;
                     case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
+                    case "cross_entropy_general" -> KernelParams.General.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
                 };
                 assertEquals(layout.byteAlignment(), Long.parseLong(parameter.group(1)), entry.group(1));
@@ -177,6 +192,8 @@ class KernelParamsTest {
         }
         assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("sgd." + target + ".ptx").get("entries")
                 .get("sgd_step_f32").get("max_threads").asInt());
+        files.get("cross_entropy_general." + target + ".ptx").get("entries").properties().forEach(
+                entry -> assertEquals(LaunchTable.GENERAL_THREADS, entry.getValue().get("max_threads").asInt()));
         for (String dtype : List.of("", "_bf16", "_f16")) {
             files.get("bce_with_logits" + dtype + "." + target + ".ptx").get("entries").properties()
                     .forEach(entry -> assertEquals(bceThreads(entry.getKey()),

@@ -150,6 +150,31 @@ public final class DeviceStandIn implements Backend {
             @Override
             public void run(CrossEntropyCall call) {
                 Tensor targets = hidden(Objects.requireNonNull(call.targets));
+                var inside = new CrossEntropyCall();
+                inside.plain = call.plain;
+                inside.rows = call.rows;
+                inside.classes = call.classes;
+                inside.stride = call.stride;
+                inside.inner = call.inner;
+                inside.logits = hiddenOrNull(call.logits);
+                inside.targets = targets;
+                inside.probabilities = call.probabilities;
+                inside.classWeights = hiddenOrNull(call.classWeights);
+                inside.weights = hiddenOrNull(call.weights);
+                inside.gradLoss = hiddenOrNull(call.gradLoss);
+                inside.gradLossPerRow = call.gradLossPerRow;
+                inside.gradLossScale = call.gradLossScale;
+                inside.denominator = hiddenOrNull(call.denominator);
+                inside.loss = hiddenOrNull(call.loss);
+                inside.gradLogits = hiddenOrNull(call.gradLogits);
+                inside.lse = hiddenOrNull(call.lse);
+                inside.entropy = hiddenOrNull(call.entropy);
+                inside.argmax = hiddenOrNull(call.argmax);
+                inside.hits = hiddenOrNull(call.hits);
+                if (!call.plain) {
+                    kernel.run(inside);
+                    return;
+                }
                 long[] sound = new long[(int) call.rows];
                 boolean[] bad = new boolean[sound.length];
                 long firstBad = -1;
@@ -164,14 +189,7 @@ public final class DeviceStandIn implements Backend {
                         count++;
                     }
                 }
-                var inside = new CrossEntropyCall();
-                inside.rows = call.rows;
-                inside.classes = call.classes;
-                inside.logits = hiddenOrNull(call.logits);
                 inside.targets = Tensor.of(sound, sound.length);
-                inside.gradLoss = hiddenOrNull(call.gradLoss);
-                inside.loss = hiddenOrNull(call.loss);
-                inside.gradLogits = hiddenOrNull(call.gradLogits);
                 kernel.run(inside);
                 if (count > 0) {
                     pending = new TargetOutOfRangeException("CrossEntropy", firstBad, count);

@@ -11,9 +11,8 @@ import org.jspecify.annotations.Nullable;
 /** Element types of case files: what stands there, and as what the library takes it. */
 enum CaseType {
     F64(8, 53, Double.MIN_EXPONENT, DType.F64), F32(4, 24, Float.MIN_EXPONENT, DType.F32), F16(2, 11, -14,
-            DType.F16), BF16(2, 8, Float.MIN_EXPONENT, DType.BF16), I64(8, 0, 0, DType.I64), I32(4, 0, 0, DType.I32),
-    /** The library has none yet. */
-    U8(1, 0, 0, null);
+            DType.F16), BF16(2, 8, Float.MIN_EXPONENT,
+                    DType.BF16), I64(8, 0, 0, DType.I64), I32(4, 0, 0, DType.I32), U8(1, 0, 0, DType.U8);
 
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);

@@ -1,6 +1,7 @@
 package dev.isobit.harness.cases;
 
 import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
@@ -9,7 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
-/** Cross-entropy over class indices of [N, C]. */
+/** Cross-entropy over class indices or probabilities of [N, C] or [N, C, d1, .., dk]. */
 final class CrossEntropyOp implements CaseOp {
     private static final Set<String> ATTRS =
             Set.of("reduction", "ignore_index", "has_ignore_index", "label_smoothing", "class_axis");
@@ -21,26 +22,25 @@ final class CrossEntropyOp implements CaseOp {
 
     @Override
     public Map<String, CaseTensor> run(Case asked, Operands operands) throws UnsupportedCaseException {
-        asked.requireOnly(ATTRS, Set.of("logits", "target", "gy"), Set.of("loss", "grad"));
+        asked.requireOnly(ATTRS, Set.of("logits", "target", "weight", "gy"), Set.of("loss", "grad"));
         CaseTensor logits = asked.input("logits");
-        Case.require(logits.shape().length == 2, "logits of " + logits.shape().length + " axes, not [N, C]");
+        Case.require(logits.shape().length >= 2, "logits of " + logits.shape().length + " axes, not [N, C, ..]");
         long axis = asked.integer("class_axis", 1);
-        Case.require(axis == 1 || axis == -1, "class_axis " + axis);
-        Case.require(asked.number("label_smoothing", 0) == 0, "label_smoothing");
+        Case.require(axis == 1 || axis == -1 && logits.shape().length == 2, "class_axis " + axis);
         CrossEntropyOptions options = options(asked);
         Tensor scores = operands.put(logits);
         Tensor targets = operands.put(asked.input("target"));
         boolean wide = scores.dtype() == DType.F64;
-        long[] lossShape = options.reduction() == Reduction.NONE ? new long[] {scores.size(0)} : new long[0];
-        Tensor loss = operands.allocate(wide ? DType.F64 : DType.F32, lossShape);
+        Tensor loss = operands.allocate(wide ? DType.F64 : DType.F32,
+                options.reduction() == Reduction.NONE ? rowShape(scores) : new long[0]);
         Tensor gradLogits = operands.allocate(scores.dtype(), scores.shape());
         CaseTensor upstream = asked.find("gy");
+        CaseTensor weight = asked.find("weight");
+        var all = CrossEntropyOperands.of(scores, targets);
+        all = weight == null ? all : all.withClassWeights(operands.put(weight));
+        all = upstream == null ? all : all.withGradLoss(operands.put(upstream));
         try (var crossEntropy = CrossEntropy.on(operands.backend(), options)) {
-            if (upstream == null) {
-                crossEntropy.lossAndGradient(scores, targets, loss, gradLogits);
-            } else {
-                crossEntropy.lossAndGradient(scores, targets, operands.put(upstream), loss, gradLogits);
-            }
+            crossEntropy.lossAndGradient(all, loss, gradLogits);
         }
         return Map.of("loss", operands.get(loss), "grad", operands.get(gradLogits));
     }
@@ -53,6 +53,15 @@ final class CrossEntropyOp implements CaseOp {
         long ignoreIndex = ignores
                 ? asked.integer("ignore_index", CrossEntropyOptions.DEFAULT_IGNORE_INDEX)
                 : Long.MIN_VALUE;
-        return CrossEntropyOptions.defaults().withReduction(reduction).withIgnoreIndex(ignoreIndex);
+        return CrossEntropyOptions.defaults().withReduction(reduction).withIgnoreIndex(ignoreIndex)
+                .withLabelSmoothing(asked.number("label_smoothing", 0));
+    }
+
+    private static long[] rowShape(Tensor logits) {
+        long[] shape = new long[logits.rank() - 1];
+        for (int axis = 0; axis < shape.length; axis++) {
+            shape[axis] = logits.size(axis == 0 ? 0 : axis + 1);
+        }
+        return shape;
     }
 }

@@ -8,6 +8,7 @@ import dev.isobit.BceWithLogits;
 import dev.isobit.BceWithLogitsOperands;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Memory;
@@ -20,6 +21,7 @@ import dev.isobit.harness.Rng;
 import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -110,6 +112,15 @@ final class Shapes {
                         (backend, operands) -> crossEntropy(backend, operands, size[0], size[1], reduction, offset)));
             }
         }
+        int[][] generals = {{0, 3, 1}, {5, 2, 1}, {300, 32, 1}, {3, 33, 1}, {2, 1001, 1}, {1, 8200, 1}, {2, 5, 70}};
+        for (int[] size : generals) {
+            for (Reduction reduction : Reduction.values()) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape(
+                        "CrossEntropy with options " + Arrays.toString(size) + " " + reduction + " +" + offset,
+                        (backend, operands) -> generalCrossEntropy(backend, operands, size, reduction, offset)));
+            }
+        }
         int[][] elements = {{0, 3}, {1, 1}, {1, 5}, {2, 511}, {3, 2731}, {8192, 1}, {1, 8195}, {3, 8000}};
         for (int[] shape : elements) {
             for (Reduction reduction : Reduction.values()) {
@@ -171,6 +182,34 @@ final class Shapes {
             op.gradient(logits, targets, gradient);
             op.lossAndGradient(logits, targets, gradLoss, loss, gradient);
             op.lossAndGradient(logits, targets, gradLoss, loss, logits);
+        }
+    }
+
+    private static void generalCrossEntropy(Backend backend, Operands operands, int[] size, Reduction reduction,
+            long offset) {
+        var rng = new Rng(size[1]);
+        long[] shape = {size[0], size[1], size[2]};
+        long[] rowShape = {size[0], size[2]};
+        short[] indices = new short[size[0] * size[2]];
+        for (int i = 0; i < indices.length; i++) {
+            indices[i] = (short) rng.nextInt(size[1]);
+        }
+        Tensor logits = operands.floats(rng, offset, shape);
+        Tensor gradient = operands.floats(rng, offset, shape);
+        Tensor loss = operands.floats(rng, offset, reduction == Reduction.NONE ? rowShape : new long[0]);
+        var all = CrossEntropyOperands.of(logits, operands.of(Tensor.of(indices, rowShape), 2 * offset))
+                .withClassWeights(operands.floats(rng, 4, size[1])).withWeights(operands.floats(rng, 8, rowShape))
+                .withLse(operands.floats(rng, 0, rowShape)).withEntropy(operands.floats(rng, 4, rowShape))
+                .withArgmax(operands.of(Tensor.of(new long[indices.length], rowShape), 0))
+                .withHits(operands.of(Tensor.of(new long[1]), 8));
+        var options = CrossEntropyOptions.defaults().withReduction(reduction).withLabelSmoothing(0.1).withZLoss(1e-4)
+                .withSoftcap(30);
+        try (CrossEntropy op = CrossEntropy.on(backend, options);
+                CrossEntropy adding = CrossEntropy.on(backend, options.withAccumulate(true))) {
+            op.loss(all, loss);
+            adding.lossAndGradient(all, loss, gradient);
+            op.lossAndGradient(CrossEntropyOperands.of(logits, operands.floats(rng, 8, shape)), loss, gradient);
+            op.lossAndGradient(all, loss, logits);
         }
     }
 

@@ -72,6 +72,7 @@ record Grid(String name, List<Problem> problems) {
         List<Problem> problems = new ArrayList<>();
         crossEntropy(problems, full);
         if (full) {
+            generalCrossEntropy(problems, 20);
             bce(problems);
         }
         adam(problems, full);
@@ -98,6 +99,7 @@ record Grid(String name, List<Problem> problems) {
             seed++;
             problems.add(picked(1, classes, Logits.values()[(int) (seed % Logits.values().length)], seed));
         }
+        generalCrossEntropy(problems, 1);
         // The batch itself is a row of the sum: more than its lanes, more than a segment.
         for (Reduction reduction : Reduction.values()) {
             for (int rows : new int[] {1025, 8193}) {
@@ -144,6 +146,9 @@ record Grid(String name, List<Problem> problems) {
                         problems.size()));
             }
         }
+        for (GeneralCrossEntropyProblem.Logits logits : GeneralCrossEntropyProblem.Logits.values()) {
+            problems.add(new GeneralCrossEntropyProblem(3, 17, logits.ordinal() % 3, logits, problems.size()));
+        }
         for (BceProblem.Logits logits : BceProblem.Logits.values()) {
             problems.add(bce(3, 17, logits, Reduction.values()[logits.ordinal() % 3], problems.size()));
         }
@@ -188,6 +193,25 @@ record Grid(String name, List<Problem> problems) {
                 seed++;
                 problems.add(new CrossEntropyProblem(rows, 3, Logits.NORMAL, reduction, Upstream.PER_ROW,
                         Ignore.DEFAULT_INDEX, seed));
+            }
+        }
+    }
+
+    /** Both sides of a thread's, a block's and a segment's classes; layouts; combinations of options by seed. */
+    private static void generalCrossEntropy(List<Problem> problems, int times) {
+        long seed = 5L << 34;
+        int[][] shapes = {{0, 3, 0}, {1, 1, 0}, {3, 2, 0}, {300, 5, 0}, {7, 10, 0}, {5, 32, 0}, {3, 33, 0},
+            {2, 100, 0}, {2, 1000, 0}, {1, 1025, 0}, {1, 8192, 0}, {1, 8193, 0}, {1, 20001, 0}, {2, 3, 5}, {1, 21, 40},
+            {3, 1, 4}, {1, 1030, 3}, {1, 8200, 2}, {8193, 2, 0}};
+        for (int[] shape : shapes) {
+            for (GeneralCrossEntropyProblem.Logits logits : GeneralCrossEntropyProblem.Logits.values()) {
+                for (int i = 0; i < times; i++) {
+                    seed++;
+                    // On the simulator one of several kinds of a large shape must do.
+                    if (times > 1 || shape[1] < 1000 || seed % 3 == 0) {
+                        problems.add(new GeneralCrossEntropyProblem(shape[0], shape[1], shape[2], logits, seed));
+                    }
+                }
             }
         }
     }

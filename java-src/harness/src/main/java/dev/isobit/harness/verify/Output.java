@@ -10,6 +10,20 @@ enum Output {
     LOSS("sum, mean", 4),
     /** The gradient of the logits. */
     GRAD_LOGITS("gradient", 6),
+    /** A row's loss with options; eight times as much with a softcap, here and below. */
+    GENERAL_ROW_LOSS("row loss", 8),
+    /** The sum or mean of row losses with options; half a unit for each addition on the longest paths comes on top. */
+    GENERAL_LOSS("sum, mean", 8),
+    /** The gradient with options, at the largest addend. */
+    GENERAL_GRADIENT("gradient", 8),
+    /** The log-sum-exp, at the larger of its two addends. */
+    LSE("lse", 8),
+    /** The entropy of a row's probabilities. */
+    ENTROPY("entropy", 8),
+    /** The predicted class. */
+    ARGMAX("argmax", 0),
+    /** How many rows are predicted right. */
+    HITS("hits", 0),
     /** An element's loss in binary cross-entropy. */
     ELEMENT_LOSS("loss", 8),
     /** The gradient of binary cross-entropy, at the larger of its two addends. */

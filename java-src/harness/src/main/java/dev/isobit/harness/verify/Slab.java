@@ -172,12 +172,21 @@ final class Slab implements AutoCloseable {
                 return;
             }
             for (int i = 0; i < values.length; i++) {
-                data.set(ValueLayout.JAVA_INT_UNALIGNED, i * 4L, Math.toIntExact(values[i]));
+                switch (tensor.dtype()) {
+                    case I32 -> data.set(ValueLayout.JAVA_INT_UNALIGNED, i * 4L, Math.toIntExact(values[i]));
+                    case I16 -> data.set(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2L, (short) values[i]);
+                    default -> data.set(ValueLayout.JAVA_BYTE, i, (byte) values[i]);
+                }
             }
         }
 
         private boolean isNarrow() {
             return tensor.dtype() == DType.BF16 || tensor.dtype() == DType.F16;
+        }
+
+        /** An element of an I64 operand. */
+        long integer(int index) {
+            return data.get(ValueLayout.JAVA_LONG_UNALIGNED, index * 8L);
         }
 
         /** The bits of an operand of floats, as those of F32. */

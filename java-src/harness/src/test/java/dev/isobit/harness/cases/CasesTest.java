@@ -49,7 +49,8 @@ class CasesTest {
         Set<String> passed = report.results().stream().filter(result -> result.status() == Status.PASSED)
                 .map(Result::id).collect(Collectors.toSet());
         assertTrue(passed.containsAll(Set.of("onnx/test_sce_mean", "onnx/test_sce_none", "onnx/test_sce_sum",
-                "onnx/test_sce_mean_no_weight_ii", "onnx/test_adam", "onnx/test_adam_multiple.p1",
+                "onnx/test_sce_mean_no_weight_ii", "onnx/test_sce_NCd1d2d3d4d5_mean_weight", "onnx/test_adam",
+                "onnx/test_adam_multiple.p1",
                 "onnx/test_adam_multiple.p2", "onnx/test_momentum", "onnx/test_momentum_multiple.p1",
                 "onnx/test_momentum_multiple.p2", "onnx/test_nesterov_momentum")), passed.toString());
         report.results().stream().filter(result -> result.status() == Status.UNSUPPORTED)

@@ -1,0 +1,861 @@
+/*
+ * Cross-entropy with options, float32: class indices or probabilities, weights, label smoothing, z-loss, softcap, scale,
+ * any layout; loss, gradient, log-sum-exp, entropy, argmax and hits from one pass.
+ *
+ *   z = softcap(x·scale)    m, N, R, S = N + R, log S as in cross_entropy.cuh    lse = m + log S
+ *   q = class weight, for probabilities times (t·keep + smooth)    A = sum of q    B = sum of q·(m - z)
+ *   row loss   = u·(hard·((m - z_t) + log S) + spread·(B + A·log S) + lambda·lse^2)    hard = keep·q_t or 0
+ *   gradient_k = e_k·f - a·spread·q_k, at an index' class formed without the cancellation of p_t - 1; times the slope of
+ *                the softcap
+ *
+ * NUMERICS.md gives the order of every operation, params.h the arguments, launches and who writes what.
+ *
+ * Memory moved by `block`: a row of at most a segment is read once and waits in shared memory; a longer one is read again
+ * for its gradient, and beyond 256 segments once more before. `column` reads what it needs as often as it needs it, a
+ * thread a row: neighbouring rows are neighbours in memory where inner is more than 1, and few classes stay in cache.
+ *
+ * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, and z_t is read before a
+ * barrier that comes before every write.
+ */
+#pragma once
+
+#include "exact_math.cuh"
+#include "lanes.cuh"
+#include "packed_io.cuh"
+#include "params.h"
+#include "softcap.cuh"
+
+namespace isobit {
+namespace cross_entropy_general {
+
+using Params = cross_entropy_general_params;
+
+constexpr int kBlock = 256;
+constexpr int kBlockWarps = kBlock / 32;
+constexpr int kSegment = GENERAL_SEGMENT;
+constexpr int kStep = 4 * kBlock;
+constexpr int kSlots = kSegment / kStep;
+static_assert(kStep == kLanes, "a thread has four lanes");
+/* Segments whose states a block keeps. */
+constexpr int kStates = 256;
+
+__device__ __forceinline__ bool has(const Params& p, uint32_t flag) { return (p.flags & flag) != 0; }
+
+/* ------------------------------------------------------------------------------------------------------- operands */
+
+enum class Kind { kLive, kIgnored, kBad };
+
+/* Of class indices. */
+__device__ __forceinline__ int64_t target_of(const Params& p, int64_t row) {
+    if (has(p, GENERAL_TARGETS_I32)) return static_cast<const int32_t*>(p.targets)[row];
+    if (has(p, GENERAL_TARGETS_I16)) return static_cast<const int16_t*>(p.targets)[row];
+    if (has(p, GENERAL_TARGETS_U8)) return static_cast<const uint8_t*>(p.targets)[row];
+    return static_cast<const int64_t*>(p.targets)[row];
+}
+
+__device__ __forceinline__ Kind kind_of(const Params& p, int64_t target) {
+    if (has(p, GENERAL_PROBABILITIES)) return Kind::kLive;
+    if (target == p.ignore_index) return Kind::kIgnored;
+    return target < 0 || target >= p.classes ? Kind::kBad : Kind::kLive;
+}
+
+__device__ __forceinline__ void report_bad_target(const Params& p, int64_t row) {
+    if (p.status == nullptr) return;
+    atomicAdd(reinterpret_cast<unsigned long long*>(&p.status->bad_targets), 1ull);
+    atomicMin(reinterpret_cast<unsigned long long*>(&p.status->first_bad_row), static_cast<unsigned long long>(row));
+}
+
+__device__ __forceinline__ float weight_of(const Params& p, int64_t row) {
+    return p.weights == nullptr ? 1.0f : p.weights[row];
+}
+
+__device__ __forceinline__ float class_weight(const Params& p, int64_t k) {
+    return p.class_weights == nullptr ? 1.0f : p.class_weights[k];
+}
+
+/* Whether the label has a share for each class, beside the one that an index names. */
+__device__ __forceinline__ bool has_labels(const Params& p) {
+    return has(p, GENERAL_PROBABILITIES) || p.smooth != 0.0f;
+}
+
+/* What a row's gradient is multiplied by. */
+struct Upstream {
+    const float* per_row; /* null: `common` for every row */
+    double common;
+
+    __device__ __forceinline__ explicit Upstream(const Params& p)
+        : per_row(has(p, GENERAL_GRAD_LOSS_PER_ROW) ? p.grad_loss : nullptr) {
+        const float one = p.grad_loss == nullptr || per_row != nullptr ? 1.0f : p.grad_loss[0];
+        common = __dmul_rn(static_cast<double>(p.grad_loss_scale), static_cast<double>(one));
+        if (has(p, GENERAL_MEAN)) {
+            const double divisor = *p.denominator;
+            common = has(p, GENERAL_ZERO) && divisor == 0.0 ? 0.0 : __ddiv_rn(common, divisor);
+        }
+    }
+
+    __device__ __forceinline__ double of(const Params& p, int64_t row) const {
+        double a = per_row == nullptr ? common : __dmul_rn(common, static_cast<double>(per_row[row]));
+        a = __dmul_rn(a, static_cast<double>(weight_of(p, row)));
+        a = __dmul_rn(a, static_cast<double>(p.scale));
+        /* With probabilities both sides of a difference see the same factor: one class gives 0. */
+        return has(p, GENERAL_PROBABILITIES) ? static_cast<double>(__double2float_rn(a)) : a;
+    }
+};
+
+/* A logit after scale and softcap. */
+__device__ __forceinline__ float effective(const Params& p, float x) {
+    const float y = __fmul_rn(x, p.scale);
+    return p.softcap == 0.0f ? y : softcapped(y, p.softcap, p.softcap_rate, softcap_decay(y, p.softcap_rate));
+}
+
+/* What a class weight and a probability make of the label. */
+__device__ __forceinline__ float label_of(const Params& p, float class_weight, float probability) {
+    return __fmul_rn(class_weight, p.smooth == 0.0f ? probability : __fmaf_rn(probability, p.keep, p.smooth));
+}
+
+/* ------------------------------------------------------------------------------------------------ sums of a segment */
+
+/* What exponentials are taken around: -inf would make NaN of a difference, around 0 all are the +0 that they are. */
+__device__ __forceinline__ float base_of(float max) { return max == -infinity() ? 0.0f : max; }
+
+/* A factor's share of a sum of distances to the base: 0 wins over infinity. */
+__device__ __forceinline__ float distance_term(float factor, float base, float z) {
+    return factor == 0.0f ? 0.0f : __fmul_rn(factor, __fsub_rn(base, z));
+}
+
+/* w_j */
+__device__ __forceinline__ double segment_weight(float segment_max, float max) {
+    return segment_max == max ? 1.0
+                              : exact_exp64(__dsub_rn(static_cast<double>(segment_max), static_cast<double>(max)));
+}
+
+struct SegmentSums {
+    float max;
+    int count;
+    float rest;
+    float labels;
+    float distances;
+    float entropy;
+};
+
+/* The row: its segments joined one after the other, then what comes of them. */
+struct Row {
+    float max;
+    long long count = 0;
+    double rest = 0.0;
+    double labels = 0.0;
+    double distances = 0.0;
+    double entropy_terms = 0.0;
+    double total = 0.0;
+    float log_sum = 0.0f;
+
+    __device__ __forceinline__ explicit Row(float max) : max(max) {}
+
+    __device__ __forceinline__ void join(const SegmentSums& s) {
+        const double weight = segment_weight(s.max, max);
+        const int n = s.max == -infinity() ? 0 : s.count;
+        const double all = __dadd_rn(__int2double_rn(n), static_cast<double>(s.rest));
+        if (s.max == max) {
+            count += n;
+            rest = __dadd_rn(rest, static_cast<double>(s.rest));
+        } else {
+            rest = __dadd_rn(rest, __dmul_rn(weight, all));
+        }
+        const double gap = __dsub_rn(static_cast<double>(max), static_cast<double>(base_of(s.max)));
+        const double of_labels = static_cast<double>(s.labels);
+        labels = __dadd_rn(labels, of_labels);
+        distances = __dadd_rn(distances, __dadd_rn(static_cast<double>(s.distances), __dmul_rn(of_labels, gap)));
+        if (weight != 0.0) {
+            const double terms = __dadd_rn(static_cast<double>(s.entropy), __dmul_rn(all, gap));
+            entropy_terms = __dadd_rn(entropy_terms, __dmul_rn(weight, terms));
+        }
+    }
+
+    __device__ __forceinline__ void finish() {
+        total = __dadd_rn(__ll2double_rn(count), rest);
+        log_sum = count == 1 ? exact_log1p(__double2float_rn(rest)) : exact_log(__double2float_rn(total));
+    }
+
+    __device__ __forceinline__ double lse() const {
+        return __dadd_rn(static_cast<double>(max), static_cast<double>(log_sum));
+    }
+
+    __device__ __forceinline__ float entropy() const {
+        return canonical(__double2float_rn(__dadd_rn(static_cast<double>(log_sum), __ddiv_rn(entropy_terms, total))));
+    }
+};
+
+/* What loss and gradient take beside the row's sums. */
+struct Scalars {
+    double hard;
+    double target_weight;
+    double spread;
+    double z_loss;
+    bool labels;
+
+    __device__ __forceinline__ Scalars(const Params& p, int64_t target)
+        : z_loss(static_cast<double>(p.z_loss)), labels(has_labels(p)) {
+        const bool soft = has(p, GENERAL_PROBABILITIES);
+        target_weight = soft ? 1.0 : static_cast<double>(class_weight(p, target));
+        hard = soft ? 0.0 : __dmul_rn(static_cast<double>(p.keep), target_weight);
+        spread = soft ? 1.0 : static_cast<double>(p.smooth);
+    }
+
+    __device__ __forceinline__ float loss(const Row& row, float target_logit, float weight) const {
+        const double log_sum = static_cast<double>(row.log_sum);
+        const double gap = __dsub_rn(static_cast<double>(row.max), static_cast<double>(target_logit));
+        double loss = hard == 0.0 ? 0.0 : __dmul_rn(hard, __dadd_rn(gap, log_sum));
+        if (labels) {
+            loss = __dadd_rn(loss, __dmul_rn(spread, __dadd_rn(row.distances, __dmul_rn(row.labels, log_sum))));
+        }
+        if (z_loss != 0.0) {
+            const double lse = row.lse();
+            loss = __dadd_rn(loss, __dmul_rn(__dmul_rn(z_loss, lse), lse));
+        }
+        const bool is_infinite = fabs(loss) == __longlong_as_double(0x7ff0000000000000ll);
+        const double weighted = weight == 0.0f && is_infinite ? 0.0 : __dmul_rn(static_cast<double>(weight), loss);
+        return canonical(__double2float_rn(weighted));
+    }
+
+    __device__ __forceinline__ double z_mass(const Row& row) const {
+        return __dmul_rn(__dmul_rn(2.0, z_loss), row.lse());
+    }
+
+    /* What turns the exponentials of a segment of this weight into p's share of the gradients. */
+    __device__ __forceinline__ float factor(const Row& row, double upstream, double weight) const {
+        double mass = labels ? __dadd_rn(hard, __dmul_rn(spread, row.labels)) : hard;
+        if (z_loss != 0.0) mass = __dadd_rn(mass, z_mass(row));
+        return __double2float_rn(__ddiv_rn(__dmul_rn(__dmul_rn(upstream, weight), mass), row.total));
+    }
+
+    __device__ __forceinline__ float label_factor(double upstream) const {
+        return __double2float_rn(__dmul_rn(upstream, spread));
+    }
+
+    /* target_exp is around the maximum of its segment, which has this weight. */
+    __device__ __forceinline__ float target_gradient(const Row& row, double upstream, float target_logit,
+                                                     float target_exp, double weight) const {
+        const double own = __dmul_rn(static_cast<double>(target_exp), weight);
+        const double others =
+            target_logit == row.max ? __dadd_rn(__ll2double_rn(row.count - 1), row.rest) : __dsub_rn(row.total, own);
+        double g = __dsub_rn(0.0, __ddiv_rn(__dmul_rn(__dmul_rn(others, upstream), hard), row.total));
+        if (labels || z_loss != 0.0) {
+            double mass = labels ? __dmul_rn(spread, row.labels) : 0.0;
+            if (z_loss != 0.0) mass = __dadd_rn(mass, z_mass(row));
+            const double rise = __dsub_rn(__dmul_rn(mass, __ddiv_rn(own, row.total)), __dmul_rn(spread, target_weight));
+            g = __dadd_rn(g, __dmul_rn(upstream, rise));
+        }
+        return __double2float_rn(g);
+    }
+};
+
+/* An element of the gradient from its share of p and, where there are labels, of these; then softcap and what is there. */
+struct Gradient {
+    const Params& p;
+    const Scalars& scalars;
+    const Row& row;
+    double upstream;
+    int64_t target; /* -1 with probabilities */
+    float target_logit;
+    float label_factor;
+    /* of the segment in work */
+    float base;
+    double weight;
+    float factor;
+
+    __device__ __forceinline__ Gradient(const Params& p, const Scalars& scalars, const Row& row, double upstream,
+                                        int64_t target, float target_logit)
+        : p(p), scalars(scalars), row(row), upstream(upstream), target(target), target_logit(target_logit),
+          label_factor(scalars.label_factor(upstream)), base(0.0f), weight(0.0), factor(0.0f) {}
+
+    __device__ __forceinline__ void segment(float segment_max) {
+        base = base_of(segment_max);
+        weight = segment_weight(segment_max, row.max);
+        factor = scalars.factor(row, upstream, weight);
+    }
+
+    /* Of class k, from its logit and its label; `previous` is what is there. */
+    __device__ __forceinline__ float of(int64_t k, float x, float label, float previous) const {
+        const float y = __fmul_rn(x, p.scale);
+        float z = y;
+        float slope = 1.0f;
+        if (p.softcap != 0.0f) {
+            const float decay = softcap_decay(y, p.softcap_rate);
+            z = softcapped(y, p.softcap, p.softcap_rate, decay);
+            slope = softcap_slope(decay);
+        }
+        const float e = exp_difference(z, base);
+        float g = scalars.labels ? __fmaf_rn(e, factor, -__fmul_rn(label_factor, label)) : __fmul_rn(e, factor);
+        if (k == target) g = scalars.target_gradient(row, upstream, target_logit, e, weight);
+        if (p.softcap != 0.0f) g = __fmul_rn(g, slope);
+        return canonical(has(p, GENERAL_ACCUMULATE) ? __fadd_rn(previous, g) : g);
+    }
+};
+
+/* What is known of a row in the end, beside its loss. */
+__device__ __forceinline__ void store_results(const Params& p, int64_t row, float loss, float lse, float entropy,
+                                              int64_t argmax) {
+    if (p.row_loss != nullptr) p.row_loss[row] = loss;
+    if (p.lse != nullptr) p.lse[row] = lse;
+    if (p.entropy != nullptr) p.entropy[row] = entropy;
+    if (p.argmax != nullptr) p.argmax[row] = argmax;
+}
+
+__device__ __forceinline__ void store_results_without_sums(const Params& p, int64_t row, Kind kind, int64_t argmax) {
+    const float value = kind == Kind::kIgnored ? 0.0f : canonical_nan();
+    store_results(p, row, value, value, value, argmax);
+    if (kind == Kind::kBad) report_bad_target(p, row);
+}
+
+__device__ __forceinline__ bool wants_argmax(const Params& p) { return p.argmax != nullptr || p.hits != nullptr; }
+
+__device__ __forceinline__ void add_hits(const Params& p, unsigned long long hits) {
+    if (p.hits != nullptr && hits != 0) atomicAdd(reinterpret_cast<unsigned long long*>(p.hits), hits);
+}
+
+/* ------------------------------------------------------------------------------- a thread per row, any C, any layout */
+
+/* The lane sum of n terms by one thread: lanes in the order in which the fold meets them, so that one sum of each height
+ * waits at a time. */
+template <typename Term>
+__device__ __forceinline__ float lane_sum(int n, Term term) {
+    constexpr int kLevels = 10;
+    static_assert(1 << kLevels == kLanes, "a level for each bit of the lane number");
+    const int bits = n <= 1 ? 0 : n >= kLanes ? kLevels : 32 - __clz(n - 1);
+    float waiting[kLevels];
+#pragma unroll
+    for (int l = 0; l < kLevels; l++) waiting[l] = 0.0f;
+    float x = 0.0f;
+#pragma unroll 1
+    for (int i = 0; i < 1 << bits; i++) {
+        const int lane = bits == 0 ? 0 : static_cast<int>(__brev(static_cast<unsigned>(i)) >> (32 - bits));
+        x = 0.0f;
+#pragma unroll 1
+        for (int k = lane; k < n; k += kLanes) x = __fadd_rn(x, term(k));
+        bool merges = true;
+#pragma unroll
+        for (int l = 0; l < kLevels; l++) {
+            const bool second = ((i >> l) & 1) != 0;
+            if (merges && second) x = __fadd_rn(waiting[l], x);
+            if (merges && !second) {
+                waiting[l] = x;
+                merges = false;
+            }
+        }
+    }
+    return x;
+}
+
+/* One row for one thread. */
+struct Column {
+    const Params& p;
+    const float* logits; /* of class 0 */
+    const float* labels; /* null for class indices */
+
+    __device__ __forceinline__ float logit(int64_t k) const { return effective(p, logits[k * p.inner]); }
+
+    __device__ __forceinline__ float label(int64_t k) const {
+        const float weight = class_weight(p, k);
+        return labels == nullptr ? weight : label_of(p, weight, labels[k * p.inner]);
+    }
+
+    /* Of classes from `first` on; a NaN is dropped, and said. */
+    __device__ __forceinline__ float max(int64_t first, int64_t n, bool& has_nan) const {
+        float max = -infinity();
+#pragma unroll 1
+        for (int64_t k = first; k < first + n; k++) {
+            const float z = logit(k);
+            has_nan |= z != z;
+            max = fmaxf(max, z);
+        }
+        return max;
+    }
+
+    __device__ __forceinline__ SegmentSums sums(int64_t first, int n, float max) const {
+        SegmentSums s{max, 0, 0.0f, 0.0f, 0.0f, 0.0f};
+        const float base = base_of(max);
+        s.rest = lane_sum(n, [&](int k) {
+            const float z = logit(first + k);
+            s.count += z == max;
+            return z == max ? 0.0f : exp_difference(z, base);
+        });
+        if (has_labels(p)) {
+            s.labels = lane_sum(n, [&](int k) { return label(first + k); });
+            s.distances = lane_sum(n, [&](int k) { return distance_term(label(first + k), base, logit(first + k)); });
+        }
+        if (p.entropy != nullptr) {
+            s.entropy = lane_sum(n, [&](int k) {
+                const float z = logit(first + k);
+                return distance_term(exp_difference(z, base), base, z);
+            });
+        }
+        return s;
+    }
+};
+
+__device__ __forceinline__ int length_from(int64_t first, int64_t classes) {
+    return classes - first < kSegment ? static_cast<int>(classes - first) : kSegment;
+}
+
+template <bool kGrad>
+__device__ __forceinline__ void column_rows(const Params& p) {
+    const Upstream upstream(p);
+    const int64_t step = static_cast<int64_t>(gridDim.x) * kBlock;
+    unsigned long long hits = 0;
+    for (int64_t row = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x; row < p.rows; row += step) {
+        const int64_t outer = p.inner == 1 ? row : row / p.inner;
+        const int64_t offset = p.inner == 1 ? row * p.stride : outer * p.stride * p.inner + (row - outer * p.inner);
+        const bool soft = has(p, GENERAL_PROBABILITIES);
+        const int64_t target = soft ? -1 : target_of(p, row);
+        const Kind kind = kind_of(p, target);
+        const Column column{p, p.logits + offset, soft ? static_cast<const float*>(p.targets) + offset : nullptr};
+        float* grad = kGrad ? p.grad_logits + offset : nullptr;
+        if (kGrad && !has(p, GENERAL_ACCUMULATE)) {
+            for (int64_t k = p.classes; k < p.stride; k++) grad[k * p.inner] = 0.0f;
+        }
+        bool has_nan = false;
+        const float max = kind == Kind::kLive ? column.max(0, p.classes, has_nan) : 0.0f;
+        int64_t argmax = -1;
+        if (wants_argmax(p) && kind == Kind::kLive && !has_nan) {
+            argmax = 0;
+            while (column.logit(argmax) != max) argmax++;
+            hits += argmax == target;
+        }
+        if (kind != Kind::kLive || has_nan || fabsf(max) == infinity()) {
+            store_results_without_sums(p, row, kind, argmax);
+            if (kGrad && !(kind == Kind::kIgnored && has(p, GENERAL_ACCUMULATE))) {
+                const float value = kind == Kind::kIgnored ? 0.0f : canonical_nan();
+                for (int64_t k = 0; k < p.classes; k++) grad[k * p.inner] = value;
+            }
+            continue;
+        }
+        Row sums(max);
+#pragma unroll 1
+        for (int64_t first = 0; first < p.classes; first += kSegment) {
+            const int n = length_from(first, p.classes);
+            sums.join(column.sums(first, n, p.classes <= kSegment ? max : column.max(first, n, has_nan)));
+        }
+        sums.finish();
+        const float target_logit = soft ? 0.0f : column.logit(target);
+        const Scalars scalars(p, target);
+        store_results(p, row, scalars.loss(sums, target_logit, weight_of(p, row)), __double2float_rn(sums.lse()),
+                      sums.entropy(), argmax);
+        if (kGrad) {
+            Gradient gradient(p, scalars, sums, upstream.of(p, row), target, target_logit);
+#pragma unroll 1
+            for (int64_t first = 0; first < p.classes; first += kSegment) {
+                const int n = length_from(first, p.classes);
+                gradient.segment(p.classes <= kSegment ? max : column.max(first, n, has_nan));
+#pragma unroll 1
+                for (int64_t k = first; k < first + n; k++) {
+                    const int64_t at = k * p.inner;
+                    const float previous = has(p, GENERAL_ACCUMULATE) ? grad[at] : 0.0f;
+                    grad[at] = gradient.of(k, column.logits[at], scalars.labels ? column.label(k) : 0.0f, previous);
+                }
+            }
+        }
+    }
+    if (p.hits != nullptr) {
+        hits = group_sum<32>(hits);
+        if ((threadIdx.x & 31) == 0) add_hits(p, hits);
+    }
+}
+
+/* ---------------------------------------------------------------------------------- a block per row, any C, inner = 1 */
+
+struct Shared {
+    float4 logits[kSegment / 4]; /* of the segment in work, after scale and softcap; each thread its own */
+    float lanes[kLanes];
+    float warp_value[kBlockWarps];
+    float sum;
+    SegmentSums states[kStates];
+};
+
+/* One barrier; another must come before the next call. A NaN is dropped. */
+__device__ __forceinline__ float block_max(float x, Shared& shared) {
+    x = group_max<32>(x);
+    if ((threadIdx.x & 31) == 0) shared.warp_value[threadIdx.x / 32] = x;
+    __syncthreads();
+#pragma unroll
+    for (int w = 0; w < kBlockWarps; w++) x = fmaxf(x, shared.warp_value[w]);
+    return x;
+}
+
+/* A sum that a float holds. Two barriers. */
+__device__ __forceinline__ int block_count(int x, Shared& shared) {
+    x = group_sum<32>(x);
+    __syncthreads();
+    if ((threadIdx.x & 31) == 0) shared.warp_value[threadIdx.x / 32] = __int2float_rn(x);
+    __syncthreads();
+    int sum = 0;
+#pragma unroll
+    for (int w = 0; w < kBlockWarps; w++) sum += static_cast<int>(shared.warp_value[w]);
+    return sum;
+}
+
+/* A segment of n elements of a row that starts off a 16-byte boundary by `head` elements: the quads of a thread, slot by
+ * slot, and which elements stand there. Those before the boundary come at the end of the last slot (packed_io.cuh). */
+struct Quads {
+    int head;
+    int n;
+
+    __device__ __forceinline__ Quads(const float* segment, int n) : head(floats_to_boundary(segment)), n(n) {}
+
+    __device__ __forceinline__ int first(int slot) const {
+        return head + 4 * static_cast<int>(threadIdx.x) + kStep * slot;
+    }
+    __device__ __forceinline__ bool is_whole(int slot) const { return first(slot) + 3 < n; }
+    __device__ __forceinline__ bool wraps(int slot, int c) const { return first(slot) + c >= kSegment; }
+
+    /* The element there; n or more: none. */
+    __device__ __forceinline__ int element(int slot, int c) const {
+        const int k = first(slot) + c;
+        return k >= kSegment ? k - kSegment : k;
+    }
+
+    /* Slots that hold an element. */
+    __device__ __forceinline__ int slots() const { return head > 0 ? kSlots : (n + kStep - 1) / kStep; }
+};
+
+/* Adds terms to the thread's four lanes in rising order, and folds them; term(slot, c, k) is that of element k. All
+ * threads get the sum. */
+template <typename Term>
+__device__ __forceinline__ float block_sum(const Quads& quads, Shared& shared, Term term) {
+    float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    const int slots = quads.slots();
+#pragma unroll
+    for (int c = 0; c < 4; c++) {
+        /* The head's elements are the first of their lanes. */
+        if (quads.wraps(kSlots - 1, c) && quads.element(kSlots - 1, c) < quads.n) {
+            lane[c] = __fadd_rn(lane[c], term(kSlots - 1, c, quads.element(kSlots - 1, c)));
+        }
+    }
+#pragma unroll 1
+    for (int slot = 0; slot < slots; slot++) {
+#pragma unroll
+        for (int c = 0; c < 4; c++) {
+            const int k = quads.first(slot) + c;
+            if (k < quads.n) lane[c] = __fadd_rn(lane[c], term(slot, c, k));
+        }
+    }
+    reinterpret_cast<float4*>(shared.lanes)[threadIdx.x] = make_float4(lane[0], lane[1], lane[2], lane[3]);
+    __syncthreads();
+    if (threadIdx.x < 32) {
+        const float sum = fold_shared(shared.lanes, threadIdx.x);
+        if (threadIdx.x == 0) shared.sum = sum;
+    }
+    __syncthreads();
+    return shared.sum;
+}
+
+__device__ __forceinline__ float component(const float4& quad, int c) {
+    return c == 0 ? quad.x : c == 1 ? quad.y : c == 2 ? quad.z : quad.w;
+}
+
+/* A row for a block. */
+struct BlockRow {
+    const Params& p;
+    Shared& shared;
+    const float* logits;
+    const float* labels; /* null for class indices */
+
+    __device__ __forceinline__ float4& own(int slot) const { return shared.logits[slot * kBlock + threadIdx.x]; }
+    __device__ __forceinline__ float logit(int slot, int c) const { return component(own(slot), c); }
+
+    __device__ __forceinline__ float label(int64_t k) const {
+        const float weight = class_weight(p, k);
+        return labels == nullptr ? weight : label_of(p, weight, labels[k]);
+    }
+
+    /* Brings a segment into shared memory; returns the thread's maximum. A NaN is dropped, and said. */
+    __device__ __forceinline__ float load(int64_t first, const Quads& quads, bool& has_nan) const {
+        const float* segment = logits + first;
+        const int slots = quads.slots();
+        ISOBIT_MAIN_LOOP_BEGIN;
+#pragma unroll 4
+        for (int slot = 0; slot < slots; slot++) {
+            if (quads.is_whole(slot)) {
+                own(slot) = *reinterpret_cast<const float4*>(segment + quads.first(slot));
+            }
+        }
+        ISOBIT_MAIN_LOOP_END;
+        float max = -infinity();
+#pragma unroll 1
+        for (int slot = 0; slot < slots; slot++) {
+            float x[4];
+            if (quads.is_whole(slot)) {
+#pragma unroll
+                for (int c = 0; c < 4; c++) x[c] = component(own(slot), c);
+            } else {
+#pragma unroll
+                for (int c = 0; c < 4; c++) {
+                    const int k = quads.element(slot, c);
+                    x[c] = k < quads.n ? segment[k] : -infinity();
+                }
+            }
+#pragma unroll
+            for (int c = 0; c < 4; c++) {
+                /* What is not there stays -inf under a softcap, too. */
+                x[c] = quads.element(slot, c) < quads.n ? effective(p, x[c]) : x[c];
+                has_nan |= x[c] != x[c];
+                max = fmaxf(max, x[c]);
+            }
+            own(slot) = make_float4(x[0], x[1], x[2], x[3]);
+        }
+        return max;
+    }
+
+    /* The lowest element of the segment that equals its maximum. */
+    __device__ __forceinline__ int find(const Quads& quads, float max) const {
+        int lowest = kSegment;
+        const int slots = quads.slots();
+#pragma unroll 1
+        for (int slot = 0; slot < slots; slot++) {
+#pragma unroll
+            for (int c = 0; c < 4; c++) {
+                const int k = quads.element(slot, c);
+                if (k < quads.n && logit(slot, c) == max && k < lowest) lowest = k;
+            }
+        }
+        __syncthreads();
+        return static_cast<int>(-block_max(-__int2float_rn(lowest), shared));
+    }
+
+    __device__ __forceinline__ SegmentSums sums(int64_t first, const Quads& quads, float max) const {
+        SegmentSums s{max, 0, 0.0f, 0.0f, 0.0f, 0.0f};
+        const float base = base_of(max);
+        int count = 0;
+        s.rest = block_sum(quads, shared, [&](int slot, int c, int) {
+            const float z = logit(slot, c);
+            count += z == max;
+            return z == max ? 0.0f : exp_difference(z, base);
+        });
+        s.count = block_count(count, shared);
+        if (has_labels(p)) {
+            s.labels = block_sum(quads, shared, [&](int, int, int k) { return label(first + k); });
+            s.distances = block_sum(quads, shared, [&](int slot, int c, int k) {
+                return distance_term(label(first + k), base, logit(slot, c));
+            });
+        }
+        if (p.entropy != nullptr) {
+            s.entropy = block_sum(quads, shared, [&](int slot, int c, int) {
+                const float z = logit(slot, c);
+                return distance_term(exp_difference(z, base), base, z);
+            });
+        }
+        return s;
+    }
+};
+
+/* T threads write one value to n elements, if they are to. */
+__device__ __forceinline__ void fill_unless(bool skipped, float* to, int64_t n, float value) {
+    if (!skipped) fill<kBlock>(to, n, value, threadIdx.x);
+}
+
+template <bool kGrad>
+__device__ __forceinline__ void block_rows(const Params& p) {
+    __shared__ __align__(16) Shared shared;
+    const Upstream upstream(p);
+    const bool accumulates = has(p, GENERAL_ACCUMULATE);
+    const bool soft = has(p, GENERAL_PROBABILITIES);
+    const int64_t segments = (p.classes + kSegment - 1) / kSegment;
+    const bool is_long = segments > kStates;
+    unsigned long long hits = 0;
+    for (int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
+        const int64_t offset = row * p.stride;
+        const int64_t target = soft ? -1 : target_of(p, row);
+        const Kind kind = kind_of(p, target);
+        const bool live = kind == Kind::kLive;
+        const BlockRow block{p, shared, p.logits + offset,
+                             soft ? static_cast<const float*>(p.targets) + offset : nullptr};
+        float* grad = kGrad ? p.grad_logits + offset : nullptr;
+        const float target_logit = live && !soft ? effective(p, block.logits[target]) : 0.0f;
+        float max = -infinity();
+        int64_t argmax = -1;
+        bool has_nan = false;
+        /* States are joined when the maximum is known; more than there is room for take a pass of their own for it. */
+        if (live) {
+#pragma unroll 1
+            for (int64_t j = 0; j < segments; j++) {
+                const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
+                const float mine = block.load(j * kSegment, quads, has_nan);
+                __syncthreads();
+                const float segment_max = block_max(mine, shared);
+                if (wants_argmax(p) && (segment_max > max || argmax < 0)) {
+                    argmax = j * kSegment + block.find(quads, segment_max);
+                }
+                max = fmaxf(max, segment_max);
+                if (!is_long) {
+                    const SegmentSums s = block.sums(j * kSegment, quads, segment_max);
+                    if (threadIdx.x == 0) shared.states[j] = s;
+                }
+            }
+            __syncthreads();
+            has_nan = block_max(has_nan ? 1.0f : 0.0f, shared) > 0.0f;
+            if (has_nan) argmax = -1;
+            if (threadIdx.x == 0) hits += wants_argmax(p) && argmax >= 0 && argmax == target;
+        }
+        if (kGrad) fill_unless(accumulates, grad + p.classes, p.stride - p.classes, 0.0f);
+        if (!live || has_nan || fabsf(max) == infinity()) {
+            if (threadIdx.x == 0) store_results_without_sums(p, row, kind, argmax);
+            if (kGrad) {
+                const bool ignored = kind == Kind::kIgnored;
+                fill_unless(ignored && accumulates, grad, p.classes, ignored ? 0.0f : canonical_nan());
+            }
+            continue;
+        }
+        __syncthreads();
+        Row sums(max);
+#pragma unroll 1
+        for (int64_t j = 0; j < segments; j++) {
+            if (is_long) {
+                const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
+                const float mine = block.load(j * kSegment, quads, has_nan);
+                __syncthreads();
+                sums.join(block.sums(j * kSegment, quads, block_max(mine, shared)));
+            } else {
+                sums.join(shared.states[j]);
+            }
+        }
+        sums.finish();
+        const Scalars scalars(p, target);
+        if (threadIdx.x == 0) {
+            store_results(p, row, scalars.loss(sums, target_logit, weight_of(p, row)), __double2float_rn(sums.lse()),
+                          sums.entropy(), argmax);
+        }
+        if (kGrad) {
+            Gradient gradient(p, scalars, sums, upstream.of(p, row), target, target_logit);
+#pragma unroll 1
+            for (int64_t j = segments - 1; j >= 0; j--) {
+                const int64_t first = j * kSegment;
+                const Quads quads(block.logits + first, length_from(first, p.classes));
+                float segment_max = is_long ? 0.0f : shared.states[j].max;
+                if (is_long) {
+                    const float mine = block.load(first, quads, has_nan);
+                    __syncthreads();
+                    segment_max = block_max(mine, shared);
+                }
+                gradient.segment(segment_max);
+                const bool packed = floats_to_boundary(grad + first) == quads.head;
+                const int slots = quads.slots();
+#pragma unroll 1
+                for (int slot = 0; slot < slots; slot++) {
+                    const bool whole = quads.is_whole(slot);
+                    const int at = quads.first(slot);
+                    float4 quad = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+                    if (whole) quad = *reinterpret_cast<const float4*>(block.logits + first + at);
+                    float g[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+                    for (int c = 0; c < 4; c++) {
+                        const int k = quads.element(slot, c);
+                        if (k < quads.n) {
+                            const float x = whole ? component(quad, c) : block.logits[first + k];
+                            const float previous = accumulates ? grad[first + k] : 0.0f;
+                            const float label = scalars.labels ? block.label(first + k) : 0.0f;
+                            g[c] = gradient.of(first + k, x, label, previous);
+                            if (!whole || !packed) grad[first + k] = g[c];
+                        }
+                    }
+                    if (whole && packed) store_streaming(grad + first + at, g);
+                }
+            }
+        }
+        __syncthreads(); /* the next row overwrites states that this one still reads */
+    }
+    if (threadIdx.x == 0) add_hits(p, hits);
+}
+
+/* ----------------------------------------------------------------------------------- sums over the rows, denominator */
+
+/* The sums of the segments of `rows` values go to parts. */
+template <typename Value>
+__device__ __forceinline__ void sum_segments(const Params& p, float* lanes, float* parts, Value value) {
+    const int64_t segments = (p.rows + kSegment - 1) / kSegment;
+    for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {
+        const int n = length_from(j * kSegment, p.rows);
+        float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+        for (int at = 4 * threadIdx.x; at < n; at += kStep) {
+#pragma unroll
+            for (int c = 0; c < 4; c++) {
+                if (at + c < n) lane[c] = __fadd_rn(lane[c], value(j * kSegment + at + c));
+            }
+        }
+        reinterpret_cast<float4*>(lanes)[threadIdx.x] = make_float4(lane[0], lane[1], lane[2], lane[3]);
+        __syncthreads();
+        if (threadIdx.x < 32) {
+            const float sum = fold_shared(lanes, threadIdx.x);
+            if (threadIdx.x == 0) parts[j] = sum;
+        }
+        __syncthreads();
+    }
+}
+
+/* Joins them in rising order, in float64. Thread 0 gets the result. */
+__device__ __forceinline__ double join(const Params& p, const float* parts, float* shared) {
+    const int64_t segments = (p.rows + kSegment - 1) / kSegment;
+    double total = 0.0;
+    for (int64_t first = 0; first < segments; first += kLanes) {
+        const int n = segments - first < kLanes ? static_cast<int>(segments - first) : kLanes;
+        __syncthreads();
+        /* Past the first-level cache, which does not see what other blocks wrote. */
+        for (int i = threadIdx.x; i < n; i += kBlock) shared[i] = __ldcg(parts + first + i);
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            for (int i = 0; i < n; i++) total = __dadd_rn(total, static_cast<double>(shared[i]));
+        }
+    }
+    return total;
+}
+
+__device__ __forceinline__ void weigh(const Params& p) {
+    __shared__ __align__(16) float lanes[kLanes];
+    sum_segments(p, lanes, p.weight_parts, [&](int64_t row) {
+        const int64_t target = target_of(p, row);
+        return kind_of(p, target) == Kind::kLive ? __fmul_rn(weight_of(p, row), class_weight(p, target)) : 0.0f;
+    });
+}
+
+/* One block: the denominator, no hits, and nobody has arrived. */
+__device__ __forceinline__ void begin(const Params& p) {
+    __shared__ float shared[kLanes];
+    if (has(p, GENERAL_MEAN)) {
+        double total = __ll2double_rn(p.rows);
+        if (p.divisor != nullptr) {
+            total = static_cast<double>(*p.divisor);
+        } else if (has(p, GENERAL_SUMMED_DENOMINATOR)) {
+            total = join(p, p.weight_parts, shared);
+        }
+        if (threadIdx.x == 0) *p.denominator = total;
+    }
+    if (threadIdx.x == 0) {
+        if (p.arrivals != nullptr) *p.arrivals = 0;
+        if (p.hits != nullptr) *p.hits = 0;
+    }
+}
+
+/* Blocks sum segments of row losses; the one that comes last joins them. */
+__device__ __forceinline__ void reduce(const Params& p) {
+    __shared__ __align__(16) float lanes[kLanes];
+    __shared__ bool is_last;
+    sum_segments(p, lanes, p.loss_parts, [&](int64_t row) { return p.row_loss[row]; });
+    if (threadIdx.x == 0) {
+        __threadfence();
+        is_last = atomicAdd(p.arrivals, 1u) == gridDim.x - 1;
+        __threadfence();
+    }
+    __syncthreads();
+    if (!is_last) return;
+    const double total = join(p, p.loss_parts, lanes);
+    if (threadIdx.x == 0) {
+        double result = total;
+        if (has(p, GENERAL_MEAN)) {
+            const double divisor = *p.denominator;
+            result = has(p, GENERAL_ZERO) && divisor == 0.0 ? 0.0 : __ddiv_rn(total, divisor);
+        }
+        *p.loss = canonical(__double2float_rn(result));
+    }
+}
+
+} // namespace cross_entropy_general
+} // namespace isobit
