@@ -4,6 +4,7 @@ import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.SgdKernel;
+import dev.isobit.spi.SoftmaxKernel;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -180,6 +181,15 @@ public interface Backend extends AutoCloseable {
      * @return the prepared operation, used by one thread
      */
     BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream);
+
+    /**
+     * For {@link Softmax} and {@link LogSoftmax}: prepares the operation on a stream.
+     *
+     * @param logarithm whether it is log-softmax
+     * @param stream a stream of this backend
+     * @return the prepared operation, used by one thread
+     */
+    SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream);
 
     /**
      * For {@link Adam}: prepares the operation on a stream.

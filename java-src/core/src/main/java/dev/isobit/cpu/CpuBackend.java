@@ -11,6 +11,7 @@ import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
 import dev.isobit.spi.SgdKernel;
+import dev.isobit.spi.SoftmaxKernel;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
@@ -64,6 +65,12 @@ final class CpuBackend extends HostBackend {
     public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
         requireOpen();
         return new CpuBceWithLogits(this, options);
+    }
+
+    @Override
+    public SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream) {
+        requireOpen();
+        return new CpuSoftmax(this, logarithm);
     }
 
     @Override

@@ -22,4 +22,7 @@ interface CpuKernels {
 
     /** What converts float32 to elements of this 16-bit operand. */
     NarrowCopy narrow(FloatOperand operand);
+
+    /** The kernel for exponentials of a block. */
+    BlockExp blockExp();
 }

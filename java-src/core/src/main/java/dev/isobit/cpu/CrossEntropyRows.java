@@ -5,7 +5,7 @@ final class CrossEntropyRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
 
     final SegmentWork work = new SegmentWork();
-    private final RowState state = new RowState();
+    final RowState state = new RowState();
     private final SmallRows smallRows = new SmallRows(work);
     private final ShortRows shortRows = new ShortRows(work, state);
 
@@ -64,7 +64,7 @@ final class CrossEntropyRows {
     }
 
     /** Reduces all segments, leaving exponentials for the gradient; false for a row that has no softmax. */
-    private boolean reduce(CrossEntropyBatch batch, SegmentStages stages, long first) {
+    boolean reduce(CrossEntropyBatch batch, SegmentStages stages, long first) {
         long classes = batch.classes;
         state.begin(classes);
         for (long offset = 0; offset < classes; offset += SEGMENT) {

@@ -103,6 +103,22 @@ final class FloatOperand {
         return kind == Kind.NARROW;
     }
 
+    /** Points to all of an array. */
+    void set(float[] elements) {
+        kind = Kind.ARRAY;
+        array = elements;
+        segment = MemorySegment.NULL;
+        base = 0;
+    }
+
+    /** Points to where another operand points, which is F32. */
+    void set(FloatOperand other) {
+        kind = other.kind;
+        array = other.array;
+        segment = other.segment;
+        base = other.base;
+    }
+
     /** Where an element stands: an index of an array that is not empty, else a byte offset. */
     long position(long element) {
         if (kind == Kind.NARROW) {

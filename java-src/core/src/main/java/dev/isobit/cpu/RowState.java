@@ -67,9 +67,17 @@ final class RowState {
         return !Float.isFinite(max);
     }
 
+    float max() {
+        return max;
+    }
+
+    /** log of the sum of all exponentials around the maximum. */
+    float logSum() {
+        return count == 1 ? ExactMath.log1p((float) sum) : ExactMath.log((float) total);
+    }
+
     float loss(float targetLogit) {
-        float logSum = count == 1 ? ExactMath.log1p((float) sum) : ExactMath.log((float) total);
-        return (float) (((double) max - targetLogit) + logSum);
+        return (float) (((double) max - targetLogit) + logSum());
     }
 
     /** The factor that turns segment j's exponentials into gradients. */

@@ -12,6 +12,7 @@ final class ScalarKernels implements CpuKernels {
     static final NarrowCopy WIDEN = new ScalarWiden();
     static final NarrowCopy NARROW = new ScalarNarrow();
     private static final BceKernel BCE = new ScalarBce();
+    private static final BlockExp BLOCK_EXP = new ScalarBlockExp();
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -50,5 +51,10 @@ final class ScalarKernels implements CpuKernels {
     @Override
     public NarrowCopy narrow(FloatOperand operand) {
         return NARROW;
+    }
+
+    @Override
+    public BlockExp blockExp() {
+        return BLOCK_EXP;
     }
 }

@@ -11,6 +11,7 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable BceKernel> BCE = new AtomicReferenceArray<>(1 << 3);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> NARROW = new AtomicReferenceArray<>(1 << 2);
+    private static final BlockExp BLOCK_EXP = new VectorBlockExp();
 
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
@@ -108,6 +109,11 @@ final class VectorKernels implements CpuKernels {
             copy = made.get(flags);
         }
         return copy;
+    }
+
+    @Override
+    public BlockExp blockExp() {
+        return BLOCK_EXP;
     }
 
     /** The operand's two bits, array and native, or a negative number where vectors cannot reach it. */

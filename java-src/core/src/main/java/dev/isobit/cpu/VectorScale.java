@@ -2,12 +2,16 @@ package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
 
-/** Exponentials to gradients, in place. Copied by {@link Specialized}. */
+/** Exponentials to gradients, in place. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}. */
 final class VectorScale implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
 
     VectorScale() {}
@@ -19,11 +23,15 @@ final class VectorScale implements SegmentStage {
         VectorAccess.require(OUT_NATIVE, segment);
         long at = work.outAt;
         float factor = work.factor;
-        int whole = Float.isFinite(factor) ? VectorMath.SPECIES.loopBound(work.length) : 0;
+        int whole = Float.isFinite(factor) ? SPECIES.loopBound(work.length) : 0;
         FloatVector f = VectorMath.constant(factor);
         for (int i = 0; i < whole; i += WIDTH) {
-            VectorAccess.store(OUT_ARRAY, out, segment, at, i,
-                    VectorAccess.load(OUT_ARRAY, out, segment, at, i).mul(f));
+            if (OUT_ARRAY) {
+                FloatVector.fromArray(SPECIES, out, (int) at + i).mul(f).intoArray(out, (int) at + i);
+            } else {
+                FloatVector.fromMemorySegment(SPECIES, segment, at + i * 4L, ORDER).mul(f)
+                        .intoMemorySegment(segment, at + i * 4L, ORDER);
+            }
         }
         for (int i = whole; i < work.length; i++) {
             VectorAccess.set(OUT_ARRAY, out, segment, at, i,

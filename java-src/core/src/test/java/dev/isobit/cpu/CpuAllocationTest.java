@@ -15,10 +15,13 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.LogSoftmax;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
+import dev.isobit.Softmax;
+import dev.isobit.SoftmaxOptions;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
@@ -60,6 +63,7 @@ class CpuAllocationTest {
                 }
                 addGeneralCrossEntropy(backend, nativeMemory, Math.min(80, repeats), where);
                 addBce(backend, nativeMemory, repeats, where);
+                addSoftmax(backend, nativeMemory, repeats, where);
                 addAdam(backend, nativeMemory, repeats, where);
             }
         }
@@ -125,6 +129,23 @@ class CpuAllocationTest {
                 tensor(nativeMemory, ROWS, CLASSES));
         ops.add(new Op("BceWithLogits.lossAndGradient" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));
+    }
+
+    private void addSoftmax(Backend backend, boolean nativeMemory, int repeats, String where) {
+        for (int axis = 0; axis < 2; axis++) {
+            SoftmaxOptions options = SoftmaxOptions.defaults().withAxis(axis);
+            Softmax softmax = Softmax.on(backend, options);
+            LogSoftmax log = LogSoftmax.on(backend, options);
+            opened.add(softmax);
+            opened.add(log);
+            Tensor logits = tensor(nativeMemory, ROWS, CLASSES);
+            Tensor result = tensor(nativeMemory, ROWS, CLASSES);
+            String of = ", axis " + axis + where;
+            ops.add(new Op("Softmax.probabilities" + of, repeats, () -> softmax.probabilities(logits, result)));
+            ops.add(new Op("Softmax.gradient" + of, repeats, () -> softmax.gradient(logits, logits, result)));
+            ops.add(new Op("LogSoftmax.logProbabilities" + of, repeats, () -> log.logProbabilities(logits, result)));
+            ops.add(new Op("LogSoftmax.gradient" + of, repeats, () -> log.gradient(logits, logits, result)));
+        }
     }
 
     private void addAdam(Backend backend, boolean nativeMemory, int repeats, String where) {

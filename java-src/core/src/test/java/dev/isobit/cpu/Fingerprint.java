@@ -10,10 +10,13 @@ import dev.isobit.BceWithLogitsOperands;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
+import dev.isobit.LogSoftmax;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
+import dev.isobit.Softmax;
+import dev.isobit.SoftmaxOptions;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamArrays;
 import dev.isobit.contract.BceCase;
@@ -27,6 +30,7 @@ import dev.isobit.contract.GeneralCase;
 import dev.isobit.contract.LogitsKind;
 import dev.isobit.contract.OperandBlock;
 import dev.isobit.contract.SgdDefinition;
+import dev.isobit.contract.SoftmaxDefinition;
 import dev.isobit.jvm.VmOption;
 import dev.isobit.math.ExactMath;
 import dev.isobit.math.FloatInputs;
@@ -68,6 +72,9 @@ final class Fingerprint {
 
         /** Loss, then gradient. */
         List<float[]> bce(BceCase test);
+
+        /** Probabilities or log-probabilities of a row, repeated over columns, then the gradient for these logits. */
+        List<float[]> softmax(float[] z, int columns, boolean logarithm);
 
         /** Updates the arrays, from a step on, so many times. */
         void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays);
@@ -144,6 +151,14 @@ final class Fingerprint {
             for (BceCase test : bceCases()) {
                 source.bce(test).forEach(bits -> add(digest, bits));
             }
+            for (int size : new int[] {1, 17, 1000, 8209}) {
+                for (LogitsKind kind : LogitsKind.values()) {
+                    float[] z = new CrossEntropyCase(1, size, kind, Reduction.NONE, -100, DType.I64, Upstream.ABSENT,
+                            Wanted.BOTH, kind.ordinal()).logits();
+                    source.softmax(z, 1 + kind.ordinal() % 2, size % 3 == 0 ^ kind.ordinal() % 4 < 2)
+                            .forEach(bits -> add(digest, bits));
+                }
+            }
             AdamOptions[] options = {AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1),
                 AdamOptions.adamW().withAmsgrad(true)};
             for (int i = 0; i < options.length; i++) {
@@ -212,6 +227,12 @@ final class Fingerprint {
             for (int i = 0; i < steps; i++) {
                 SgdDefinition.step(options, options.lr(), 1 + i, a.param(), a.grad(), a.expAvg());
             }
+        }
+
+        @Override
+        public List<float[]> softmax(float[] z, int columns, boolean logarithm) {
+            float[] y = SoftmaxDefinition.forward(z, logarithm);
+            return List.of(y, SoftmaxDefinition.gradient(y, z, logarithm));
         }
 
         @Override
@@ -309,6 +330,38 @@ final class Fingerprint {
             if (buffer != null) {
                 System.arraycopy(read(buffer), 0, a.expAvg(), 0, size);
             }
+        }
+
+        @Override
+        public List<float[]> softmax(float[] z, int columns, boolean logarithm) {
+            float[] all = new float[z.length * columns];
+            for (int i = 0; i < all.length; i++) {
+                all[i] = z[i / columns];
+            }
+            long[] shape = {z.length, columns};
+            Tensor logits = tensor(all, shape);
+            Tensor y = tensor(new float[all.length], shape);
+            Tensor gradient = tensor(new float[all.length], shape);
+            SoftmaxOptions options = SoftmaxOptions.defaults().withAxis(0);
+            try (Softmax softmax = Softmax.on(backend, options); LogSoftmax log = LogSoftmax.on(backend, options)) {
+                if (logarithm) {
+                    log.logProbabilities(logits, y);
+                    log.gradient(y, logits, gradient);
+                } else {
+                    softmax.probabilities(logits, y);
+                    softmax.gradient(y, logits, gradient);
+                }
+            }
+            return List.of(column(read(y), columns), column(read(gradient), columns));
+        }
+
+        /** The last of them. */
+        private static float[] column(float[] all, int columns) {
+            float[] one = new float[all.length / columns];
+            for (int i = 0; i < one.length; i++) {
+                one[i] = all[i * columns + columns - 1];
+            }
+            return one;
         }
 
         @Override

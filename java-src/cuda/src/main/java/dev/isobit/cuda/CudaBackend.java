@@ -15,6 +15,7 @@ import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.SgdKernel;
+import dev.isobit.spi.SoftmaxKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -300,6 +301,11 @@ public final class CudaBackend implements Backend {
     @Override
     public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
         return new CudaBceWithLogits(this, options, ours("BceWithLogits.on", stream));
+    }
+
+    @Override
+    public SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream) {
+        return new CudaSoftmax(this, logarithm, ours(logarithm ? "LogSoftmax.on" : "Softmax.on", stream));
     }
 
     @Override

@@ -290,6 +290,28 @@ final class KernelParams {
         private SgdChunk() {}
     }
 
+    /** {@code softmax_params} */
+    static final class Softmax {
+        static final int LOG = 1;
+        static final int WARP_CLASSES = 1024;
+        static final int SEGMENT = 8192;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("input"),
+                POINTER.withName("grad_output"), POINTER.withName("result"), I64.withName("outer"),
+                I64.withName("classes"), I64.withName("inner"), I32.withName("flags"), I32.withName("reserved"))
+                .withName("softmax_params");
+
+        static final long INPUT = offset(LAYOUT, "input");
+        static final long GRAD_OUTPUT = offset(LAYOUT, "grad_output");
+        static final long RESULT = offset(LAYOUT, "result");
+        static final long OUTER = offset(LAYOUT, "outer");
+        static final long CLASSES = offset(LAYOUT, "classes");
+        static final long INNER = offset(LAYOUT, "inner");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private Softmax() {}
+    }
+
     /** {@link ChunkedStep} writes it: pointers, then how many elements, of which group. */
     private static StructLayout chunk(String... pointers) {
         List<MemoryLayout> fields = new ArrayList<>();

@@ -2,6 +2,7 @@ package dev.isobit.cuda;
 
 import dev.isobit.cuda.KernelParams.Bce;
 import dev.isobit.cuda.KernelParams.CrossEntropy;
+import dev.isobit.cuda.KernelParams.Softmax;
 
 /**
  * Launch shapes as data: the one place to tune. Which kernel a shape takes is fixed by kernels/params.h; here stands
@@ -89,6 +90,23 @@ final class LaunchTable {
         }
     }
 
+    /** How softmax is shared out; blocks of a multiprocessor are as many as the registers allow on all chips. */
+    enum SoftmaxVariant {
+        WARP("warp", 128, 5, 3), BLOCK("block", 256, 2, 2), COLUMN("column", 128, 6, 6);
+
+        final String suffix;
+        final int threads;
+        final int forwardBlocks;
+        final int gradientBlocks;
+
+        SoftmaxVariant(String suffix, int threads, int forwardBlocks, int gradientBlocks) {
+            this.suffix = suffix;
+            this.threads = threads;
+            this.forwardBlocks = forwardBlocks;
+            this.gradientBlocks = gradientBlocks;
+        }
+    }
+
     private final Row row;
     private final int multiprocessors;
     private final int stash;
@@ -169,6 +187,21 @@ final class LaunchTable {
     /** How many blocks of a kernel of cross-entropy with options share out so many pieces of work. */
     int generalGrid(long pieces) {
         return grid(pieces, GENERAL_BLOCKS);
+    }
+
+    SoftmaxVariant softmaxVariant(long classes, long inner) {
+        return inner > 1
+                ? SoftmaxVariant.COLUMN
+                : classes <= Softmax.WARP_CLASSES ? SoftmaxVariant.WARP : SoftmaxVariant.BLOCK;
+    }
+
+    int softmaxGrid(SoftmaxVariant variant, boolean gradient, long outer, long classes, long inner) {
+        long blocks = switch (variant) {
+            case WARP -> ceil(outer, classes <= WARP_PACKED_CLASSES ? 16 : 4);
+            case BLOCK -> outer;
+            case COLUMN -> ceil(outer * inner, SoftmaxVariant.COLUMN.threads);
+        };
+        return grid(blocks, gradient ? variant.gradientBlocks : variant.forwardBlocks);
     }
 
     private int grid(long blocksWithWork, int perMultiprocessor) {

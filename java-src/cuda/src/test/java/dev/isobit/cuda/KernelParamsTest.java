@@ -29,7 +29,7 @@ class KernelParamsTest {
             KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
             KernelParams.Bce.LAYOUT, KernelParams.General.LAYOUT, KernelParams.Adam.LAYOUT,
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
-            KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT);
+            KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT);
 
     private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad",
             "bce_with_logits_begin_bf16", "bce_with_logits_begin_f16", "bce_with_logits_begin_f32",
@@ -46,7 +46,8 @@ class KernelParamsTest {
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
             "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32",
-            "sgd_step_f32");
+            "sgd_step_f32", "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
+            "softmax_grad_f32_block", "softmax_grad_f32_column", "softmax_grad_f32_warp");
 
     private static JsonNode json(String name) throws IOException {
         try (InputStream in = KernelParamsTest.class.getResourceAsStream("/dev/isobit/cuda/ptx/" + name)) {
@@ -126,6 +127,9 @@ class KernelParamsTest {
         found.put("SGD_DISABLED", (long) KernelParams.Sgd.DISABLED);
         found.put("SGD_CHUNK", (long) KernelParams.Sgd.CHUNK);
         found.put("SGD_GROUPS", (long) KernelParams.Sgd.GROUPS);
+        found.put("SOFTMAX_LOG", (long) KernelParams.Softmax.LOG);
+        found.put("SOFTMAX_WARP_CLASSES", (long) KernelParams.Softmax.WARP_CLASSES);
+        found.put("SOFTMAX_SEGMENT", (long) KernelParams.Softmax.SEGMENT);
         assertEquals(constants, found);
         assertEquals(KernelParams.Adam.CHUNK, ChunkedStep.CHUNK);
         assertEquals(KernelParams.Sgd.CHUNK, ChunkedStep.CHUNK);
@@ -140,7 +144,7 @@ class KernelParamsTest {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
                 "cross_entropy", "cross_entropy_general",
-                "sgd")) {
+                "sgd", "softmax")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -155,6 +159,7 @@ class KernelParamsTest {
                 StructLayout layout = switch (op) {
                     case "adam" -> KernelParams.Adam.LAYOUT;
                     case "sgd" -> KernelParams.Sgd.LAYOUT;
+                    case "softmax" -> KernelParams.Softmax.LAYOUT;
                     case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
                     case "cross_entropy_general" -> KernelParams.General.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
@@ -198,6 +203,15 @@ class KernelParamsTest {
             files.get("bce_with_logits" + dtype + "." + target + ".ptx").get("entries").properties()
                     .forEach(entry -> assertEquals(bceThreads(entry.getKey()),
                             entry.getValue().get("max_threads").asInt(), entry.getKey()));
+        }
+        for (LaunchTable.SoftmaxVariant variant : LaunchTable.SoftmaxVariant.values()) {
+            for (String phase : List.of("forward", "grad")) {
+                JsonNode entry = files.get("softmax." + target + ".ptx").get("entries")
+                        .get("softmax_" + phase + "_f32_" + variant.suffix);
+                assertEquals(variant.threads, entry.get("max_threads").asInt());
+                assertEquals(phase.equals("grad") ? variant.gradientBlocks : variant.forwardBlocks,
+                        entry.get("min_blocks").asInt());
+            }
         }
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);

@@ -20,6 +20,8 @@ import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.SgdKernel;
+import dev.isobit.spi.SoftmaxCall;
+import dev.isobit.spi.SoftmaxKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -243,6 +245,29 @@ public final class DeviceStandIn implements Backend {
                     inner.maskBroadcast.set(inner.logits, inner.mask);
                 }
                 kernel.run(inner);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
+    }
+
+    @Override
+    public SoftmaxKernel softmaxKernel(boolean logarithm, Stream on) {
+        SoftmaxKernel kernel = cpu.softmaxKernel(logarithm, cpu.defaultStream());
+        return new SoftmaxKernel() {
+            @Override
+            public void run(SoftmaxCall call) {
+                var inside = new SoftmaxCall();
+                inside.outer = call.outer;
+                inside.classes = call.classes;
+                inside.inner = call.inner;
+                inside.input = hiddenOrNull(call.input);
+                inside.gradOutput = hiddenOrNull(call.gradOutput);
+                inside.result = hiddenOrNull(call.result);
+                kernel.run(inside);
             }
 
             @Override

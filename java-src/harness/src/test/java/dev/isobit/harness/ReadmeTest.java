@@ -47,6 +47,8 @@ class ReadmeTest {
     private static final Set<String> TESTED = Set.of("Linux x86-64");
     /** Backends that run the kernels; to open one here would decide which driver this JVM has. */
     private static final Set<String> KERNELS = Set.of("cuda", "sim");
+    /** Operations whose kernels have another's name. */
+    private static final Map<String, String> SHARED_KERNELS = Map.of("LogSoftmax", "Softmax");
     private static final List<String> PLATFORMS = List.of("Linux x86-64", "Linux aarch64", "macOS aarch64",
             "macOS x86-64", "Windows x86-64", "Windows aarch64");
 
@@ -239,7 +241,8 @@ class ReadmeTest {
 
     /** The types in the names of an operation's kernels. */
     private static Set<DType> kernelTypes(JsonNode ptx, String operation) {
-        String prefix = operation.replaceAll("(?<=[a-z])(?=[A-Z])", "_").toLowerCase(Locale.ROOT) + "_";
+        String kernels = SHARED_KERNELS.getOrDefault(operation, operation);
+        String prefix = kernels.replaceAll("(?<=[a-z])(?=[A-Z])", "_").toLowerCase(Locale.ROOT) + "_";
         Set<DType> types = EnumSet.noneOf(DType.class);
         for (JsonNode module : ptx) {
             module.get("entries").fieldNames().forEachRemaining(entry -> {

@@ -7,7 +7,8 @@ import java.util.Set;
 /** Runs the cases of an operation. Another operation is another class, named in {@link #ALL}. Thread-safe. */
 interface CaseOp {
     /** Every operation that can be run. */
-    List<CaseOp> ALL = List.of(new CrossEntropyOp(), new AdamOp(), new OnnxAdamOp(), new OnnxMomentumOp());
+    List<CaseOp> ALL =
+            List.of(new CrossEntropyOp(), new SoftmaxOp(), new AdamOp(), new OnnxAdamOp(), new OnnxMomentumOp());
 
     /** The names of the operation in case files. */
     Set<String> names();

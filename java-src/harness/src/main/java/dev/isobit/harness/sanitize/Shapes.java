@@ -11,11 +11,14 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.LogSoftmax;
 import dev.isobit.Memory;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
+import dev.isobit.Softmax;
+import dev.isobit.SoftmaxOptions;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.math.NarrowFloats;
@@ -141,6 +144,13 @@ final class Shapes {
                 }
             }
         }
+        int[][] softmax = {{1, 1, 1}, {33, 3, 1}, {17, 256, 1}, {5, 257, 1}, {3, 1024, 1}, {2, 1025, 1}, {1, 8193, 1},
+            {2, 3, 70}, {1, 1025, 3}};
+        for (int[] shape : softmax) {
+            long offset = 4L * (shapes.size() % 4);
+            shapes.add(new Shape("Softmax [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] +" + offset,
+                    (backend, operands) -> softmax(backend, operands, shape, offset)));
+        }
         int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
         for (int[] each : parameters) {
             for (AdamOptions options : List.of(AdamOptions.adamW(),
@@ -231,6 +241,20 @@ final class Shapes {
             op.gradient(all, gradient);
             op.lossAndGradient(all.withWeights(operands.floats(rng, offset, rows, columns)), loss, gradient);
             op.lossAndGradient(logits, operands.floats(rng, offset, rows, columns), loss, logits);
+        }
+    }
+
+    private static void softmax(Backend backend, Operands operands, int[] shape, long offset) {
+        var rng = new Rng(19L * shape[0] + shape[1]);
+        Tensor logits = operands.floats(rng, offset, shape[0], shape[1], shape[2]);
+        Tensor upstream = operands.floats(rng, 4, shape[0], shape[1], shape[2]);
+        Tensor result = operands.floats(rng, offset, shape[0], shape[1], shape[2]);
+        var options = SoftmaxOptions.defaults().withAxis(1);
+        try (Softmax softmax = Softmax.on(backend, options); LogSoftmax log = LogSoftmax.on(backend, options)) {
+            log.logProbabilities(logits, result);
+            log.gradient(result, upstream, result);
+            softmax.probabilities(logits, logits);
+            softmax.gradient(logits, upstream, upstream);
         }
     }
 

@@ -78,6 +78,7 @@ record Grid(String name, List<Problem> problems) {
         adam(problems, full);
         if (full) {
             sgd(problems);
+            softmax(problems);
         }
         return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
     }
@@ -113,6 +114,14 @@ record Grid(String name, List<Problem> problems) {
             for (BceProblem.Logits elements : BceProblem.Logits.values()) {
                 seed++;
                 problems.add(bce(shape[0], shape[1], elements, Reduction.values()[(int) (seed % 3)], seed));
+            }
+        }
+        for (int[] shape : new int[][] {{1, 1, 1}, {37, 3, 1}, {17, 64, 1}, {5, 257, 1}, {3, 1024, 1}, {2, 1025, 1},
+            {1, 8193, 1}, {3, 10, 50}, {2, 1025, 3}}) {
+            seed++;
+            SoftmaxProblem.Logits kind = SoftmaxProblem.Logits.values()[(int) (seed % 8)];
+            for (boolean logarithm : new boolean[] {false, true}) {
+                problems.add(new SoftmaxProblem(shape[0], shape[1], shape[2], kind, logarithm, seed));
             }
         }
         // Around the four elements of a vector, the warp, the chunk of 2048.
@@ -159,6 +168,10 @@ record Grid(String name, List<Problem> problems) {
                 problems.size()));
         for (Values values : Values.values()) {
             problems.add(new SgdProblem("[33]", List.of(33), sgdOptions().get(4), values, 2, 1, problems.size()));
+        }
+        for (SoftmaxProblem.Logits logits : SoftmaxProblem.Logits.values()) {
+            problems.add(new SoftmaxProblem(3, 17, 1 + logits.ordinal() % 2, logits, logits.ordinal() % 3 == 0,
+                    problems.size()));
         }
         return new Grid(SMALL, Collections.unmodifiableList(problems));
     }
@@ -279,6 +292,21 @@ record Grid(String name, List<Problem> problems) {
         SgdOptions momentum = plain.withMomentum(0.9);
         return List.of(plain, plain.withWeightDecay(0.01).withMaximize(true), momentum, momentum.withDampening(0.1),
                 momentum.withNesterov(true).withWeightDecay(0.01), momentum.withMaximize(true));
+    }
+
+    /** Around vectors, lanes and segments; a row's classes side by side, and apart by a tile of columns and more. */
+    private static void softmax(List<Problem> problems) {
+        long seed = 5L << 32;
+        for (int classes : new int[] {1, 2, 3, 8, 15, 16, 17, 33, 100, 257, 1000, 1024, 1025, 8191, 8193, 50257}) {
+            for (int inner : new int[] {1, 2, 33}) {
+                for (SoftmaxProblem.Logits logits : SoftmaxProblem.Logits.values()) {
+                    for (boolean logarithm : new boolean[] {false, true}) {
+                        int outer = classes <= 1024 && inner < 3 ? 5 : 1;
+                        problems.add(new SoftmaxProblem(outer, classes, inner, logits, logarithm, seed++));
+                    }
+                }
+            }
+        }
     }
 
     private static void sgd(List<Problem> problems) {

@@ -45,7 +45,13 @@ enum Output {
     /** SGD's parameter, at the largest addend. */
     SGD_PARAM("param", 4),
     /** SGD's momentum. */
-    MOMENTUM_BUFFER("momentumBuffer", 3);
+    MOMENTUM_BUFFER("momentumBuffer", 3),
+    /** Probabilities of softmax. */
+    PROBABILITIES("probabilities", 6),
+    /** Log-probabilities, at the largest addend. */
+    LOG_PROBABILITIES("logProbabilities", 4),
+    /** The gradient of softmax or log-softmax, at the largest addend, of a sum at the sum of magnitudes. */
+    SOFTMAX_GRADIENT("gradient", 6);
 
     private final String label;
     private final double budget;

@@ -17,6 +17,7 @@ import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
 import dev.isobit.spi.SgdKernel;
+import dev.isobit.spi.SoftmaxKernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -103,6 +104,11 @@ final class BrokenBackend extends HostBackend {
     @Override
     public BceWithLogitsKernel bceWithLogitsKernel(BceWithLogitsOptions options, Stream stream) {
         return cpu.bceWithLogitsKernel(options, cpu.defaultStream());
+    }
+
+    @Override
+    public SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream) {
+        return cpu.softmaxKernel(logarithm, cpu.defaultStream());
     }
 
     @Override
