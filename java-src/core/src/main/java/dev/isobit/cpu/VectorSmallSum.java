@@ -52,11 +52,11 @@ final class VectorSmallSum implements SegmentStage {
         count(block, classes);
     }
 
-    /** Every row has a maximum; where there are no more than rows, each has one. */
+    /** Every row with a finite maximum has an element equal to it; where these are no more than rows, each has one. */
     private static void count(SmallBlock block, int classes) {
         int rows = block.groups * WIDTH;
         Arrays.fill(block.counts, 0, rows, 1);
-        if (block.equal == rows) {
+        if (block.equal == rows && isFinite(block.maxima, rows)) {
             return;
         }
         for (int r = 0; r < rows; r++) {
@@ -66,5 +66,15 @@ final class VectorSmallSum implements SegmentStage {
             }
             block.counts[r] = count;
         }
+    }
+
+    private static boolean isFinite(float[] values, int count) {
+        FloatVector zero = VectorMath.kept(1);
+        FloatVector differences = zero;
+        for (int i = 0; i < count; i += WIDTH) {
+            FloatVector value = FloatVector.fromArray(SPECIES, values, i);
+            differences = differences.add(value.sub(value));
+        }
+        return differences.eq(zero).allTrue();
     }
 }

@@ -140,20 +140,23 @@ public abstract class CrossEntropyContract extends CrossEntropyInputContract {
 
     /** A row has the same bits alone, among others and anywhere. */
     @ParameterizedTest
-    @ValueSource(ints = {3, 33, 1000, 8193, 20_000})
+    @ValueSource(ints = {3, 10, 33, 1000, 8193, 20_000})
     void rowsDoNotDependOnEachOther(int classes) {
         assumeTrue(5 * classes <= largestCase(), "larger than this backend's largest case");
-        int rows = 5;
+        int rows = 7;
         SplittableRandom random = new SplittableRandom(classes);
         float[][] z = new float[rows][classes];
         long[] targets = new long[rows];
-        float[] gradLoss = {1, -2, 0.5f, 3e38f, Float.NaN};
+        float[] gradLoss = {1, -2, 0.5f, 3e38f, Float.NaN, 2, 3};
         LogitsKind[] kinds = {LogitsKind.NORMAL, LogitsKind.NAN, LogitsKind.CONFIDENT, LogitsKind.WIDE,
-            LogitsKind.SEGMENT_LEVELS};
+            LogitsKind.SEGMENT_LEVELS, LogitsKind.NORMAL, LogitsKind.NORMAL};
         for (int i = 0; i < rows; i++) {
             kinds[i].fill(z[i], random);
             targets[i] = random.nextInt(classes);
         }
+        // As many elements equal a maximum in these two together as in two rows that have one each.
+        Arrays.fill(z[5], 0, 2, 100);
+        z[6][1] = Float.POSITIVE_INFINITY;
         float[][] losses = new float[rows][];
         float[][] gradients = new float[rows][];
         for (int i = 0; i < rows; i++) {
@@ -163,7 +166,14 @@ public abstract class CrossEntropyContract extends CrossEntropyInputContract {
                 gradients[row] = gradient;
             });
         }
-        for (int[] order : new int[][] {{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 2, 2}, {1, 0, 1, 0, 4, 4, 1}}) {
+        int[] many = new int[Math.min(300, largestCase() / classes)];
+        int[] plain = new int[many.length];
+        for (int i = 0; i < many.length; i++) {
+            many[i] = random.nextInt(rows);
+            plain[i] = i % 9 == 5 ? 5 : i % 9 == 8 ? 6 : 2 * random.nextInt(2);
+        }
+        for (int[] order : new int[][] {{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {2, 2, 2}, {1, 0, 1, 0, 4, 4, 1}, many,
+            plain}) {
             run(order, z, targets, gradLoss, (place, loss, gradient) -> {
                 String what = "row " + order[place] + " at " + place + " of " + Arrays.toString(order);
                 Bits.assertSame(what, losses[order[place]], loss);
