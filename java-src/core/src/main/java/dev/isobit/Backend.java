@@ -3,6 +3,7 @@ package dev.isobit;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
 import java.util.Arrays;
@@ -190,6 +191,15 @@ public interface Backend extends AutoCloseable {
      * @return the prepared operation, used by one thread
      */
     SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream);
+
+    /**
+     * For {@link NllLoss}: prepares the operation on a stream.
+     *
+     * @param options options
+     * @param stream a stream of this backend
+     * @return the prepared operation, used by one thread
+     */
+    NllLossKernel nllLossKernel(NllLossOptions options, Stream stream);
 
     /**
      * For {@link Adam}: prepares the operation on a stream.

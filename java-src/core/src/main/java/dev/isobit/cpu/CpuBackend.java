@@ -4,12 +4,14 @@ import dev.isobit.AdamGroup;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
+import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
 import java.util.Collections;
@@ -71,6 +73,12 @@ final class CpuBackend extends HostBackend {
     public SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream) {
         requireOpen();
         return new CpuSoftmax(this, logarithm);
+    }
+
+    @Override
+    public NllLossKernel nllLossKernel(NllLossOptions options, Stream stream) {
+        requireOpen();
+        return new CpuNllLoss(this, options);
     }
 
     @Override

@@ -16,6 +16,9 @@ import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.LogSoftmax;
+import dev.isobit.NllLoss;
+import dev.isobit.NllLossOperands;
+import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
@@ -64,6 +67,7 @@ class CpuAllocationTest {
                 addGeneralCrossEntropy(backend, nativeMemory, Math.min(80, repeats), where);
                 addBce(backend, nativeMemory, repeats, where);
                 addSoftmax(backend, nativeMemory, repeats, where);
+                addNllLoss(backend, nativeMemory, repeats, where);
                 addAdam(backend, nativeMemory, repeats, where);
             }
         }
@@ -129,6 +133,17 @@ class CpuAllocationTest {
                 tensor(nativeMemory, ROWS, CLASSES));
         ops.add(new Op("BceWithLogits.lossAndGradient" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));
+    }
+
+    private void addNllLoss(Backend backend, boolean nativeMemory, int repeats, String where) {
+        NllLoss op = NllLoss.on(backend, NllLossOptions.defaults());
+        opened.add(op);
+        Tensor gradient = tensor(nativeMemory, ROWS, CLASSES);
+        Tensor loss = tensor(nativeMemory, 1);
+        var operands = new NllLossOperands(tensor(nativeMemory, ROWS, CLASSES), Tensor.of(new long[ROWS], ROWS),
+                tensor(nativeMemory, CLASSES), tensor(nativeMemory, 1));
+        ops.add(new Op("NllLoss.lossAndGradient" + where, repeats,
+                () -> op.lossAndGradient(operands, loss, gradient)));
     }
 
     private void addSoftmax(Backend backend, boolean nativeMemory, int repeats, String where) {

@@ -8,12 +8,14 @@ import dev.isobit.DType;
 import dev.isobit.DeviceMemory;
 import dev.isobit.HostMemory;
 import dev.isobit.Memory;
+import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
 import java.lang.foreign.MemorySegment;
@@ -306,6 +308,11 @@ public final class CudaBackend implements Backend {
     @Override
     public SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream) {
         return new CudaSoftmax(this, logarithm, ours(logarithm ? "LogSoftmax.on" : "Softmax.on", stream));
+    }
+
+    @Override
+    public NllLossKernel nllLossKernel(NllLossOptions options, Stream stream) {
+        return new CudaNllLoss(this, options, ours("NllLoss.on", stream));
     }
 
     @Override

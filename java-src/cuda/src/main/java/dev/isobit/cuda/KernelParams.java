@@ -312,6 +312,42 @@ final class KernelParams {
         private Softmax() {}
     }
 
+    /** {@code nll_loss_params} */
+    static final class NllLoss {
+        static final int MEAN = 1;
+        static final int GRAD_LOSS_PER_ROW = 2;
+        static final int TARGETS_I32 = 4;
+        static final int SEGMENT = 8192;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("log_probabilities"),
+                POINTER.withName("targets"), POINTER.withName("class_weights"), POINTER.withName("grad_loss"),
+                POINTER.withName("row_loss"), POINTER.withName("loss"), POINTER.withName("grad_log_probabilities"),
+                POINTER.withName("weight_parts"), POINTER.withName("loss_parts"), POINTER.withName("arrivals"),
+                POINTER.withName("status"), I64.withName("outer"), I64.withName("classes"), I64.withName("inner"),
+                I64.withName("ignore_index"), I32.withName("flags"), I32.withName("rows_per_block"))
+                .withName("nll_loss_params");
+
+        static final long LOG_PROBABILITIES = offset(LAYOUT, "log_probabilities");
+        static final long TARGETS = offset(LAYOUT, "targets");
+        static final long CLASS_WEIGHTS = offset(LAYOUT, "class_weights");
+        static final long GRAD_LOSS = offset(LAYOUT, "grad_loss");
+        static final long ROW_LOSS = offset(LAYOUT, "row_loss");
+        static final long LOSS = offset(LAYOUT, "loss");
+        static final long GRAD_LOG_PROBABILITIES = offset(LAYOUT, "grad_log_probabilities");
+        static final long WEIGHT_PARTS = offset(LAYOUT, "weight_parts");
+        static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");
+        static final long ARRIVALS = offset(LAYOUT, "arrivals");
+        static final long STATUS = offset(LAYOUT, "status");
+        static final long OUTER = offset(LAYOUT, "outer");
+        static final long CLASSES = offset(LAYOUT, "classes");
+        static final long INNER = offset(LAYOUT, "inner");
+        static final long IGNORE_INDEX = offset(LAYOUT, "ignore_index");
+        static final long FLAGS = offset(LAYOUT, "flags");
+        static final long ROWS_PER_BLOCK = offset(LAYOUT, "rows_per_block");
+
+        private NllLoss() {}
+    }
+
     /** {@link ChunkedStep} writes it: pointers, then how many elements, of which group. */
     private static StructLayout chunk(String... pointers) {
         List<MemoryLayout> fields = new ArrayList<>();

@@ -2,6 +2,7 @@ package dev.isobit.cuda;
 
 import dev.isobit.cuda.KernelParams.Bce;
 import dev.isobit.cuda.KernelParams.CrossEntropy;
+import dev.isobit.cuda.KernelParams.NllLoss;
 import dev.isobit.cuda.KernelParams.Softmax;
 
 /**
@@ -63,6 +64,9 @@ final class LaunchTable {
     static final int GENERAL_COLUMN_CLASSES = 32;
     /** Their registers and their shared memory allow no more. */
     private static final int GENERAL_BLOCKS = 2;
+    static final int NLL_THREADS = 256;
+    /** What the kernels are compiled for. */
+    static final int NLL_BLOCKS = 4;
 
     /** Rows that one block of the count kernel is worth starting for. */
     private static final long COUNT_ROWS_PER_BLOCK = 16384;
@@ -202,6 +206,20 @@ final class LaunchTable {
             case COLUMN -> ceil(outer * inner, SoftmaxVariant.COLUMN.threads);
         };
         return grid(blocks, gradient ? variant.gradientBlocks : variant.forwardBlocks);
+    }
+
+    /** So many rows that a block has about 8192 elements of the gradient to write. */
+    int nllRowsPerBlock(long classes) {
+        return Math.clamp(8192 / classes, 1, NLL_THREADS);
+    }
+
+    int nllRowsGrid(long rows, long classes) {
+        return grid(ceil(rows, nllRowsPerBlock(classes)), NLL_BLOCKS);
+    }
+
+    /** Of weigh and reduce. */
+    int nllSegmentsGrid(long rows) {
+        return grid(ceil(rows, NllLoss.SEGMENT), NLL_BLOCKS);
     }
 
     private int grid(long blocksWithWork, int perMultiprocessor) {

@@ -29,7 +29,8 @@ class KernelParamsTest {
             KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
             KernelParams.Bce.LAYOUT, KernelParams.General.LAYOUT, KernelParams.Adam.LAYOUT,
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
-            KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT);
+            KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT,
+            KernelParams.NllLoss.LAYOUT);
 
     private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad",
             "bce_with_logits_begin_bf16", "bce_with_logits_begin_f16", "bce_with_logits_begin_f32",
@@ -46,7 +47,8 @@ class KernelParamsTest {
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
             "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32",
-            "sgd_step_f32", "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
+            "nll_loss_reduce_f32", "nll_loss_rows_f32", "nll_loss_weigh_f32", "sgd_step_f32",
+            "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
             "softmax_grad_f32_block", "softmax_grad_f32_column", "softmax_grad_f32_warp");
 
     private static JsonNode json(String name) throws IOException {
@@ -130,6 +132,10 @@ class KernelParamsTest {
         found.put("SOFTMAX_LOG", (long) KernelParams.Softmax.LOG);
         found.put("SOFTMAX_WARP_CLASSES", (long) KernelParams.Softmax.WARP_CLASSES);
         found.put("SOFTMAX_SEGMENT", (long) KernelParams.Softmax.SEGMENT);
+        found.put("NLL_LOSS_MEAN", (long) KernelParams.NllLoss.MEAN);
+        found.put("NLL_LOSS_GRAD_LOSS_PER_ROW", (long) KernelParams.NllLoss.GRAD_LOSS_PER_ROW);
+        found.put("NLL_LOSS_TARGETS_I32", (long) KernelParams.NllLoss.TARGETS_I32);
+        found.put("NLL_LOSS_SEGMENT", (long) KernelParams.NllLoss.SEGMENT);
         assertEquals(constants, found);
         assertEquals(KernelParams.Adam.CHUNK, ChunkedStep.CHUNK);
         assertEquals(KernelParams.Sgd.CHUNK, ChunkedStep.CHUNK);
@@ -144,7 +150,7 @@ class KernelParamsTest {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
                 "cross_entropy", "cross_entropy_general",
-                "sgd", "softmax")) {
+                "nll_loss", "sgd", "softmax")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -160,6 +166,7 @@ class KernelParamsTest {
                     case "adam" -> KernelParams.Adam.LAYOUT;
                     case "sgd" -> KernelParams.Sgd.LAYOUT;
                     case "softmax" -> KernelParams.Softmax.LAYOUT;
+                    case "nll_loss" -> KernelParams.NllLoss.LAYOUT;
                     case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
                     case "cross_entropy_general" -> KernelParams.General.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
@@ -204,6 +211,10 @@ class KernelParamsTest {
                     .forEach(entry -> assertEquals(bceThreads(entry.getKey()),
                             entry.getValue().get("max_threads").asInt(), entry.getKey()));
         }
+        files.get("nll_loss." + target + ".ptx").get("entries").properties().forEach(entry -> {
+            assertEquals(LaunchTable.NLL_THREADS, entry.getValue().get("max_threads").asInt());
+            assertEquals(LaunchTable.NLL_BLOCKS, entry.getValue().get("min_blocks").asInt());
+        });
         for (LaunchTable.SoftmaxVariant variant : LaunchTable.SoftmaxVariant.values()) {
             for (String phase : List.of("forward", "grad")) {
                 JsonNode entry = files.get("softmax." + target + ".ptx").get("entries")

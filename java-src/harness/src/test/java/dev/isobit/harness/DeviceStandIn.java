@@ -9,6 +9,7 @@ import dev.isobit.DType;
 import dev.isobit.DeviceMemory;
 import dev.isobit.HostMemory;
 import dev.isobit.Memory;
+import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdParameter;
 import dev.isobit.Stream;
@@ -19,6 +20,8 @@ import dev.isobit.spi.BceWithLogitsCall;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.NllLossCall;
+import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxCall;
 import dev.isobit.spi.SoftmaxKernel;
@@ -267,6 +270,33 @@ public final class DeviceStandIn implements Backend {
                 inside.input = hiddenOrNull(call.input);
                 inside.gradOutput = hiddenOrNull(call.gradOutput);
                 inside.result = hiddenOrNull(call.result);
+                kernel.run(inside);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
+    }
+
+    @Override
+    public NllLossKernel nllLossKernel(NllLossOptions options, Stream on) {
+        NllLossKernel kernel = cpu.nllLossKernel(options, cpu.defaultStream());
+        return new NllLossKernel() {
+            @Override
+            public void run(NllLossCall call) {
+                var inside = new NllLossCall();
+                inside.outer = call.outer;
+                inside.classes = call.classes;
+                inside.inner = call.inner;
+                inside.logProbabilities = hiddenOrNull(call.logProbabilities);
+                inside.targets = hiddenOrNull(call.targets);
+                inside.classWeights = hiddenOrNull(call.classWeights);
+                inside.gradLoss = hiddenOrNull(call.gradLoss);
+                inside.gradLossPerRow = call.gradLossPerRow;
+                inside.loss = hiddenOrNull(call.loss);
+                inside.gradLogProbabilities = hiddenOrNull(call.gradLogProbabilities);
                 kernel.run(inside);
             }
 

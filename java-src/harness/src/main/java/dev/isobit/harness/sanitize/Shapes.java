@@ -13,6 +13,9 @@ import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.LogSoftmax;
 import dev.isobit.Memory;
+import dev.isobit.NllLoss;
+import dev.isobit.NllLossOperands;
+import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
@@ -151,6 +154,13 @@ final class Shapes {
             shapes.add(new Shape("Softmax [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] +" + offset,
                     (backend, operands) -> softmax(backend, operands, shape, offset)));
         }
+        for (int[] shape : new int[][] {{1, 1, 1}, {300, 3, 1}, {2, 9000, 1}, {9000, 2, 1}, {2, 3, 300}}) {
+            for (Reduction reduction : Reduction.values()) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape("NllLoss [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] " + reduction
+                        + " +" + offset, (backend, operands) -> nllLoss(backend, operands, shape, reduction, offset)));
+            }
+        }
         int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
         for (int[] each : parameters) {
             for (AdamOptions options : List.of(AdamOptions.adamW(),
@@ -241,6 +251,27 @@ final class Shapes {
             op.gradient(all, gradient);
             op.lossAndGradient(all.withWeights(operands.floats(rng, offset, rows, columns)), loss, gradient);
             op.lossAndGradient(logits, operands.floats(rng, offset, rows, columns), loss, logits);
+        }
+    }
+
+    private static void nllLoss(Backend backend, Operands operands, int[] shape, Reduction reduction, long offset) {
+        var rng = new Rng(23L * shape[0] + shape[1]);
+        int rows = shape[0] * shape[2];
+        int[] targets = new int[rows];
+        for (int row = 0; row < rows; row++) {
+            targets[row] = rng.nextInt(5) == 0 ? -100 : rng.nextInt(shape[1]);
+        }
+        long[] lossShape = reduction == Reduction.NONE ? new long[] {shape[0], shape[2]} : new long[0];
+        Tensor logProbabilities = operands.floats(rng, offset, shape[0], shape[1], shape[2]);
+        Tensor loss = operands.floats(rng, offset, lossShape);
+        var plain = NllLossOperands.of(logProbabilities,
+                operands.of(Tensor.of(targets, shape[0], shape[2]), offset));
+        var all = plain.withClassWeights(operands.floats(rng, 4, shape[1]))
+                .withGradLoss(operands.floats(rng, offset, lossShape));
+        try (NllLoss op = NllLoss.on(backend, NllLossOptions.defaults().withReduction(reduction))) {
+            op.loss(plain, loss);
+            op.gradient(all, operands.floats(rng, offset, shape[0], shape[1], shape[2]));
+            op.lossAndGradient(all, loss, logProbabilities);
         }
     }
 

@@ -7,6 +7,7 @@ import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.HostMemory;
+import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
@@ -16,6 +17,7 @@ import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.HostBackend;
+import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
 import java.lang.foreign.MemorySegment;
@@ -109,6 +111,11 @@ final class BrokenBackend extends HostBackend {
     @Override
     public SoftmaxKernel softmaxKernel(boolean logarithm, Stream stream) {
         return cpu.softmaxKernel(logarithm, cpu.defaultStream());
+    }
+
+    @Override
+    public NllLossKernel nllLossKernel(NllLossOptions options, Stream stream) {
+        return cpu.nllLossKernel(options, cpu.defaultStream());
     }
 
     @Override
