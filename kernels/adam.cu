@@ -10,3 +10,18 @@ extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 3)
     adam_step_f32_amsgrad(const __grid_constant__ adam_params p) {
     isobit::adam::step<true>(p);
 }
+
+extern "C" __global__ void __launch_bounds__(isobit::guard::kBlock)
+    adam_begin(const __grid_constant__ adam_guarded_params p) {
+    isobit::adam::begin(p);
+}
+
+extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)
+    adam_step_f32_guarded(const __grid_constant__ adam_guarded_params p) {
+    isobit::adam::step_guarded<false>(p);
+}
+
+extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 3)
+    adam_step_f32_amsgrad_guarded(const __grid_constant__ adam_guarded_params p) {
+    isobit::adam::step_guarded<true>(p);
+}

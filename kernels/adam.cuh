@@ -17,6 +17,7 @@
 
 #include "chunks.cuh"
 #include "exact_math.cuh"
+#include "guard.cuh"
 #include "params.h"
 
 namespace isobit {
@@ -26,6 +27,8 @@ template <bool kAmsgrad>
 struct Update {
     using Group = adam_group;
     static constexpr int kArrays = kAmsgrad ? 5 : 4;
+
+    static __device__ __forceinline__ bool writes_grad(const adam_group&) { return false; }
 
     static __device__ __forceinline__ void update(const adam_group& s, float (&x)[kArrays]) {
         const float param = x[0];
@@ -46,19 +49,95 @@ struct Update {
     }
 };
 
+/* Calls step(update, arrays) for the arrays of a chunk. */
+template <bool kAmsgrad, typename Step>
+__device__ __forceinline__ void with_arrays(const adam_chunk& chunk, Step step) {
+    float* grad = const_cast<float*>(chunk.grad);
+    if constexpr (kAmsgrad) {
+        float* arrays[] = {chunk.param, grad, chunk.exp_avg, chunk.exp_avg_sq, chunk.max_exp_avg_sq};
+        step(Update<true>(), arrays);
+    } else {
+        float* arrays[] = {chunk.param, grad, chunk.exp_avg, chunk.exp_avg_sq};
+        step(Update<false>(), arrays);
+    }
+}
+
 template <bool kAmsgrad>
 __device__ __forceinline__ void step(const adam_params& p) {
     for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
         const adam_chunk chunk = p.chunks[c];
         const adam_group group = p.groups[chunk.group];
         if ((group.flags & ADAM_DISABLED) != 0) continue;
-        float* grad = const_cast<float*>(chunk.grad);
-        if constexpr (kAmsgrad) {
-            float* arrays[] = {chunk.param, grad, chunk.exp_avg, chunk.exp_avg_sq, chunk.max_exp_avg_sq};
-            chunks::step_chunk<Update<true>>(group, arrays, chunk.count, chunks::lane());
+        with_arrays<kAmsgrad>(chunk, [&](auto update, auto& arrays) {
+            chunks::step_chunk<decltype(update)>(group, arrays, chunk.count, chunks::lane());
+        });
+    }
+}
+
+template <bool kAmsgrad>
+__device__ __forceinline__ void step_guarded(const adam_guarded_params& p) {
+    const guard_state state = *p.guard.state;
+    for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
+        const adam_chunk chunk = p.chunks[c];
+        const adam_group group = p.groups[chunk.group];
+        if ((group.flags & ADAM_DISABLED) != 0) continue;
+        with_arrays<kAmsgrad>(chunk, [&](auto update, auto& arrays) {
+            guard::step_chunk<decltype(update)>(p.guard, state, group, arrays, chunk.count);
+        });
+    }
+}
+
+/* base^exponent by repeated squaring, lowest bit first. */
+__device__ __forceinline__ double power(double base, int64_t exponent) {
+    double result = 1.0;
+    for (; exponent != 0; exponent >>= 1) {
+        if ((exponent & 1) != 0) result = __dmul_rn(result, base);
+        base = __dmul_rn(base, base);
+    }
+    return result;
+}
+
+/* What a moment that starts at 0 has to be divided by. */
+__device__ __forceinline__ double correction(float weight, int64_t step, bool onnx) {
+    if (onnx) step--;
+    return onnx && step == 0 ? 1.0 : __dsub_rn(1.0, power(__dsub_rn(1.0, static_cast<double>(weight)), step));
+}
+
+/* The scalars of a step, as the host computes them for one that is not guarded: dev.isobit.spi.AdamScalars. */
+__device__ __forceinline__ adam_group scalars(const adam_setting& s, double lr, int64_t step) {
+    const bool onnx = (s.flags & ADAM_ONNX) != 0;
+    const bool epsilon_hat = (s.flags & ADAM_EPSILON_HAT) != 0;
+    const double bc1 = correction(s.w1, step, onnx);
+    const double root = __dsqrt_rn(correction(s.w2, step, onnx));
+    double step_size = __ddiv_rn(epsilon_hat ? __dmul_rn(lr, root) : lr, bc1);
+    adam_group group;
+    group.w1 = s.w1;
+    group.w2 = s.w2;
+    group.rsqrt_bc2 = epsilon_hat ? 1.0f : __double2float_rn(__ddiv_rn(1.0, root));
+    group.eps = s.eps;
+    group.param_decay = 1.0f;
+    group.grad_decay = s.grad_decay;
+    group.flags = s.flags & (ADAM_MAXIMIZE | ADAM_GRAD_DECAY);
+    if ((s.flags & ADAM_PARAM_DECAY) != 0) {
+        const double left = __dsub_rn(1.0, onnx ? s.weight_decay : __dmul_rn(lr, s.weight_decay));
+        group.param_decay = __double2float_rn(left);
+        if ((s.flags & ADAM_DECAY_AFTER) != 0) step_size = __dmul_rn(step_size, left);
+    }
+    group.neg_step_size = -__double2float_rn(step_size);
+    return group;
+}
+
+/* One block: whether the step is done, and its scalars. */
+__device__ __forceinline__ void begin(const adam_guarded_params& p) {
+    const bool skips = guard::decide(p.guard);
+    for (int64_t g = threadIdx.x; g < p.guard.group_count; g += guard::kBlock) {
+        const guard_control control = p.guard.controls[g];
+        if (control.disabled != 0) {
+            p.groups[g].flags = ADAM_DISABLED;
+        } else if (skips) {
+            p.groups[g].flags = 0;
         } else {
-            float* arrays[] = {chunk.param, grad, chunk.exp_avg, chunk.exp_avg_sq};
-            chunks::step_chunk<Update<false>>(group, arrays, chunk.count, chunks::lane());
+            p.groups[g] = scalars(p.settings[g], control.lr, ++p.guard.steps[g]);
         }
     }
 }

@@ -1,10 +1,11 @@
 /*
  * How an optimizer's update goes over the tensors of a model in one launch: a warp takes a chunk at a time, whose arrays
- * are read, updated element by element, and written back, all but the gradient. An update is a class
+ * are read, updated element by element, and written back, as a rule all but the gradient. An update is a class
  *
  *   Group               what a step does to the parameters of a group; has flags
  *   kArrays             how many arrays a chunk has; the first is the parameter, the second the gradient
  *   update(group, x)    x[a], an element of each array: what comes out is what is stored
+ *   writes_grad(group)  whether the gradient is stored too
  *
  * Every element is computed by itself, so that neither chunks nor grid nor alignment can change a bit.
  */
@@ -17,7 +18,7 @@ namespace chunks {
 
 constexpr int kBlock = 256;
 constexpr int kWarp = 32;
-constexpr int kGrad = 1; /* the array that is not written */
+constexpr int kGrad = 1; /* the array of the gradient */
 
 /* Pointers from a table may point anywhere as far as a compiler can tell; these say that it is global memory. */
 template <typename T>
@@ -39,7 +40,7 @@ __device__ __forceinline__ void update_at(const typename Op::Group& group, float
     Op::update(group, x);
 #pragma unroll
     for (int a = 0; a < Op::kArrays; a++) {
-        if (a != kGrad) store(arrays[a] + i, x[a]);
+        if (a != kGrad || Op::writes_grad(group)) store(arrays[a] + i, x[a]);
     }
 }
 
@@ -64,7 +65,7 @@ __device__ __forceinline__ void step_packed(const typename Op::Group& group, flo
         for (int c = 0; c < 4; c++) Op::update(group, x[c]);
 #pragma unroll
         for (int a = 0; a < Op::kArrays; a++) {
-            if (a != kGrad) {
+            if (a != kGrad || Op::writes_grad(group)) {
                 store(reinterpret_cast<float4*>(arrays[a] + head) + q, make_float4(x[0][a], x[1][a], x[2][a], x[3][a]));
             }
         }
@@ -95,7 +96,7 @@ __device__ __forceinline__ void step_mixed(const typename Op::Group& group, floa
             if (i + kWarp * b < count) {
 #pragma unroll
                 for (int a = 0; a < Op::kArrays; a++) {
-                    if (a != kGrad) store(arrays[a] + i + kWarp * b, x[b][a]);
+                    if (a != kGrad || Op::writes_grad(group)) store(arrays[a] + i + kWarp * b, x[b][a]);
                 }
             }
         }

@@ -449,4 +449,127 @@ typedef struct {
     int32_t rows_per_block; /* 1 .. 256; about 8192 / classes gives a block enough to write */
 } nll_loss_params;
 
+/* ------------------------------------------------------------------------------------------------ guarded steps
+ *
+ * A step that looks at the gradients first, on the device, and may be skipped: launches on one stream, in this order, 2
+ * and 3 with the same argument block, whose first field is the argument block of 1:
+ *
+ *   0. guard_set                       only where the host changes a learning rate, or enables or disables a group: before
+ *                                      the first step all of them
+ *   1. guard_square_f32                only with GUARD_CHECK and segments > 0; any grid, a segment is work for a block
+ *   2. adam_begin, sgd_begin           one block
+ *   3. adam_step_f32_guarded, adam_step_f32_amsgrad_guarded, sgd_step_f32_guarded
+ *                                      only with chunk_count > 0; any grid, as the step that is not guarded
+ *
+ * Blocks of 256 threads, no dynamic shared memory. All groups are in one launch: a chunk names any of them.
+ *
+ * The elements of all parameters are one row, in the order of the groups, their parameters, their elements; 8192 of them
+ * are a segment. The host cuts each gradient at the multiples of GUARD_PIECE of that row.
+ *
+ * Who reads (r) and writes (w) what:
+ *
+ *   field          0   1   2   3
+ *   pieces             r
+ *   first_pieces       r
+ *   controls       w   r   r
+ *   parts              w   r
+ *   state                  rw  r   set by the host before the first step, or to resume a run
+ *   steps                  rw      likewise
+ *   settings               r       set by the host once
+ *   groups                 w   r
+ */
+enum {
+    GUARD_CHECK = 1,     /* the norm is computed; where it is not finite the step is skipped */
+    GUARD_SCALING = 2,   /* grad_scale backs off and grows */
+    GUARD_ZERO_GRAD = 4, /* gradients of enabled groups are zero after the step, skipped or not */
+
+    GUARD_PIECE = 1024,
+    GUARD_SEGMENT = 8192,
+    GUARD_CONTROLS = 64
+};
+
+/* Elements of one gradient. */
+typedef struct {
+    const float* grad;
+    int32_t position; /* of its first element, in its segment */
+    int32_t count;    /* 1 .. GUARD_PIECE; ends at a multiple of GUARD_PIECE or before */
+    int32_t group;
+    int32_t reserved; /* 0 */
+} guard_piece;
+
+/* What the host changes of a group. */
+typedef struct {
+    double lr;
+    uint32_t disabled; /* 1: the group stays as it is, its gradients are not looked at */
+    uint32_t reserved; /* 0 */
+} guard_control;
+
+typedef struct {
+    double grad_norm;       /* of the last step's gradients, unscaled */
+    int64_t growth_tracker; /* steps since the scale changed, or one was skipped */
+    int64_t skipped_steps;  /* how many were skipped */
+    float grad_scale;       /* of the next step's gradients */
+    float grad_factor;      /* what the last step's gradients were multiplied by */
+    uint32_t found_inf;     /* 1: the last step was skipped */
+    uint32_t reserved;      /* 0 */
+} guard_state;
+
+typedef struct {
+    const guard_piece* pieces;   /* in the order of the row */
+    const int64_t* first_pieces; /* [segments + 1] */
+    guard_control* controls;     /* [group_count] */
+    float* parts;                /* scratch: [segments] */
+    guard_state* state;          /* one */
+    int64_t* steps;              /* [group_count] steps done */
+    int64_t segments;            /* ceil(elements / GUARD_SEGMENT) */
+    int64_t group_count;
+    int64_t growth_interval; /* see GUARD_SCALING */
+    double max_norm;         /* infinity: gradients are not clipped by norm */
+    float clip_value;        /* infinity: gradients are not clipped by value */
+    float growth_factor;     /* see GUARD_SCALING */
+    float backoff_factor;    /* see GUARD_SCALING */
+    uint32_t flags;          /* of the enum above, by or */
+} guard_params;
+
+typedef struct {
+    guard_control* to;                      /* of the guard's controls, the first to be written */
+    int64_t count;                          /* how many */
+    guard_control controls[GUARD_CONTROLS]; /* their new values */
+} guard_set_params;
+
+/* What does not change from step to step of a group; see adam_group. */
+enum {
+    ADAM_PARAM_DECAY = 8,  /* AdamW with weight decay */
+    ADAM_EPSILON_HAT = 16, /* eps is added to the uncorrected root */
+    ADAM_DECAY_AFTER = 32, /* the parameter decays after the update */
+    ADAM_ONNX = 64         /* one step fewer is corrected, the decay is not times lr */
+};
+
+typedef struct {
+    double weight_decay; /* see ADAM_PARAM_DECAY */
+    float w1;
+    float w2;
+    float eps;
+    float grad_decay;  /* see ADAM_GRAD_DECAY */
+    uint32_t flags;    /* ADAM_MAXIMIZE, ADAM_GRAD_DECAY, and those above, by or */
+    uint32_t reserved; /* 0 */
+} adam_setting;
+
+typedef struct {
+    guard_params guard;
+    const adam_chunk* chunks;
+    int64_t chunk_count;
+    const adam_setting* settings; /* [group_count] */
+    adam_group* groups;           /* [group_count] set by the host to 0 once, then scratch */
+} adam_guarded_params;
+
+/* Settings are groups: of these neg_lr, SGD_FIRST and SGD_DISABLED are not looked at. */
+typedef struct {
+    guard_params guard;
+    const sgd_chunk* chunks;
+    int64_t chunk_count;
+    const sgd_group* settings; /* [group_count] */
+    sgd_group* groups;         /* [group_count] set by the host to 0 once, then scratch */
+} sgd_guarded_params;
+
 #endif

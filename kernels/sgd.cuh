@@ -16,6 +16,7 @@
 
 #include "chunks.cuh"
 #include "exact_math.cuh"
+#include "guard.cuh"
 #include "params.h"
 
 namespace isobit {
@@ -25,6 +26,8 @@ template <bool kMomentum>
 struct Update {
     using Group = sgd_group;
     static constexpr int kArrays = kMomentum ? 3 : 2;
+
+    static __device__ __forceinline__ bool writes_grad(const sgd_group&) { return false; }
 
     static __device__ __forceinline__ void update(const sgd_group& s, float (&x)[kArrays]) {
         const float param = x[0];
@@ -41,19 +44,56 @@ struct Update {
     }
 };
 
+/* Calls step(update, arrays) for the arrays of a chunk. */
+template <typename Step>
+__device__ __forceinline__ void with_arrays(const sgd_chunk& chunk, Step step) {
+    float* grad = const_cast<float*>(chunk.grad);
+    if (chunk.momentum_buffer != nullptr) {
+        float* arrays[] = {chunk.param, grad, chunk.momentum_buffer};
+        step(Update<true>(), arrays);
+    } else {
+        float* arrays[] = {chunk.param, grad};
+        step(Update<false>(), arrays);
+    }
+}
+
 __device__ __forceinline__ void step(const sgd_params& p) {
     for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
         const sgd_chunk chunk = p.chunks[c];
         const sgd_group group = p.groups[chunk.group];
         if ((group.flags & SGD_DISABLED) != 0) continue;
-        float* grad = const_cast<float*>(chunk.grad);
-        if (chunk.momentum_buffer != nullptr) {
-            float* arrays[] = {chunk.param, grad, chunk.momentum_buffer};
-            chunks::step_chunk<Update<true>>(group, arrays, chunk.count, chunks::lane());
-        } else {
-            float* arrays[] = {chunk.param, grad};
-            chunks::step_chunk<Update<false>>(group, arrays, chunk.count, chunks::lane());
+        with_arrays(chunk, [&](auto update, auto& arrays) {
+            chunks::step_chunk<decltype(update)>(group, arrays, chunk.count, chunks::lane());
+        });
+    }
+}
+
+__device__ __forceinline__ void step_guarded(const sgd_guarded_params& p) {
+    const guard_state state = *p.guard.state;
+    for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
+        const sgd_chunk chunk = p.chunks[c];
+        const sgd_group group = p.groups[chunk.group];
+        if ((group.flags & SGD_DISABLED) != 0) continue;
+        with_arrays(chunk, [&](auto update, auto& arrays) {
+            guard::step_chunk<decltype(update)>(p.guard, state, group, arrays, chunk.count);
+        });
+    }
+}
+
+/* One block: whether the step is done, and its scalars. */
+__device__ __forceinline__ void begin(const sgd_guarded_params& p) {
+    const bool skips = guard::decide(p.guard);
+    for (int64_t g = threadIdx.x; g < p.guard.group_count; g += guard::kBlock) {
+        const guard_control control = p.guard.controls[g];
+        sgd_group group = p.settings[g];
+        group.neg_lr = -__double2float_rn(control.lr);
+        group.flags &= SGD_MAXIMIZE | SGD_WEIGHT_DECAY | SGD_NESTEROV;
+        if (control.disabled != 0) {
+            group.flags = SGD_DISABLED;
+        } else if (!skips && ++p.guard.steps[g] == 1) {
+            group.flags |= SGD_FIRST;
         }
+        p.groups[g] = group;
     }
 }
 

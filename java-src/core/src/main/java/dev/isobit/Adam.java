@@ -2,6 +2,7 @@ package dev.isobit;
 
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
+import dev.isobit.spi.GuardedKernel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,6 +30,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Groups: parameters with options of their own, see {@link AdamGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.
  *
+ * <p>Around the update, see {@link StepOptions}: loss scaling, clipping, steps that are skipped, zeroed gradients.
+ *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
  * memory or after {@link #close}; {@link WrongThreadException} for memory confined to another thread. Nothing is
@@ -44,19 +47,25 @@ public final class Adam implements AutoCloseable {
     private final OptimizerTensors tensors;
     private final List<AdamGroup> groups;
     private final List<AdamParameter> parameters;
-    private final AdamKernel kernel;
+    private final StepOptions stepOptions;
+    /** One of them: where steps may be skipped, the kernel counts them. */
+    private final @Nullable AdamKernel kernel;
+    private final @Nullable GuardedKernel guarded;
     private final AdamScalars[] scalars;
     private final double[] lrs;
     private final long[] stepCounts;
     private boolean closed;
 
-    private Adam(Backend backend, List<AdamGroup> groups, Stream stream) {
-        this.tensors = new OptimizerTensors("Adam", backend, stream);
+    private Adam(Backend backend, List<AdamGroup> groups, StepOptions step, Stream stream) {
+        this.stepOptions = step;
+        this.tensors = new OptimizerTensors("Adam", backend, stream, step.zeroGrad());
         boolean made = false;
         try {
             this.groups = complete(groups);
             this.parameters = this.groups.stream().flatMap(group -> group.parameters().stream()).toList();
-            this.kernel = backend.adamKernel(this.groups, stream);
+            boolean guards = !step.equals(StepOptions.defaults());
+            this.kernel = guards ? null : backend.adamKernel(this.groups, stream);
+            this.guarded = guards ? backend.guardedAdamKernel(this.groups, step, stream) : null;
             made = true;
         } finally {
             if (!made) {
@@ -67,6 +76,15 @@ public final class Adam implements AutoCloseable {
         Arrays.setAll(scalars, group -> new AdamScalars());
         this.lrs = groups.stream().mapToDouble(group -> group.options().lr()).toArray();
         this.stepCounts = new long[groups.size()];
+        for (int i = 0; i < scalars.length; i++) {
+            setGuarded(i);
+        }
+    }
+
+    private void setGuarded(int group) {
+        if (guarded != null) {
+            guarded.set(group, lrs[group], scalars[group].enabled);
+        }
     }
 
     /**
@@ -114,7 +132,21 @@ public final class Adam implements AutoCloseable {
      * @return the optimizer, the caller's to close
      */
     public static Adam on(Backend backend, List<AdamGroup> groups, Stream stream) {
-        return new Adam(backend, List.copyOf(groups), stream);
+        return on(backend, groups, StepOptions.defaults(), stream);
+    }
+
+    /**
+     * Prepares the optimizer on a stream, over groups, with more than the update in a step: loss scaling, clipping, a check
+     * of the gradients, or zeroing them.
+     *
+     * @param backend where it runs
+     * @param groups parameters with their options, one group at least
+     * @param step what is done around the update
+     * @param stream a stream of that backend
+     * @return the optimizer, the caller's to close
+     */
+    public static Adam on(Backend backend, List<AdamGroup> groups, StepOptions step, Stream stream) {
+        return new Adam(backend, List.copyOf(groups), step, stream);
     }
 
     private List<AdamGroup> complete(List<AdamGroup> given) {
@@ -161,6 +193,10 @@ public final class Adam implements AutoCloseable {
             throw new IllegalStateException("Adam is closed");
         }
         tensors.requireUsable();
+        if (kernel == null) {
+            guarded().step();
+            return;
+        }
         for (int i = 0; i < scalars.length; i++) {
             scalars[i].set(groups.get(i).options(), lrs[i], stepCounts[i] + 1);
         }
@@ -200,22 +236,22 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * How many steps were done.
+     * How many steps were done. With {@link StepOptions} it waits for those that are queued.
      *
      * @return step count of the first group
      */
     public long stepCount() {
-        return stepCounts[0];
+        return stepCount(0);
     }
 
     /**
-     * How many steps a group has done.
+     * How many steps a group has done. With {@link StepOptions} it waits for those that are queued.
      *
      * @param group index of the group
      * @return step count
      */
     public long stepCount(int group) {
-        return stepCounts[index(group)];
+        return guarded == null ? stepCounts[index(group)] : guarded.stepCount(index(group));
     }
 
     /**
@@ -224,7 +260,9 @@ public final class Adam implements AutoCloseable {
      * @param stepCount steps done so far, at least 0
      */
     public void setStepCount(long stepCount) {
-        Arrays.fill(stepCounts, OptimizerTensors.checkedStepCount("Adam", stepCount));
+        for (int i = 0; i < stepCounts.length; i++) {
+            setStepCount(i, stepCount);
+        }
     }
 
     /**
@@ -235,6 +273,9 @@ public final class Adam implements AutoCloseable {
      */
     public void setStepCount(int group, long stepCount) {
         stepCounts[index(group)] = OptimizerTensors.checkedStepCount("Adam", stepCount);
+        if (guarded != null) {
+            guarded.setStepCount(group, stepCount);
+        }
     }
 
     /**
@@ -262,7 +303,9 @@ public final class Adam implements AutoCloseable {
      * @param lr learning rate, finite, at least 0
      */
     public void setLr(double lr) {
-        Arrays.fill(lrs, options().withLr(lr).lr());
+        for (int i = 0; i < lrs.length; i++) {
+            setLr(i, lr);
+        }
     }
 
     /**
@@ -273,6 +316,7 @@ public final class Adam implements AutoCloseable {
      */
     public void setLr(int group, double lr) {
         lrs[index(group)] = groups.get(group).options().withLr(lr).lr();
+        setGuarded(group);
     }
 
     /**
@@ -293,6 +337,55 @@ public final class Adam implements AutoCloseable {
      */
     public void setEnabled(int group, boolean enabled) {
         scalars[index(group)].enabled = enabled;
+        setGuarded(group);
+    }
+
+    /**
+     * What is done around the update.
+     *
+     * @return options given
+     */
+    public StepOptions stepOptions() {
+        return stepOptions;
+    }
+
+    /**
+     * The loss scale, the count of skipped steps, and what the last step came upon. Waits for the steps that are queued.
+     *
+     * @return the state after them
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public StepState stepState() {
+        return guarded().state();
+    }
+
+    /**
+     * Sets the loss scale and the counts, to resume a run, for which {@link #setStepCount(long)} is needed too. Waits for
+     * the steps that are queued.
+     *
+     * @param state state of an earlier run; its norm and flag are not looked at
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public void setStepState(StepState state) {
+        guarded().setState(state);
+    }
+
+    /**
+     * The loss scale of the next step, where the backend's operations find it: as upstream gradient ({@code gradLoss}) of a
+     * loss it has its gradients scaled, with no copy and no wait. Queue that on the optimizer's stream.
+     *
+     * @return an F32 scalar, to be read only; valid until this optimizer is closed
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public Tensor gradScale() {
+        return guarded().gradScale();
+    }
+
+    private GuardedKernel guarded() {
+        if (guarded == null) {
+            throw new IllegalStateException("Adam was made without StepOptions");
+        }
+        return guarded;
     }
 
     private int index(int group) {
@@ -304,7 +397,12 @@ public final class Adam implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            kernel.close();
+            if (kernel != null) {
+                kernel.close();
+            }
+            if (guarded != null) {
+                guarded.close();
+            }
             tensors.close();
         }
     }

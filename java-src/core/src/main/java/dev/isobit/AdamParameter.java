@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name for messages and saved state
  * @param param the parameter, updated in place
- * @param grad its gradient, read only
+ * @param grad its gradient, read only, but where {@link StepOptions#zeroGrad} zeroes it
  * @param expAvg first moment, updated in place; null to have it allocated
  * @param expAvgSq second moment, updated in place; null to have it allocated
  * @param maxExpAvgSq largest second moment so far, updated in place, with {@code amsgrad} only; null to have it allocated

@@ -3,6 +3,7 @@ package dev.isobit;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
@@ -218,6 +219,26 @@ public interface Backend extends AutoCloseable {
      * @return the prepared operation, used by one thread
      */
     SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream);
+
+    /**
+     * For {@link Adam} with {@link StepOptions}: prepares the operation on a stream.
+     *
+     * @param groups the parameters, checked, with moments
+     * @param step what is done around the update
+     * @param stream a stream of this backend
+     * @return the prepared operation, used by one thread
+     */
+    GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream);
+
+    /**
+     * For {@link Sgd} with {@link StepOptions}: prepares the operation on a stream.
+     *
+     * @param groups the parameters, checked, with momentum buffers
+     * @param step what is done around the update
+     * @param stream a stream of this backend
+     * @return the prepared operation, used by one thread
+     */
+    GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream);
 
     @Override
     void close();

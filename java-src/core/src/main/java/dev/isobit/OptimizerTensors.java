@@ -17,6 +17,7 @@ final class OptimizerTensors {
     private final String optimizer;
     private final Backend backend;
     private final Operands checks;
+    private final boolean writesGrad;
     private final List<Operand> operands = new ArrayList<>();
     private final List<Memory> owned = new ArrayList<>();
     private Memory[] memories = {};
@@ -27,18 +28,20 @@ final class OptimizerTensors {
      * @param optimizer its name in messages
      * @param backend where it runs
      * @param stream a stream of that backend
+     * @param writesGrad whether gradients are written, too
      */
-    OptimizerTensors(String optimizer, Backend backend, Stream stream) {
+    OptimizerTensors(String optimizer, Backend backend, Stream stream, boolean writesGrad) {
         if (stream.backend() != backend) {
             throw new IllegalArgumentException(optimizer + ".on: the stream belongs to backend "
                     + stream.backend().name() + ", not to this " + backend.name());
         }
         this.optimizer = optimizer;
         this.backend = backend;
+        this.writesGrad = writesGrad;
         this.checks = new Operands(optimizer + ".on", backend);
     }
 
-    /** Takes a parameter and its tensors: their roles, param first, the second one only read; null is to be allocated. */
+    /** Takes a parameter and its tensors: their roles, param first, the second one the gradient; null is to be allocated. */
     void add(String parameter, String[] roles, @Nullable Tensor... tensors) {
         int first = operands.size();
         for (int i = 0; i < roles.length; i++) {
@@ -53,7 +56,7 @@ final class OptimizerTensors {
             checks.require(o.tensor.elementCount() == elements, o.name, o.tensor, elements + " elements as in param");
             checks.dtype(o.name, o.tensor, o.tensor.dtype().isFloating()
                     && backend.dtypes().contains(o.tensor.dtype()), backend.dtypes().toString());
-            checks.memory(o.name, o.tensor, i != first + 1);
+            checks.memory(o.name, o.tensor, writesGrad || i != first + 1);
         }
     }
 

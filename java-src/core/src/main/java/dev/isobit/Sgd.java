@@ -1,11 +1,13 @@
 package dev.isobit;
 
+import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Stochastic gradient descent over a list of parameters, with momentum, dampening and Nesterov's momentum; a step is one
@@ -26,6 +28,8 @@ import java.util.Objects;
  * <p>Groups: parameters with options of their own, see {@link SgdGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.
  *
+ * <p>Around the update, see {@link StepOptions}: loss scaling, clipping, steps that are skipped, zeroed gradients.
+ *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
  * memory or after {@link #close}; {@link WrongThreadException} for memory confined to another thread. Nothing is
@@ -40,18 +44,24 @@ public final class Sgd implements AutoCloseable {
 
     private final OptimizerTensors tensors;
     private final List<SgdGroup> groups;
-    private final SgdKernel kernel;
+    private final StepOptions stepOptions;
+    /** One of them: where steps may be skipped, the kernel counts them. */
+    private final @Nullable SgdKernel kernel;
+    private final @Nullable GuardedKernel guarded;
     private final SgdScalars[] scalars;
     private final double[] lrs;
     private final long[] stepCounts;
     private boolean closed;
 
-    private Sgd(Backend backend, List<SgdGroup> groups, Stream stream) {
-        this.tensors = new OptimizerTensors("Sgd", backend, stream);
+    private Sgd(Backend backend, List<SgdGroup> groups, StepOptions step, Stream stream) {
+        this.stepOptions = step;
+        this.tensors = new OptimizerTensors("Sgd", backend, stream, step.zeroGrad());
         boolean made = false;
         try {
             this.groups = complete(groups);
-            this.kernel = backend.sgdKernel(this.groups, stream);
+            boolean guards = !step.equals(StepOptions.defaults());
+            this.kernel = guards ? null : backend.sgdKernel(this.groups, stream);
+            this.guarded = guards ? backend.guardedSgdKernel(this.groups, step, stream) : null;
             made = true;
         } finally {
             if (!made) {
@@ -62,6 +72,15 @@ public final class Sgd implements AutoCloseable {
         Arrays.setAll(scalars, group -> new SgdScalars());
         this.lrs = groups.stream().mapToDouble(group -> group.options().lr()).toArray();
         this.stepCounts = new long[groups.size()];
+        for (int i = 0; i < scalars.length; i++) {
+            setGuarded(i);
+        }
+    }
+
+    private void setGuarded(int group) {
+        if (guarded != null) {
+            guarded.set(group, lrs[group], scalars[group].enabled);
+        }
     }
 
     /**
@@ -109,7 +128,21 @@ public final class Sgd implements AutoCloseable {
      * @return the optimizer, the caller's to close
      */
     public static Sgd on(Backend backend, List<SgdGroup> groups, Stream stream) {
-        return new Sgd(backend, List.copyOf(groups), stream);
+        return on(backend, groups, StepOptions.defaults(), stream);
+    }
+
+    /**
+     * Prepares the optimizer on a stream, over groups, with more than the update in a step: loss scaling, clipping, a check
+     * of the gradients, or zeroing them.
+     *
+     * @param backend where it runs
+     * @param groups parameters with their options, one group at least
+     * @param step what is done around the update
+     * @param stream a stream of that backend
+     * @return the optimizer, the caller's to close
+     */
+    public static Sgd on(Backend backend, List<SgdGroup> groups, StepOptions step, Stream stream) {
+        return new Sgd(backend, List.copyOf(groups), step, stream);
     }
 
     private List<SgdGroup> complete(List<SgdGroup> given) {
@@ -151,6 +184,10 @@ public final class Sgd implements AutoCloseable {
             throw new IllegalStateException("Sgd is closed");
         }
         tensors.requireUsable();
+        if (kernel == null) {
+            guarded().step();
+            return;
+        }
         for (int i = 0; i < scalars.length; i++) {
             scalars[i].set(groups.get(i).options(), lrs[i], stepCounts[i] + 1);
         }
@@ -172,13 +209,13 @@ public final class Sgd implements AutoCloseable {
     }
 
     /**
-     * How many steps a group has done.
+     * How many steps a group has done. With {@link StepOptions} it waits for those that are queued.
      *
      * @param group index of the group
      * @return step count
      */
     public long stepCount(int group) {
-        return stepCounts[index(group)];
+        return guarded == null ? stepCounts[index(group)] : guarded.stepCount(index(group));
     }
 
     /**
@@ -189,6 +226,9 @@ public final class Sgd implements AutoCloseable {
      */
     public void setStepCount(int group, long stepCount) {
         stepCounts[index(group)] = OptimizerTensors.checkedStepCount("Sgd", stepCount);
+        if (guarded != null) {
+            guarded.setStepCount(group, stepCount);
+        }
     }
 
     /**
@@ -197,7 +237,9 @@ public final class Sgd implements AutoCloseable {
      * @param stepCount steps done so far, at least 0
      */
     public void setStepCount(long stepCount) {
-        Arrays.fill(stepCounts, OptimizerTensors.checkedStepCount("Sgd", stepCount));
+        for (int i = 0; i < stepCounts.length; i++) {
+            setStepCount(i, stepCount);
+        }
     }
 
     /**
@@ -218,6 +260,7 @@ public final class Sgd implements AutoCloseable {
      */
     public void setLr(int group, double lr) {
         lrs[index(group)] = groups.get(group).options().withLr(lr).lr();
+        setGuarded(group);
     }
 
     /**
@@ -226,7 +269,9 @@ public final class Sgd implements AutoCloseable {
      * @param lr learning rate, finite, at least 0
      */
     public void setLr(double lr) {
-        Arrays.fill(lrs, groups.get(0).options().withLr(lr).lr());
+        for (int i = 0; i < lrs.length; i++) {
+            setLr(i, lr);
+        }
     }
 
     /**
@@ -247,6 +292,55 @@ public final class Sgd implements AutoCloseable {
      */
     public void setEnabled(int group, boolean enabled) {
         scalars[index(group)].enabled = enabled;
+        setGuarded(group);
+    }
+
+    /**
+     * What is done around the update.
+     *
+     * @return options given
+     */
+    public StepOptions stepOptions() {
+        return stepOptions;
+    }
+
+    /**
+     * The loss scale, the count of skipped steps, and what the last step came upon. Waits for the steps that are queued.
+     *
+     * @return the state after them
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public StepState stepState() {
+        return guarded().state();
+    }
+
+    /**
+     * Sets the loss scale and the counts, to resume a run, for which {@link #setStepCount(long)} is needed too. Waits for
+     * the steps that are queued.
+     *
+     * @param state state of an earlier run; its norm and flag are not looked at
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public void setStepState(StepState state) {
+        guarded().setState(state);
+    }
+
+    /**
+     * The loss scale of the next step, where the backend's operations find it: as upstream gradient ({@code gradLoss}) of a
+     * loss it has its gradients scaled, with no copy and no wait. Queue that on the optimizer's stream.
+     *
+     * @return an F32 scalar, to be read only; valid until this optimizer is closed
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public Tensor gradScale() {
+        return guarded().gradScale();
+    }
+
+    private GuardedKernel guarded() {
+        if (guarded == null) {
+            throw new IllegalStateException("Sgd was made without StepOptions");
+        }
+        return guarded;
     }
 
     private int index(int group) {
@@ -258,7 +352,12 @@ public final class Sgd implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            kernel.close();
+            if (kernel != null) {
+                kernel.close();
+            }
+            if (guarded != null) {
+                guarded.close();
+            }
             tensors.close();
         }
     }

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name for messages and saved state
  * @param param the parameter, updated in place
- * @param grad its gradient, read only
+ * @param grad its gradient, read only, but where {@link StepOptions#zeroGrad} zeroes it
  * @param momentumBuffer momentum, updated in place, with {@code momentum} other than 0 only; null to have it allocated
  */
 public record SgdParameter(String name, Tensor param, Tensor grad, @Nullable Tensor momentumBuffer) {

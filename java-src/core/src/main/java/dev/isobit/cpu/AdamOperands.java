@@ -6,7 +6,7 @@ import java.util.Objects;
 /** One parameter, its gradient and moments, as the kernels access them. */
 final class AdamOperands {
     final FloatOperand param = new FloatOperand();
-    final FloatOperand grad = new FloatOperand();
+    final FloatOperand grad;
     final FloatOperand expAvg = new FloatOperand();
     final FloatOperand expAvgSq = new FloatOperand();
     /** Empty without {@link #amsgrad}. */
@@ -17,6 +17,7 @@ final class AdamOperands {
     final AdamUpdate update;
 
     AdamOperands(AdamParameter parameter, int group, CpuKernels kernels) {
+        grad = new FloatOperand();
         this.group = group;
         param.set(parameter.param());
         grad.set(parameter.grad());
@@ -27,6 +28,19 @@ final class AdamOperands {
             maxExpAvgSq.set(parameter.maxExpAvgSq());
         }
         count = parameter.param().elementCount();
+        update = kernels.adam(this);
+    }
+
+    /** The same parameter with another gradient, of the same count. */
+    AdamOperands(AdamOperands of, FloatOperand grad, CpuKernels kernels) {
+        group = of.group;
+        amsgrad = of.amsgrad;
+        count = of.count;
+        this.grad = grad;
+        param.set(of.param);
+        expAvg.set(of.expAvg);
+        expAvgSq.set(of.expAvgSq);
+        maxExpAvgSq.set(of.maxExpAvgSq);
         update = kernels.adam(this);
     }
 

@@ -10,18 +10,32 @@ import java.util.stream.Stream;
 /** Adam on the CPU. */
 final class CpuAdam extends ElementSplit implements AdamKernel {
     private final AdamOperands[] tensors;
+    /** Of each worker, the gradients that a guarded step makes of the parameters'; empty for others. */
+    private final ScaledGradient[] scaled;
+    /** Of each worker, the same tensors with these gradients. */
+    private final AdamOperands[][] withScaled;
     private AdamScalars[] scalars = {};
 
-    CpuAdam(CpuBackend backend, List<AdamGroup> groups) {
-        this(backend, joined(operands(groups, backend.kernels()), AdamOperands::extendBy).toArray(AdamOperands[]::new));
+    /** @param guarded whether the scalars say what the gradients are multiplied by and clipped to */
+    CpuAdam(CpuBackend backend, List<AdamGroup> groups, boolean guarded) {
+        this(backend, joined(operands(groups, backend.kernels()), AdamOperands::extendBy)
+                .toArray(AdamOperands[]::new), guarded);
     }
 
-    private CpuAdam(CpuBackend backend, AdamOperands[] tensors) {
+    private CpuAdam(CpuBackend backend, AdamOperands[] tensors, boolean guarded) {
         super(backend, tensors.length);
         this.tensors = tensors;
         for (int i = 0; i < tensors.length; i++) {
             AdamOperands t = tensors[i];
             add(i, t.count, t.param, t.grad, t.expAvg, t.expAvgSq, t.maxExpAvgSq);
+        }
+        scaled = new ScaledGradient[guarded ? backend.workers().count() : 0];
+        withScaled = new AdamOperands[scaled.length][tensors.length];
+        for (int part = 0; part < scaled.length; part++) {
+            scaled[part] = new ScaledGradient();
+            for (int i = 0; i < tensors.length; i++) {
+                withScaled[part][i] = new AdamOperands(tensors[i], scaled[part].operand, backend.kernels());
+            }
         }
     }
 
@@ -37,18 +51,30 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     }
 
     @Override
-    void update(int tensor, long from, long to) {
-        AdamOperands operands = tensors[tensor];
-        AdamScalars s = scalars[operands.group];
-        if (s.enabled) {
-            // Not by the vector code itself: were the JIT to take back what it has inlined of a tail, vectors would be boxed.
-            long whole = to - (to - from) % operands.update.width();
-            if (from < whole) {
-                operands.update.run(operands, from, whole, s);
-            }
-            if (whole < to) {
-                ScalarKernels.adam(operands.amsgrad).run(operands, whole, to, s);
-            }
+    void update(int part, int tensor, long from, long to) {
+        AdamScalars s = scalars[tensors[tensor].group];
+        if (!s.enabled) {
+            return;
+        }
+        if (scaled.length == 0) {
+            update(tensors[tensor], from, to, s);
+            return;
+        }
+        for (long at = from; at < to; at += ScaledGradient.LENGTH) {
+            long end = Math.min(at + ScaledGradient.LENGTH, to);
+            scaled[part].set(tensors[tensor].grad, at, (int) (end - at), s);
+            update(withScaled[part][tensor], at, end, s);
+        }
+    }
+
+    private static void update(AdamOperands operands, long from, long to, AdamScalars s) {
+        // Not by the vector code itself: were the JIT to take back what it has inlined of a tail, vectors would be boxed.
+        long whole = to - (to - from) % operands.update.width();
+        if (from < whole) {
+            operands.update.run(operands, from, whole, s);
+        }
+        if (whole < to) {
+            ScalarKernels.adam(operands.amsgrad).run(operands, whole, to, s);
         }
     }
 

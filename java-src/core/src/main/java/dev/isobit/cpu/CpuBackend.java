@@ -1,16 +1,22 @@
 package dev.isobit.cpu;
 
 import dev.isobit.AdamGroup;
+import dev.isobit.AdamParameter;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
+import dev.isobit.SgdParameter;
+import dev.isobit.StepOptions;
 import dev.isobit.Stream;
+import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.HostBackend;
+import dev.isobit.spi.HostGuardedKernel;
 import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
@@ -84,13 +90,31 @@ final class CpuBackend extends HostBackend {
     @Override
     public AdamKernel adamKernel(List<AdamGroup> groups, Stream stream) {
         requireOpen();
-        return new CpuAdam(this, groups);
+        return new CpuAdam(this, groups, false);
     }
 
     @Override
     public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
         requireOpen();
-        return new CpuSgd(this, groups);
+        return new CpuSgd(this, groups, false);
+    }
+
+    @Override
+    public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
+        requireOpen();
+        List<List<Tensor>> gradients = groups.stream()
+                .map(group -> group.parameters().stream().map(AdamParameter::grad).toList()).toList();
+        return HostGuardedKernel.adam(this, groups, step, new CpuGradients(this, gradients),
+                new CpuAdam(this, groups, true));
+    }
+
+    @Override
+    public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream) {
+        requireOpen();
+        List<List<Tensor>> gradients = groups.stream()
+                .map(group -> group.parameters().stream().map(SgdParameter::grad).toList()).toList();
+        return HostGuardedKernel.sgd(this, groups, step, new CpuGradients(this, gradients),
+                new CpuSgd(this, groups, true));
     }
 
     @Override

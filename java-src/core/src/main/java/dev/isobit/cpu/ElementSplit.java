@@ -47,13 +47,34 @@ abstract class ElementSplit implements Workers.Task {
         }
     }
 
-    /** Updates elements [from, to) of a tensor. */
-    abstract void update(int tensor, long from, long to);
+    /** How many elements there are. */
+    final long elements() {
+        return starts[starts.length - 1];
+    }
+
+    /** Where a tensor's elements start among all. */
+    final long start(int tensor) {
+        return starts[tensor];
+    }
+
+    /** The first tensor that may have one of the elements from here on. */
+    final int tensorAt(long element) {
+        int first = Arrays.binarySearch(starts, 0, starts.length - 1, element);
+        return first >= 0 ? first : -first - 2;
+    }
+
+    /** A worker updates elements [from, to) of a tensor. */
+    abstract void update(int part, int tensor, long from, long to);
 
     /** Updates all elements of all tensors. */
     final void updateAll() {
+        runShared(this);
+    }
+
+    /** Runs a task, on all workers if there is enough to do and they may touch the memory. */
+    final void runShared(Workers.Task task) {
         backend.requireOpen();
-        backend.workers().run(this, shared && starts[starts.length - 1] >= WORTH_SHARING);
+        backend.workers().run(task, shared && elements() >= WORTH_SHARING);
     }
 
     @Override
@@ -62,12 +83,11 @@ abstract class ElementSplit implements Workers.Task {
         long total = starts[tensors];
         long from = boundary(total, part, parts);
         long to = boundary(total, part + 1, parts);
-        int first = Arrays.binarySearch(starts, 0, tensors, from);
-        for (int i = first >= 0 ? first : -first - 2; i >= 0 && i < tensors && starts[i] < to; i++) {
+        for (int i = tensorAt(from); i >= 0 && i < tensors && starts[i] < to; i++) {
             long begin = Math.max(from - starts[i], 0);
             long end = Math.min(to, starts[i + 1]) - starts[i];
             if (begin < end) {
-                update(i, begin, end);
+                update(part, i, begin, end);
             }
         }
     }

@@ -20,6 +20,13 @@ final class LaneSum {
         }
     }
 
+    /** Adds the squares of elements that stand at the numbers of their lanes. */
+    void addSquares(float[] values, int lane, int count) {
+        for (int i = lane; i < lane + count; i++) {
+            lanes[i] += values[i] * values[i];
+        }
+    }
+
     /** The sum of a segment: as many lanes as a power of two needs to cover it. */
     float sum(float[] values, int count) {
         int covering = count <= 1 ? 1 : Integer.highestOneBit(count - 1) << 1;

@@ -5,7 +5,7 @@ import dev.isobit.SgdParameter;
 /** One parameter, its gradient and momentum buffer, as the kernels access them. */
 final class SgdOperands {
     final FloatOperand param = new FloatOperand();
-    final FloatOperand grad = new FloatOperand();
+    final FloatOperand grad;
     /** Empty without {@link #momentum}. */
     final FloatOperand momentumBuffer = new FloatOperand();
     final boolean momentum;
@@ -14,6 +14,7 @@ final class SgdOperands {
     final SgdUpdate update;
 
     SgdOperands(SgdParameter parameter, int group, CpuKernels kernels) {
+        grad = new FloatOperand();
         param.set(parameter.param());
         grad.set(parameter.grad());
         momentum = parameter.momentumBuffer() != null;
@@ -22,6 +23,17 @@ final class SgdOperands {
         }
         count = parameter.param().elementCount();
         this.group = group;
+        update = kernels.sgd(this);
+    }
+
+    /** The same parameter with another gradient, of the same count. */
+    SgdOperands(SgdOperands of, FloatOperand grad, CpuKernels kernels) {
+        group = of.group;
+        momentum = of.momentum;
+        count = of.count;
+        this.grad = grad;
+        param.set(of.param);
+        momentumBuffer.set(of.momentumBuffer);
         update = kernels.sgd(this);
     }
 

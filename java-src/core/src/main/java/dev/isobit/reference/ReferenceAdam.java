@@ -12,6 +12,7 @@ import java.util.Objects;
 /**
  * Adam and AdamW as their authors define them, in float64:
  * <pre>
+ * g = gradFactor·g, within ±clipValue            a guarded step
  * g = -g                                         maximize
  * g = g + weightDecay·p                          Adam
  * m = m + w1·(g - m)
@@ -62,7 +63,7 @@ final class ReferenceAdam implements AdamKernel {
             var maxExpAvgSq = options.amsgrad() ? Elements.of(Objects.requireNonNull(parameter.maxExpAvgSq())) : null;
             for (long i = 0; i < parameter.param().elementCount(); i++) {
                 double p = param.get(i);
-                double g = grad.get(i);
+                double g = scalars.scaled(grad.get(i));
                 double m = expAvg.get(i);
                 double v = expAvgSq.get(i);
                 if (options.maximize()) {

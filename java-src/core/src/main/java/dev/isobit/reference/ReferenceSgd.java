@@ -10,6 +10,7 @@ import java.util.List;
 /**
  * SGD as PyTorch defines it, in float64:
  * <pre>
+ * g = gradFactor·g, within ±clipValue            a guarded step
  * g = -g                                         maximize
  * g = g + weightDecay·p
  * b = momentum·b + (1 - dampening)·g             with momentum; the first step: b = g
@@ -45,7 +46,7 @@ final class ReferenceSgd implements SgdKernel {
             var buffer = parameter.momentumBuffer() == null ? null : Elements.of(parameter.momentumBuffer());
             for (long i = 0; i < parameter.param().elementCount(); i++) {
                 double p = param.get(i);
-                double g = grad.get(i);
+                double g = scalars.scaled(grad.get(i));
                 if (options.maximize()) {
                     g = -g;
                 }

@@ -12,11 +12,7 @@ import dev.isobit.AdamSemantics;
  * scalars alone: one update of an element serves them all. With {@code d = 1 - lr·weightDecay} ({@code ONNX}:
  * {@code 1 - weightDecay}), a decay after the update, {@code (p - u)·d}, is {@code p·d - u·d}.
  */
-public final class AdamScalars {
-    /** Whether the group is updated at all. */
-    public boolean enabled = true;
-    /** Whether the gradient is negated. */
-    public boolean maximize;
+public final class AdamScalars extends GroupScalars {
     /** The learning rate of this step. */
     public double lr;
     /** The step, from 1. */

@@ -3,11 +3,7 @@ package dev.isobit.spi;
 import dev.isobit.SgdOptions;
 
 /** What a step of SGD does to a group of parameters. Filled by {@link dev.isobit.Sgd} and reused. */
-public final class SgdScalars {
-    /** Whether the group is updated at all. */
-    public boolean enabled = true;
-    /** Whether the gradient is negated. */
-    public boolean maximize;
+public final class SgdScalars extends GroupScalars {
     /** Whether the parameter moves along gradient and momentum. */
     public boolean nesterov;
     /** Whether {@link #weightDecay} enters the gradient, even one so small that it rounds to 0. */

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
@@ -15,6 +16,7 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.GradScaling;
 import dev.isobit.LogSoftmax;
 import dev.isobit.NllLoss;
 import dev.isobit.NllLossOperands;
@@ -25,6 +27,7 @@ import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
@@ -172,6 +175,12 @@ class CpuAllocationTest {
         Adam adam = Adam.on(backend, AdamOptions.adamW(), parameters);
         opened.add(adam);
         ops.add(new Op("Adam.step" + where, repeats, adam::step));
+        StepOptions step = StepOptions.defaults().withMaxNorm(1).withClipValue(0.5).withZeroGrad(true)
+                .withGradScaling(GradScaling.defaults());
+        Adam guarded = Adam.on(backend, List.of(new AdamGroup(AdamOptions.adamW(), parameters)), step,
+                backend.defaultStream());
+        opened.add(guarded);
+        ops.add(new Op("guarded Adam.step" + where, repeats, guarded::step));
         for (SgdOptions options : List.of(SgdOptions.defaults(), SgdOptions.defaults().withMomentum(0.9))) {
             Sgd sgd = Sgd.on(backend, options,
                     parameters.stream().map(p -> SgdParameter.of(p.name(), p.param(), p.grad())).toList());

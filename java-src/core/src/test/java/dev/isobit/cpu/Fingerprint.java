@@ -1,6 +1,7 @@
 package dev.isobit.cpu;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
@@ -10,6 +11,7 @@ import dev.isobit.BceWithLogitsOperands;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
+import dev.isobit.GradScaling;
 import dev.isobit.LogSoftmax;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
@@ -17,6 +19,7 @@ import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamArrays;
 import dev.isobit.contract.BceCase;
@@ -27,6 +30,7 @@ import dev.isobit.contract.CrossEntropyCase.Upstream;
 import dev.isobit.contract.CrossEntropyCase.Wanted;
 import dev.isobit.contract.CrossEntropyDefinition;
 import dev.isobit.contract.GeneralCase;
+import dev.isobit.contract.GuardDefinition;
 import dev.isobit.contract.LogitsKind;
 import dev.isobit.contract.OperandBlock;
 import dev.isobit.contract.SgdDefinition;
@@ -75,6 +79,9 @@ final class Fingerprint {
 
         /** Probabilities or log-probabilities of a row, repeated over columns, then the gradient for these logits. */
         List<float[]> softmax(float[] z, int columns, boolean logarithm);
+
+        /** Guarded steps of one group, from the first on. */
+        void guarded(StepOptions step, AdamOptions options, int steps, List<AdamArrays> arrays);
 
         /** Updates the arrays, from a step on, so many times. */
         void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays);
@@ -188,6 +195,18 @@ final class Fingerprint {
                     add(digest, List.of(arrays));
                 }
             }
+            StepOptions step = StepOptions.defaults();
+            for (StepOptions each : List.of(step.withMaxNorm(0.01).withClipValue(1e-4), step.withZeroGrad(true),
+                    step.withGradScaling(new GradScaling(0x1p120f, 2, 0.5f, 2)))) {
+                for (AdamOptions base : options) {
+                    List<AdamArrays> arrays = new ArrayList<>();
+                    for (int size : new int[] {1, 15, 17, 300, 9000}) {
+                        arrays.add(AdamArrays.of(AdamArrays.Kind.NORMAL, size, new SplittableRandom(size)));
+                    }
+                    source.guarded(each, base, 4, arrays);
+                    add(digest, arrays);
+                }
+            }
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
@@ -233,6 +252,15 @@ final class Fingerprint {
         public List<float[]> softmax(float[] z, int columns, boolean logarithm) {
             float[] y = SoftmaxDefinition.forward(z, logarithm);
             return List.of(y, SoftmaxDefinition.gradient(y, z, logarithm));
+        }
+
+        @Override
+        public void guarded(StepOptions step, AdamOptions options, int steps, List<AdamArrays> arrays) {
+            GuardDefinition definition = new GuardDefinition(step, 1);
+            for (int i = 0; i < steps; i++) {
+                definition.adam(List.of(options), new double[] {options.lr()}, new boolean[] {true},
+                        List.of(arrays));
+            }
         }
 
         @Override
@@ -365,6 +393,18 @@ final class Fingerprint {
         }
 
         @Override
+        public void guarded(StepOptions step, AdamOptions options, int steps, List<AdamArrays> arrays) {
+            List<AdamParameter> parameters = parameters(options, arrays);
+            try (Adam adam = Adam.on(backend, List.of(new AdamGroup(options, parameters)), step,
+                    backend.defaultStream())) {
+                for (int i = 0; i < steps; i++) {
+                    adam.step();
+                }
+            }
+            readAll(options, parameters, arrays);
+        }
+
+        @Override
         public List<float[]> bce(BceCase test) {
             float[] x = test.logits();
             long[] lossShape = test.options().reduction() == Reduction.NONE ? test.shape() : new long[0];
@@ -383,6 +423,17 @@ final class Fingerprint {
 
         @Override
         public void adam(AdamOptions options, long step, int steps, List<AdamArrays> arrays) {
+            List<AdamParameter> parameters = parameters(options, arrays);
+            try (Adam adam = Adam.on(backend, options, parameters)) {
+                adam.setStepCount(step - 1);
+                for (int i = 0; i < steps; i++) {
+                    adam.step();
+                }
+            }
+            readAll(options, parameters, arrays);
+        }
+
+        private List<AdamParameter> parameters(AdamOptions options, List<AdamArrays> arrays) {
             List<AdamParameter> parameters = new ArrayList<>();
             for (AdamArrays a : arrays) {
                 int size = a.param().length;
@@ -390,12 +441,10 @@ final class Fingerprint {
                         tensor(a.expAvg(), size), tensor(a.expAvgSq(), size),
                         options.amsgrad() ? tensor(a.maxExpAvgSq(), size) : null));
             }
-            try (Adam adam = Adam.on(backend, options, parameters)) {
-                adam.setStepCount(step - 1);
-                for (int i = 0; i < steps; i++) {
-                    adam.step();
-                }
-            }
+            return parameters;
+        }
+
+        private void readAll(AdamOptions options, List<AdamParameter> parameters, List<AdamArrays> arrays) {
             for (int i = 0; i < arrays.size(); i++) {
                 AdamArrays a = arrays.get(i);
                 System.arraycopy(read(parameters.get(i).param()), 0, a.param(), 0, a.param().length);

@@ -79,7 +79,7 @@ final class ChunkedStep implements AutoCloseable {
             table = pointer;
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment host = arena.allocate(all * chunkBytes, Long.BYTES);
-                fill(host, groups);
+                fill(host, groups, GROUPS);
                 backend.copies().toDevice(making, host, pointer);
             } catch (RuntimeException e) {
                 memory.release();
@@ -103,8 +103,12 @@ final class ChunkedStep implements AutoCloseable {
         }
     }
 
-    /** Each tensor is cut at multiples of the chunk size, so that its chunks keep its alignment. */
-    private static void fill(MemorySegment table, List<List<@Nullable Tensor[]>> groups) {
+    /**
+     * Writes a table of chunks. Each tensor is cut at multiples of the chunk size, so that its chunks keep its alignment.
+     *
+     * @param perLaunch groups of a launch
+     */
+    static void fill(MemorySegment table, List<List<@Nullable Tensor[]>> groups, int perLaunch) {
         long at = 0;
         for (int g = 0; g < groups.size(); g++) {
             for (Tensor[] tensors : groups.get(g)) {
@@ -116,7 +120,7 @@ final class ChunkedStep implements AutoCloseable {
                         at += Long.BYTES;
                     }
                     table.set(ValueLayout.JAVA_INT, at, (int) Math.min(CHUNK, elements - first));
-                    table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, g % GROUPS);
+                    table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, g % perLaunch);
                     at += Long.BYTES;
                 }
             }

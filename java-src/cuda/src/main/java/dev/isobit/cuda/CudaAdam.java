@@ -1,11 +1,18 @@
 package dev.isobit.cuda;
 
 import dev.isobit.AdamGroup;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamSemantics;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Adam;
+import dev.isobit.cuda.KernelParams.AdamChunk;
 import dev.isobit.cuda.KernelParams.AdamGroupParams;
+import dev.isobit.cuda.KernelParams.AdamGuarded;
+import dev.isobit.cuda.KernelParams.AdamSetting;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -17,12 +24,53 @@ final class CudaAdam implements AdamKernel {
 
     CudaAdam(CudaBackend backend, List<AdamGroup> groups, CudaStream stream) {
         boolean amsgrad = groups.get(0).options().amsgrad();
-        List<List<@Nullable Tensor[]>> tensors = groups.stream().map(group -> group.parameters().stream()
+        step = new ChunkedStep(backend, this, stream, "Adam", backend.module("Adam.on", "adam").function("Adam.on",
+                amsgrad ? "adam_step_f32_amsgrad" : "adam_step_f32"), Adam.LAYOUT, AdamGroupParams.LAYOUT,
+                tensors(groups),
+                chunks -> backend.launchTable().adamGrid(chunks, amsgrad));
+    }
+
+    private static List<List<@Nullable Tensor[]>> tensors(List<AdamGroup> groups) {
+        return groups.stream().map(group -> group.parameters().stream()
                 .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()})
                 .toList()).toList();
-        step = new ChunkedStep(backend, this, stream, "Adam", backend.module("Adam.on", "adam").function("Adam.on",
-                amsgrad ? "adam_step_f32_amsgrad" : "adam_step_f32"), Adam.LAYOUT, AdamGroupParams.LAYOUT, tensors,
-                chunks -> backend.launchTable().adamGrid(chunks, amsgrad));
+    }
+
+    /** A step that may be skipped. */
+    static GuardedStep guarded(CudaBackend backend, List<AdamGroup> groups, StepOptions options, CudaStream stream) {
+        boolean amsgrad = groups.get(0).options().amsgrad();
+        long size = AdamSetting.LAYOUT.byteSize();
+        MemorySegment settings = Arena.ofAuto().allocate(groups.size() * size, AdamSetting.LAYOUT.byteAlignment());
+        AdamScalars scalars = new AdamScalars();
+        for (int i = 0; i < groups.size(); i++) {
+            AdamOptions of = groups.get(i).options();
+            // Those of them that are the same in every step.
+            scalars.set(of, of.lr(), 1);
+            write(of, scalars, settings.asSlice(i * size, size));
+        }
+        CudaModule module = backend.module("Adam.on", "adam");
+        List<List<@Nullable Tensor[]>> tensors = tensors(groups);
+        return new GuardedStep(backend, stream, options, tensors,
+                new GuardedStep.Optimizer("Adam", AdamGuarded.LAYOUT, AdamChunk.LAYOUT.byteSize(), settings,
+                        AdamGroupParams.LAYOUT.byteSize(), module.function("Adam.on", "adam_begin"),
+                        module.function("Adam.on",
+                                amsgrad ? "adam_step_f32_amsgrad_guarded" : "adam_step_f32_guarded"),
+                        chunks -> backend.launchTable().adamGrid(chunks, amsgrad)));
+    }
+
+    private static void write(AdamOptions options, AdamScalars s, MemorySegment to) {
+        AdamSemantics semantics = options.semantics();
+        to.set(ValueLayout.JAVA_DOUBLE, AdamSetting.WEIGHT_DECAY, options.weightDecay());
+        to.set(ValueLayout.JAVA_FLOAT, AdamSetting.W1, s.w1);
+        to.set(ValueLayout.JAVA_FLOAT, AdamSetting.W2, s.w2);
+        to.set(ValueLayout.JAVA_FLOAT, AdamSetting.EPS, s.eps);
+        to.set(ValueLayout.JAVA_FLOAT, AdamSetting.GRAD_DECAY, s.gradDecay);
+        to.set(ValueLayout.JAVA_INT, AdamSetting.FLAGS, (s.maximize ? Adam.MAXIMIZE : 0)
+                | (s.decaysGrad ? Adam.GRAD_DECAY_FLAG : 0)
+                | (options.decoupled() && options.weightDecay() != 0 ? AdamSetting.PARAM_DECAY : 0)
+                | (semantics.usesEpsilonHat() ? AdamSetting.EPSILON_HAT : 0)
+                | (semantics.decaysAfterUpdate() ? AdamSetting.DECAY_AFTER : 0)
+                | (semantics == AdamSemantics.ONNX ? AdamSetting.ONNX : 0));
     }
 
     @Override

@@ -10,11 +10,13 @@ import dev.isobit.HostMemory;
 import dev.isobit.Memory;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
+import dev.isobit.StepOptions;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
@@ -33,7 +35,7 @@ import jcuda.driver.CUpointer_attribute;
  * takes their device pointers ({@link #wrap}) and streams ({@link #wrapStream}) as they are. Every call makes
  * that context current on its thread and leaves it so.
  *
- * <p>An operation queues at most three launches and returns: it copies nothing, waits for nothing and allocates
+ * <p>An operation queues at most three launches, an optimizer's step with {@link StepOptions} a few more, and returns: it copies nothing, waits for nothing and allocates
  * nothing, except scratch memory when it first sees more rows than before. What waits for the device is
  * {@link Stream#synchronize}, the closing of a stream or operation, {@link #copy} and {@link #allocate}. All but the
  * last also tell what operations on that stream found out on the device, such as a target out of range.
@@ -323,6 +325,16 @@ public final class CudaBackend implements Backend {
     @Override
     public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
         return new CudaSgd(this, groups, ours("Sgd.on", stream));
+    }
+
+    @Override
+    public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
+        return CudaAdam.guarded(this, groups, step, ours("Adam.on", stream));
+    }
+
+    @Override
+    public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream) {
+        return CudaSgd.guarded(this, groups, step, ours("Sgd.on", stream));
     }
 
     private CudaStream ours(String operation, Stream stream) {

@@ -1,11 +1,15 @@
 package dev.isobit.cuda;
 
 import dev.isobit.SgdGroup;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Sgd;
+import dev.isobit.cuda.KernelParams.SgdChunk;
 import dev.isobit.cuda.KernelParams.SgdGroupParams;
+import dev.isobit.cuda.KernelParams.SgdGuarded;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -16,11 +20,31 @@ final class CudaSgd implements SgdKernel {
     private final ChunkedStep step;
 
     CudaSgd(CudaBackend backend, List<SgdGroup> groups, CudaStream stream) {
-        List<List<@Nullable Tensor[]>> tensors = groups.stream().map(group -> group.parameters().stream()
-                .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()}).toList()).toList();
         step = new ChunkedStep(backend, this, stream, "Sgd",
                 backend.module("Sgd.on", "sgd").function("Sgd.on", "sgd_step_f32"), Sgd.LAYOUT, SgdGroupParams.LAYOUT,
-                tensors, chunks -> backend.launchTable().sgdGrid(chunks));
+                tensors(groups), chunks -> backend.launchTable().sgdGrid(chunks));
+    }
+
+    private static List<List<@Nullable Tensor[]>> tensors(List<SgdGroup> groups) {
+        return groups.stream().map(group -> group.parameters().stream()
+                .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()}).toList()).toList();
+    }
+
+    /** A step that may be skipped. */
+    static GuardedStep guarded(CudaBackend backend, List<SgdGroup> groups, StepOptions options, CudaStream stream) {
+        long size = SgdGroupParams.LAYOUT.byteSize();
+        MemorySegment settings = Arena.ofAuto().allocate(groups.size() * size, SgdGroupParams.LAYOUT.byteAlignment());
+        SgdScalars scalars = new SgdScalars();
+        for (int i = 0; i < groups.size(); i++) {
+            // The device sets what is not the same in every step.
+            scalars.set(groups.get(i).options(), 0, 2);
+            write(scalars, settings.asSlice(i * size, size));
+        }
+        CudaModule module = backend.module("Sgd.on", "sgd");
+        return new GuardedStep(backend, stream, options, tensors(groups),
+                new GuardedStep.Optimizer("Sgd", SgdGuarded.LAYOUT, SgdChunk.LAYOUT.byteSize(), settings, size,
+                        module.function("Sgd.on", "sgd_begin"), module.function("Sgd.on", "sgd_step_f32_guarded"),
+                        chunks -> backend.launchTable().sgdGrid(chunks)));
     }
 
     @Override

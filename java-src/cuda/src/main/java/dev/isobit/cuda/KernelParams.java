@@ -16,6 +16,7 @@ final class KernelParams {
     private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG;
     private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT;
+    private static final ValueLayout.OfDouble F64 = ValueLayout.JAVA_DOUBLE;
 
     private KernelParams() {}
 
@@ -346,6 +347,134 @@ final class KernelParams {
         static final long ROWS_PER_BLOCK = offset(LAYOUT, "rows_per_block");
 
         private NllLoss() {}
+    }
+
+    /** {@code guard_piece} */
+    static final class GuardPiece {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("grad"), I32.withName("position"),
+                I32.withName("count"), I32.withName("group"), I32.withName("reserved")).withName("guard_piece");
+
+        static final long GRAD = offset(LAYOUT, "grad");
+        static final long POSITION = offset(LAYOUT, "position");
+        static final long COUNT = offset(LAYOUT, "count");
+        static final long GROUP = offset(LAYOUT, "group");
+
+        private GuardPiece() {}
+    }
+
+    /** {@code guard_control} */
+    static final class GuardControl {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(F64.withName("lr"), I32.withName("disabled"),
+                I32.withName("reserved")).withName("guard_control");
+
+        static final long LR = offset(LAYOUT, "lr");
+        static final long DISABLED = offset(LAYOUT, "disabled");
+
+        private GuardControl() {}
+    }
+
+    /** {@code guard_state} */
+    static final class GuardState {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(F64.withName("grad_norm"),
+                I64.withName("growth_tracker"), I64.withName("skipped_steps"), F32.withName("grad_scale"),
+                F32.withName("grad_factor"), I32.withName("found_inf"), I32.withName("reserved"))
+                .withName("guard_state");
+
+        static final long GRAD_NORM = offset(LAYOUT, "grad_norm");
+        static final long GROWTH_TRACKER = offset(LAYOUT, "growth_tracker");
+        static final long SKIPPED_STEPS = offset(LAYOUT, "skipped_steps");
+        static final long GRAD_SCALE = offset(LAYOUT, "grad_scale");
+        static final long FOUND_INF = offset(LAYOUT, "found_inf");
+
+        private GuardState() {}
+    }
+
+    /** {@code guard_params} */
+    static final class Guard {
+        static final int CHECK = 1;
+        static final int SCALING = 2;
+        static final int ZERO_GRAD = 4;
+        static final int PIECE = 1024;
+        static final int SEGMENT = 8192;
+        static final int CONTROLS = 64;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("pieces"),
+                POINTER.withName("first_pieces"), POINTER.withName("controls"), POINTER.withName("parts"),
+                POINTER.withName("state"), POINTER.withName("steps"), I64.withName("segments"),
+                I64.withName("group_count"), I64.withName("growth_interval"), F64.withName("max_norm"),
+                F32.withName("clip_value"), F32.withName("growth_factor"), F32.withName("backoff_factor"),
+                I32.withName("flags")).withName("guard_params");
+
+        static final long PIECES = offset(LAYOUT, "pieces");
+        static final long FIRST_PIECES = offset(LAYOUT, "first_pieces");
+        static final long CONTROLS_FIELD = offset(LAYOUT, "controls");
+        static final long PARTS = offset(LAYOUT, "parts");
+        static final long STATE = offset(LAYOUT, "state");
+        static final long STEPS = offset(LAYOUT, "steps");
+        static final long SEGMENTS = offset(LAYOUT, "segments");
+        static final long GROUP_COUNT = offset(LAYOUT, "group_count");
+        static final long GROWTH_INTERVAL = offset(LAYOUT, "growth_interval");
+        static final long MAX_NORM = offset(LAYOUT, "max_norm");
+        static final long CLIP_VALUE = offset(LAYOUT, "clip_value");
+        static final long GROWTH_FACTOR = offset(LAYOUT, "growth_factor");
+        static final long BACKOFF_FACTOR = offset(LAYOUT, "backoff_factor");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private Guard() {}
+    }
+
+    /** {@code guard_set_params} */
+    static final class GuardSet {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("to"), I64.withName("count"),
+                MemoryLayout.sequenceLayout(Guard.CONTROLS, GuardControl.LAYOUT).withName("controls"))
+                .withName("guard_set_params");
+
+        static final long TO = offset(LAYOUT, "to");
+        static final long COUNT = offset(LAYOUT, "count");
+        static final long CONTROLS = offset(LAYOUT, "controls");
+
+        private GuardSet() {}
+    }
+
+    /** {@code adam_setting} */
+    static final class AdamSetting {
+        static final int PARAM_DECAY = 8;
+        static final int EPSILON_HAT = 16;
+        static final int DECAY_AFTER = 32;
+        static final int ONNX = 64;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(F64.withName("weight_decay"), F32.withName("w1"),
+                F32.withName("w2"), F32.withName("eps"), F32.withName("grad_decay"), I32.withName("flags"),
+                I32.withName("reserved")).withName("adam_setting");
+
+        static final long WEIGHT_DECAY = offset(LAYOUT, "weight_decay");
+        static final long W1 = offset(LAYOUT, "w1");
+        static final long W2 = offset(LAYOUT, "w2");
+        static final long EPS = offset(LAYOUT, "eps");
+        static final long GRAD_DECAY = offset(LAYOUT, "grad_decay");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private AdamSetting() {}
+    }
+
+    /** {@code adam_guarded_params} */
+    static final class AdamGuarded {
+        static final StructLayout LAYOUT = guarded().withName("adam_guarded_params");
+
+        private AdamGuarded() {}
+    }
+
+    /** {@code sgd_guarded_params} */
+    static final class SgdGuarded {
+        static final StructLayout LAYOUT = guarded().withName("sgd_guarded_params");
+
+        private SgdGuarded() {}
+    }
+
+    /** {@link GuardedStep} writes it. */
+    private static StructLayout guarded() {
+        return MemoryLayout.structLayout(Guard.LAYOUT.withName("guard"), POINTER.withName("chunks"),
+                I64.withName("chunk_count"), POINTER.withName("settings"), POINTER.withName("groups"));
     }
 
     /** {@link ChunkedStep} writes it: pointers, then how many elements, of which group. */

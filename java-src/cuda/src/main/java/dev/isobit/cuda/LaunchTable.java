@@ -67,6 +67,8 @@ final class LaunchTable {
     static final int NLL_THREADS = 256;
     /** What the kernels are compiled for. */
     static final int NLL_BLOCKS = 4;
+    static final int GUARD_THREADS = 256;
+    static final int GUARD_SET_THREADS = 64;
 
     /** Rows that one block of the count kernel is worth starting for. */
     private static final long COUNT_ROWS_PER_BLOCK = 16384;
@@ -76,6 +78,7 @@ final class LaunchTable {
     /** Their registers allow no more on any chip. */
     private static final int AMSGRAD_BLOCKS = 3;
     private static final int SGD_BLOCKS = 4;
+    private static final int GUARD_BLOCKS = 4;
     private static final int SEGMENT_BYTES = CrossEntropy.SEGMENT * Float.BYTES;
     /** Shared memory that the block kernel uses beside the stash, with some room to spare. */
     static final int BLOCK_STATIC_SHARED_BYTES = 16384;
@@ -182,6 +185,10 @@ final class LaunchTable {
 
     int sgdGrid(long chunks) {
         return grid(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK), SGD_BLOCKS);
+    }
+
+    int guardGrid(long segments) {
+        return grid(segments, GUARD_BLOCKS);
     }
 
     int bceGrid(long count, boolean narrow) {

@@ -30,9 +30,13 @@ class KernelParamsTest {
             KernelParams.Bce.LAYOUT, KernelParams.General.LAYOUT, KernelParams.Adam.LAYOUT,
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT,
-            KernelParams.NllLoss.LAYOUT);
+            KernelParams.NllLoss.LAYOUT,
+            KernelParams.GuardPiece.LAYOUT, KernelParams.GuardControl.LAYOUT, KernelParams.GuardState.LAYOUT,
+            KernelParams.Guard.LAYOUT, KernelParams.GuardSet.LAYOUT, KernelParams.AdamSetting.LAYOUT,
+            KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT);
 
-    private static final List<String> ENTRIES = List.of("adam_step_f32", "adam_step_f32_amsgrad",
+    private static final List<String> ENTRIES = List.of("adam_begin", "adam_step_f32", "adam_step_f32_amsgrad",
+            "adam_step_f32_amsgrad_guarded", "adam_step_f32_guarded",
             "bce_with_logits_begin_bf16", "bce_with_logits_begin_f16", "bce_with_logits_begin_f32",
             "bce_with_logits_grad_bf16", "bce_with_logits_grad_f16", "bce_with_logits_grad_f32",
             "bce_with_logits_loss_bf16", "bce_with_logits_loss_f16", "bce_with_logits_loss_f32",
@@ -47,7 +51,8 @@ class KernelParamsTest {
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
             "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32",
-            "nll_loss_reduce_f32", "nll_loss_rows_f32", "nll_loss_weigh_f32", "sgd_step_f32",
+            "guard_set", "guard_square_f32", "nll_loss_reduce_f32", "nll_loss_rows_f32", "nll_loss_weigh_f32",
+            "sgd_begin", "sgd_step_f32", "sgd_step_f32_guarded",
             "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
             "softmax_grad_f32_block", "softmax_grad_f32_column", "softmax_grad_f32_warp");
 
@@ -129,6 +134,16 @@ class KernelParamsTest {
         found.put("SGD_DISABLED", (long) KernelParams.Sgd.DISABLED);
         found.put("SGD_CHUNK", (long) KernelParams.Sgd.CHUNK);
         found.put("SGD_GROUPS", (long) KernelParams.Sgd.GROUPS);
+        found.put("GUARD_CHECK", (long) KernelParams.Guard.CHECK);
+        found.put("GUARD_SCALING", (long) KernelParams.Guard.SCALING);
+        found.put("GUARD_ZERO_GRAD", (long) KernelParams.Guard.ZERO_GRAD);
+        found.put("GUARD_PIECE", (long) KernelParams.Guard.PIECE);
+        found.put("GUARD_SEGMENT", (long) KernelParams.Guard.SEGMENT);
+        found.put("GUARD_CONTROLS", (long) KernelParams.Guard.CONTROLS);
+        found.put("ADAM_PARAM_DECAY", (long) KernelParams.AdamSetting.PARAM_DECAY);
+        found.put("ADAM_EPSILON_HAT", (long) KernelParams.AdamSetting.EPSILON_HAT);
+        found.put("ADAM_DECAY_AFTER", (long) KernelParams.AdamSetting.DECAY_AFTER);
+        found.put("ADAM_ONNX", (long) KernelParams.AdamSetting.ONNX);
         found.put("SOFTMAX_LOG", (long) KernelParams.Softmax.LOG);
         found.put("SOFTMAX_WARP_CLASSES", (long) KernelParams.Softmax.WARP_CLASSES);
         found.put("SOFTMAX_SEGMENT", (long) KernelParams.Softmax.SEGMENT);
@@ -149,8 +164,7 @@ class KernelParamsTest {
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
-                "cross_entropy", "cross_entropy_general",
-                "nll_loss", "sgd", "softmax")) {
+                "cross_entropy", "cross_entropy_general", "guard", "nll_loss", "sgd", "softmax")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -162,9 +176,13 @@ class KernelParamsTest {
                 Matcher parameter =
                         Pattern.compile("\\.param \\.align (\\d+) \\.b8 \\w+\\[(\\d+)\\]").matcher(entry.group(2));
                 assertTrue(parameter.find(), entry.group());
+                boolean guarded = entry.group(1).endsWith("_begin") || entry.group(1).endsWith("_guarded");
                 StructLayout layout = switch (op) {
-                    case "adam" -> KernelParams.Adam.LAYOUT;
-                    case "sgd" -> KernelParams.Sgd.LAYOUT;
+                    case "adam" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
+                    case "sgd" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.Sgd.LAYOUT;
+                    case "guard" -> entry.group(1).equals("guard_set")
+                            ? KernelParams.GuardSet.LAYOUT
+                            : KernelParams.Guard.LAYOUT;
                     case "softmax" -> KernelParams.Softmax.LAYOUT;
                     case "nll_loss" -> KernelParams.NllLoss.LAYOUT;
                     case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
@@ -198,12 +216,11 @@ class KernelParamsTest {
             threads.put("cross_entropy_loss_grad_f32_" + variant.suffix, variant.threads);
         }
         threads.forEach((name, expected) -> assertEquals(expected, entries.get(name).get("max_threads").asInt(), name));
-        for (String name : List.of("adam_step_f32", "adam_step_f32_amsgrad")) {
-            assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("adam." + target + ".ptx").get("entries").get(name)
-                    .get("max_threads").asInt());
+        for (String op : List.of("adam", "sgd")) {
+            files.get(op + "." + target + ".ptx").get("entries").properties().forEach(entry -> assertEquals(
+                    entry.getKey().endsWith("_begin") ? LaunchTable.GUARD_THREADS : LaunchTable.OPTIMIZER_THREADS,
+                    entry.getValue().get("max_threads").asInt(), entry.getKey()));
         }
-        assertEquals(LaunchTable.OPTIMIZER_THREADS, files.get("sgd." + target + ".ptx").get("entries")
-                .get("sgd_step_f32").get("max_threads").asInt());
         files.get("cross_entropy_general." + target + ".ptx").get("entries").properties().forEach(
                 entry -> assertEquals(LaunchTable.GENERAL_THREADS, entry.getValue().get("max_threads").asInt()));
         for (String dtype : List.of("", "_bf16", "_f16")) {
@@ -224,6 +241,9 @@ class KernelParamsTest {
                         entry.get("min_blocks").asInt());
             }
         }
+        JsonNode guard = files.get("guard." + target + ".ptx").get("entries");
+        assertEquals(LaunchTable.GUARD_SET_THREADS, guard.get("guard_set").get("max_threads").asInt());
+        assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_f32").get("max_threads").asInt());
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

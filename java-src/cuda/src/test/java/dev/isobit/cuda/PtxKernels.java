@@ -3,7 +3,9 @@ package dev.isobit.cuda;
 import dev.isobit.ptx.Device;
 import dev.isobit.ptx.Image;
 import dev.isobit.ptx.Launch;
+import dev.isobit.ptx.LaunchReport;
 import dev.isobit.ptx.PtxModule;
+import dev.isobit.ptx.Space;
 import dev.isobit.ptx.Tracer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -44,6 +46,8 @@ final class PtxKernels implements AutoCloseable {
     long seed;
     /** Warp instructions of all launches. */
     long instructions;
+    /** Bytes that threads read and wrote in global memory, of all launches; what all threads of a warp read counts for each. */
+    long globalBytes;
 
     /** The first block that runs; where it is not 0, all that is left to do is its work. */
     long firstBlock;
@@ -226,7 +230,10 @@ final class PtxKernels implements AutoCloseable {
         Launch launch = Launch.of(firstBlock == 0 ? grid : 1, block).withSharedBytes(sharedBytes).withSeed(seed)
                 .withLimit(limit);
         Image image = images.computeIfAbsent(module, device::load);
-        instructions += device.launch(image, module.entry(entry), launch, params.bytes, tracer).warpInstructions();
+        LaunchReport report = device.launch(image, module.entry(entry), launch, params.bytes, tracer);
+        instructions += report.warpInstructions();
+        globalBytes += report.bytesRead().getOrDefault(Space.GLOBAL, 0L)
+                + report.bytesWritten().getOrDefault(Space.GLOBAL, 0L);
     }
 
     @Override

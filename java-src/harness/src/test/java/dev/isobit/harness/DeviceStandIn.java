@@ -12,6 +12,7 @@ import dev.isobit.Memory;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdParameter;
+import dev.isobit.StepOptions;
 import dev.isobit.Stream;
 import dev.isobit.TargetOutOfRangeException;
 import dev.isobit.Tensor;
@@ -20,6 +21,7 @@ import dev.isobit.spi.BceWithLogitsCall;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.NllLossCall;
 import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
@@ -309,18 +311,36 @@ public final class DeviceStandIn implements Backend {
 
     @Override
     public AdamKernel adamKernel(List<AdamGroup> groups, Stream on) {
-        return cpu.adamKernel(groups.stream().map(group -> new AdamGroup(group.options(), group.parameters().stream()
+        return cpu.adamKernel(hiddenAdam(groups), cpu.defaultStream());
+    }
+
+    @Override
+    public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream on) {
+        return cpu.guardedAdamKernel(hiddenAdam(groups), step, cpu.defaultStream());
+    }
+
+    private List<AdamGroup> hiddenAdam(List<AdamGroup> groups) {
+        return groups.stream().map(group -> new AdamGroup(group.options(), group.parameters().stream()
                 .map(p -> new AdamParameter(p.name(), hidden(p.param()), hidden(p.grad()), hiddenOrNull(p.expAvg()),
                         hiddenOrNull(p.expAvgSq()), hiddenOrNull(p.maxExpAvgSq())))
-                .toList())).toList(), cpu.defaultStream());
+                .toList())).toList();
     }
 
     @Override
     public SgdKernel sgdKernel(List<SgdGroup> groups, Stream on) {
-        return cpu.sgdKernel(groups.stream().map(group -> new SgdGroup(group.options(), group.parameters().stream()
+        return cpu.sgdKernel(hiddenSgd(groups), cpu.defaultStream());
+    }
+
+    @Override
+    public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream on) {
+        return cpu.guardedSgdKernel(hiddenSgd(groups), step, cpu.defaultStream());
+    }
+
+    private List<SgdGroup> hiddenSgd(List<SgdGroup> groups) {
+        return groups.stream().map(group -> new SgdGroup(group.options(), group.parameters().stream()
                 .map(p -> new SgdParameter(p.name(), hidden(p.param()), hidden(p.grad()),
                         hiddenOrNull(p.momentumBuffer())))
-                .toList())).toList(), cpu.defaultStream());
+                .toList())).toList();
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.Sgd;
 import dev.isobit.SgdParameter;
+import dev.isobit.StepState;
 import dev.isobit.Tensor;
 import dev.isobit.safetensors.SafetensorsException;
 import dev.isobit.safetensors.SafetensorsFile;
@@ -21,8 +22,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -38,8 +41,11 @@ import org.jspecify.annotations.Nullable;
  * fc.weight.max_exp_avg_sq   its maximum, with amsgrad
  * fc.weight.momentum_buffer  momentum, of SGD
  * fc.weight.step             steps done, a scalar: F32 as in PyTorch while it is exact there, up to 2^24; else I64
+ * grad_scaler.scale           with StepOptions that look at gradients: the loss scale, an F32 scalar
+ * grad_scaler._growth_tracker steps since it changed, an I64 scalar; both as PyTorch's GradScaler names them
+ * grad_scaler.skipped_steps   steps that were skipped, an I64 scalar
  * </pre>
- * The steps of SGD are not in PyTorch's files: they are taken to be begun where there is a momentum buffer. All parameters of
+ * The last three may be absent from a file that is loaded: the optimizer keeps its own. The steps of SGD are not in PyTorch's files: they are taken to be begun where there is a momentum buffer. All parameters of
  * a group have done the same number of steps. The metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
  *
  * <p>A file from PyTorch is loaded if its names are made of the parameters' names in this way, with or without the
@@ -56,6 +62,10 @@ import org.jspecify.annotations.Nullable;
 public final class OptimizerState {
     /** A float counts to here by ones. */
     private static final long EXACT_IN_FLOAT = 1L << 24;
+
+    private static final String SCALE = "grad_scaler.scale";
+    private static final String GROWTH_TRACKER = "grad_scaler._growth_tracker";
+    private static final String SKIPPED_STEPS = "grad_scaler.skipped_steps";
 
     private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
@@ -86,7 +96,7 @@ public final class OptimizerState {
      * @throws java.io.UncheckedIOException if the file cannot be written
      */
     public static void save(Path file, Backend backend, Adam adam) {
-        save(file, backend, groups(adam));
+        save(file, backend, groups(adam), scaler(adam));
     }
 
     /**
@@ -100,7 +110,7 @@ public final class OptimizerState {
      * @throws java.io.UncheckedIOException if the file cannot be written
      */
     public static void save(Path file, Backend backend, Sgd sgd) {
-        save(file, backend, groups(sgd));
+        save(file, backend, groups(sgd), scaler(sgd));
     }
 
     /**
@@ -116,7 +126,7 @@ public final class OptimizerState {
      * @throws java.io.UncheckedIOException if the file cannot be read
      */
     public static void load(Path file, Backend backend, Adam adam) {
-        load(file, backend, groups(adam));
+        load(file, backend, groups(adam), scaler(adam));
     }
 
     /**
@@ -131,7 +141,7 @@ public final class OptimizerState {
      * @throws java.io.UncheckedIOException if the file cannot be read
      */
     public static void load(Path file, Backend backend, Sgd sgd) {
-        load(file, backend, groups(sgd));
+        load(file, backend, groups(sgd), scaler(sgd));
     }
 
     private static List<Group> groups(Adam adam) {
@@ -150,7 +160,18 @@ public final class OptimizerState {
                 .toList();
     }
 
-    private static void save(Path file, Backend backend, List<Group> groups) {
+    /** What an optimizer keeps of all groups, if it looks at gradients. */
+    private record Scaler(Supplier<StepState> state, Consumer<StepState> setState) {}
+
+    private static @Nullable Scaler scaler(Adam adam) {
+        return adam.stepOptions().checksGrad() ? new Scaler(adam::stepState, adam::setStepState) : null;
+    }
+
+    private static @Nullable Scaler scaler(Sgd sgd) {
+        return sgd.stepOptions().checksGrad() ? new Scaler(sgd::stepState, sgd::setStepState) : null;
+    }
+
+    private static void save(Path file, Backend backend, List<Group> groups, @Nullable Scaler scaler) {
         List<StoredTensor> stored = new ArrayList<>();
         try (Arena arena = Arena.ofShared()) {
             for (Group group : groups) {
@@ -162,11 +183,17 @@ public final class OptimizerState {
                     stored.add(step(stepName(slots), group.stepCount.getAsLong()));
                 }
             }
+            if (scaler != null) {
+                StepState state = scaler.state.get();
+                stored.add(scalar(SCALE, StoredType.F32, Float.floatToRawIntBits(state.gradScale())));
+                stored.add(scalar(GROWTH_TRACKER, StoredType.I64, state.growthTracker()));
+                stored.add(scalar(SKIPPED_STEPS, StoredType.I64, state.skippedSteps()));
+            }
             SafetensorsFile.write(file, Map.of("format", "pt"), stored);
         }
     }
 
-    private static void load(Path file, Backend backend, List<Group> groups) {
+    private static void load(Path file, Backend backend, List<Group> groups, @Nullable Scaler scaler) {
         try (SafetensorsFile saved = SafetensorsFile.open(file); Arena arena = Arena.ofShared()) {
             Set<String> left = new HashSet<>(saved.names());
             List<Slot> wanted = new ArrayList<>();
@@ -181,6 +208,7 @@ public final class OptimizerState {
             for (Slot slot : wanted) {
                 check(saved, slot, left);
             }
+            StepState state = scaler != null && saved.find(SCALE) != null ? state(saved, left) : null;
             if (!left.isEmpty()) {
                 throw new SafetensorsException(file, left.iterator().next(),
                         "it is no state of this optimizer's parameters");
@@ -190,6 +218,9 @@ public final class OptimizerState {
             }
             for (int i = 0; i < steps.length; i++) {
                 groups.get(i).setStepCount.accept(steps[i]);
+            }
+            if (scaler != null && state != null) {
+                scaler.setState.accept(state);
             }
         }
     }
@@ -249,15 +280,36 @@ public final class OptimizerState {
     }
 
     private static StoredTensor step(String name, long count) {
-        boolean exact = count <= EXACT_IN_FLOAT;
-        StoredType type = exact ? StoredType.F32 : StoredType.I64;
+        return count <= EXACT_IN_FLOAT
+                ? scalar(name, StoredType.F32, Float.floatToRawIntBits(count))
+                : scalar(name, StoredType.I64, count);
+    }
+
+    private static StoredTensor scalar(String name, StoredType type, long bits) {
         MemorySegment bytes = MemorySegment.ofArray(new byte[type.byteSize()]);
-        if (exact) {
-            bytes.set(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER), 0, count);
+        if (type == StoredType.F32) {
+            bytes.set(ValueLayout.JAVA_INT_UNALIGNED.withOrder(ORDER), 0, (int) bits);
         } else {
-            bytes.set(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ORDER), 0, count);
+            bytes.set(ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ORDER), 0, bits);
         }
         return new StoredTensor(name, type, new long[0], bytes);
+    }
+
+    private static StepState state(SafetensorsFile saved, Set<String> left) {
+        StoredTensor stored = saved.tensor(SCALE);
+        left.remove(SCALE);
+        if (stored.dtype() != StoredType.F32 || stored.bytes().byteSize() != Float.BYTES) {
+            throw new SafetensorsException(saved.file(), SCALE, "it is " + stored.dtype()
+                    + Arrays.toString(stored.shape()) + ", no F32 scalar");
+        }
+        float scale = stored.bytes().get(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER), 0);
+        long growthTracker = steps(saved, GROWTH_TRACKER, left);
+        long skipped = saved.find(SKIPPED_STEPS) == null ? 0 : steps(saved, SKIPPED_STEPS, left);
+        try {
+            return new StepState(scale, growthTracker, skipped, Double.NaN, false);
+        } catch (IllegalArgumentException e) {
+            throw new SafetensorsException(saved.file(), SCALE, e.getMessage());
+        }
     }
 
     private static long steps(SafetensorsFile saved, String name, Set<String> left) {

@@ -13,9 +13,12 @@ import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.BackendProbe;
 import dev.isobit.DType;
+import dev.isobit.GradScaling;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
+import dev.isobit.StepOptions;
+import dev.isobit.StepState;
 import dev.isobit.Tensor;
 import dev.isobit.safetensors.SafetensorsException;
 import dev.isobit.safetensors.SafetensorsFile;
@@ -133,6 +136,68 @@ class OptimizerStateTest {
         for (int i = 0; i < count; i++) {
             sgd.step();
         }
+    }
+
+    /** Loss scale and counts go along; they may be absent, and are refused where they are no such values. */
+    @ParameterizedTest
+    @CsvSource({"cpu, cpu", "sim, cpu", "cpu, sim"})
+    void lossScaleAndSkippedSteps(String first, String second) {
+        assumeRuns(first);
+        assumeRuns(second);
+        StepOptions step = StepOptions.defaults().withGradScaling(new GradScaling(1024, 2, 0.5f, 4)).withMaxNorm(1);
+        StepState saved;
+        try (Backend backend = Backend.open(first); Adam adam = scaled(backend, step)) {
+            for (int i = 0; i < 3; i++) {
+                Tensor grad = adam.parameters().get(0).grad();
+                backend.copy(Tensor.of(new float[] {1, i == 1 ? Float.NaN : 2}, 2), grad);
+                adam.step();
+            }
+            saved = adam.stepState();
+            assertEquals(1, saved.skippedSteps());
+            assertEquals(512, saved.gradScale());
+            OptimizerState.save(file, backend, adam);
+        }
+        try (Backend backend = Backend.open(second); Adam adam = scaled(backend, step)) {
+            OptimizerState.load(file, backend, adam);
+            StepState state = adam.stepState();
+            assertEquals(saved.gradScale(), state.gradScale());
+            assertEquals(saved.growthTracker(), state.growthTracker());
+            assertEquals(1, state.skippedSteps());
+            assertEquals(2, adam.stepCount());
+        }
+        try (Backend backend = Backend.open("cpu"); Adam adam = scaled(backend, StepOptions.defaults())) {
+            var e = assertThrows(SafetensorsException.class, () -> OptimizerState.load(file, backend, adam));
+            assertTrue(e.getMessage().contains("grad_scaler"), e.getMessage());
+            OptimizerState.save(file, backend, adam);
+        }
+        try (Backend backend = Backend.open("cpu"); Adam adam = scaled(backend, step)) {
+            OptimizerState.load(file, backend, adam);
+            assertEquals(1024, adam.stepState().gradScale());
+            for (float bad : new float[] {0, Float.NaN, Float.POSITIVE_INFINITY, Float.MIN_VALUE, -1}) {
+                List<StoredTensor> tensors = new ArrayList<>();
+                try (SafetensorsFile whole = SafetensorsFile.open(file)) {
+                    whole.names().forEach(name -> {
+                        StoredTensor t = whole.tensor(name);
+                        tensors.add(new StoredTensor(name, t.dtype(), t.shape(),
+                                MemorySegment.ofArray(t.bytes().toArray(ValueLayout.JAVA_BYTE))));
+                    });
+                }
+                tensors.add(new StoredTensor("grad_scaler.scale", StoredType.F32, new long[0],
+                        MemorySegment.ofArray(new float[] {bad})));
+                tensors.add(new StoredTensor("grad_scaler._growth_tracker", StoredType.I32, new long[0],
+                        MemorySegment.ofArray(new int[] {1})));
+                Path changed = folder.resolve("changed.safetensors");
+                SafetensorsFile.write(changed, Map.of("format", "pt"), tensors);
+                var e = assertThrows(SafetensorsException.class, () -> OptimizerState.load(changed, backend, adam));
+                assertTrue(e.getMessage().contains("grad_scaler.scale"), e.getMessage());
+                assertEquals(1024, adam.stepState().gradScale());
+            }
+        }
+    }
+
+    private static Adam scaled(Backend backend, StepOptions step) {
+        return Adam.on(backend, List.of(new AdamGroup(OPTIONS, List.of(AdamParameter.of("p",
+                backend.allocate(DType.F32, 2), backend.allocate(DType.F32, 2))))), step, backend.defaultStream());
     }
 
     /** A group that rested has done fewer steps. */

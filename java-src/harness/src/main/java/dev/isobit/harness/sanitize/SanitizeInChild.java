@@ -106,7 +106,7 @@ final class SanitizeInChild {
         for (String op : List.of("cross_entropy", "cross_entropy_general", "bce_with_logits", "bce_with_logits_bf16",
                 "bce_with_logits_f16",
                 "adam",
-                "sgd", "softmax", "nll_loss")) {
+                "sgd", "softmax", "nll_loss", "guard")) {
             for (String kernel : kernels(op, Objects.requireNonNull(ptx))) {
                 if (!launches.containsKey(chip.target() + " " + kernel)) {
                     missed.add(chip.target() + " " + kernel);

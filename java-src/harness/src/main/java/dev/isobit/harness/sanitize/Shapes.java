@@ -1,6 +1,7 @@
 package dev.isobit.harness.sanitize;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
@@ -11,6 +12,7 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.GradScaling;
 import dev.isobit.LogSoftmax;
 import dev.isobit.Memory;
 import dev.isobit.NllLoss;
@@ -18,10 +20,12 @@ import dev.isobit.NllLossOperands;
 import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
+import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.math.NarrowFloats;
@@ -35,6 +39,10 @@ import java.util.List;
  * the first element too far is found.
  */
 final class Shapes {
+    /** All that a step can do around the update. */
+    private static final StepOptions GUARDED = StepOptions.defaults().withGradScaling(GradScaling.constant(2))
+            .withMaxNorm(1).withClipValue(0.1).withZeroGrad(true);
+
     /** A call or several. */
     interface Work {
         void run(Backend backend, Operands operands);
@@ -168,13 +176,17 @@ final class Shapes {
                     AdamOptions.adamW().withAmsgrad(true))) {
                 long offset = 4L * (shapes.size() % 4);
                 shapes.add(new Shape("Adam of " + each.length + " +" + offset,
-                        (backend, operands) -> adam(backend, operands, each, options, offset)));
+                        (backend, operands) -> adam(backend, operands, each, options, StepOptions.defaults(), offset)));
+                shapes.add(new Shape("guarded Adam of " + each.length + " +" + offset,
+                        (backend, operands) -> adam(backend, operands, each, options, GUARDED, offset)));
             }
             for (SgdOptions options : List.of(SgdOptions.defaults().withWeightDecay(0.1),
                     SgdOptions.defaults().withMomentum(0.9).withNesterov(true))) {
                 long offset = 4L * (shapes.size() % 4);
                 shapes.add(new Shape("Sgd of " + each.length + " +" + offset,
-                        (backend, operands) -> sgd(backend, operands, each, options, offset)));
+                        (backend, operands) -> sgd(backend, operands, each, options, StepOptions.defaults(), offset)));
+                shapes.add(new Shape("guarded Sgd of " + each.length + " +" + offset,
+                        (backend, operands) -> sgd(backend, operands, each, options, GUARDED, offset)));
             }
         }
         return shapes;
@@ -289,7 +301,8 @@ final class Shapes {
         }
     }
 
-    private static void adam(Backend backend, Operands operands, int[] sizes, AdamOptions options, long offset) {
+    private static void adam(Backend backend, Operands operands, int[] sizes, AdamOptions options,
+            StepOptions step, long offset) {
         var rng = new Rng(sizes.length);
         List<AdamParameter> parameters = new ArrayList<>();
         for (int size : sizes) {
@@ -297,13 +310,14 @@ final class Shapes {
                     operands.floats(rng, offset, size), operands.floats(rng, 4, size),
                     operands.floats(rng, offset, size)));
         }
-        try (Adam adam = Adam.on(backend, options, parameters)) {
+        try (Adam adam = Adam.on(backend, List.of(new AdamGroup(options, parameters)), step, backend.defaultStream())) {
             adam.step();
             adam.step();
         }
     }
 
-    private static void sgd(Backend backend, Operands operands, int[] sizes, SgdOptions options, long offset) {
+    private static void sgd(Backend backend, Operands operands, int[] sizes, SgdOptions options,
+            StepOptions step, long offset) {
         var rng = new Rng(sizes.length);
         List<SgdParameter> parameters = new ArrayList<>();
         for (int size : sizes) {
@@ -311,7 +325,7 @@ final class Shapes {
                     operands.floats(rng, offset, size),
                     options.momentum() != 0 ? operands.floats(rng, 4, size) : null));
         }
-        try (Sgd sgd = Sgd.on(backend, options, parameters)) {
+        try (Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(options, parameters)), step, backend.defaultStream())) {
             sgd.step();
             sgd.step();
         }

@@ -9,6 +9,7 @@ import dev.isobit.DType;
 import dev.isobit.HostMemory;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
+import dev.isobit.StepOptions;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
@@ -16,6 +17,7 @@ import dev.isobit.spi.AdamScalars;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
+import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.HostBackend;
 import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
@@ -121,6 +123,16 @@ final class BrokenBackend extends HostBackend {
     @Override
     public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
         return cpu.sgdKernel(groups, cpu.defaultStream());
+    }
+
+    @Override
+    public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
+        return cpu.guardedAdamKernel(groups, step, cpu.defaultStream());
+    }
+
+    @Override
+    public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream) {
+        return cpu.guardedSgdKernel(groups, step, cpu.defaultStream());
     }
 
     @Override

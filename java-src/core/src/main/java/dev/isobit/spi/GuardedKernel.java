@@ -1,0 +1,63 @@
+package dev.isobit.spi;
+
+import dev.isobit.StepState;
+import dev.isobit.Tensor;
+
+/**
+ * An optimizer's step with {@link dev.isobit.StepOptions}, prepared on a backend and stream over fixed parameters. It
+ * keeps the step counts, since it alone knows which steps were skipped. Used by one thread at a time.
+ */
+public interface GuardedKernel extends AutoCloseable {
+    /**
+     * Changes a group from the next step on.
+     *
+     * @param group index of the group
+     * @param lr its learning rate
+     * @param enabled whether it is updated
+     */
+    void set(int group, double lr, boolean enabled);
+
+    /** Runs, or queues, one step over all parameters. */
+    void step();
+
+    /**
+     * Waits for the steps that are queued.
+     *
+     * @return the state after them
+     */
+    StepState state();
+
+    /**
+     * Waits for the steps that are queued, then sets what they left.
+     *
+     * @param state loss scale and counts; norm and flag are not looked at
+     */
+    void setState(StepState state);
+
+    /**
+     * Waits for the steps that are queued.
+     *
+     * @param group index of the group
+     * @return how many of them were done, and before
+     */
+    long stepCount(int group);
+
+    /**
+     * Waits for the steps that are queued, then sets a group's count.
+     *
+     * @param group index of the group
+     * @param stepCount steps done
+     */
+    void setStepCount(int group, long stepCount);
+
+    /**
+     * The loss scale of the next step, in stream order.
+     *
+     * @return a float32 scalar in memory of the backend, not to be written
+     */
+    Tensor gradScale();
+
+    /** Releases tables and state. Idempotent. */
+    @Override
+    void close();
+}

@@ -1,0 +1,344 @@
+package dev.isobit.cuda;
+
+import dev.isobit.DType;
+import dev.isobit.GradScaling;
+import dev.isobit.StepOptions;
+import dev.isobit.StepState;
+import dev.isobit.Tensor;
+import dev.isobit.cuda.KernelParams.Guard;
+import dev.isobit.cuda.KernelParams.GuardControl;
+import dev.isobit.cuda.KernelParams.GuardPiece;
+import dev.isobit.cuda.KernelParams.GuardSet;
+import dev.isobit.cuda.KernelParams.GuardState;
+import dev.isobit.spi.GuardedKernel;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.LongToIntFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An optimizer's guarded step: the squares of the gradients, what they decide, the update. Tables, counts and the loss scale
+ * lie on the device; a launch more where a learning rate changed or a group was enabled or disabled. Closing waits for the
+ * stream.
+ */
+final class GuardedStep implements GuardedKernel {
+    /** Of each of the arrays in the memory. */
+    private static final long ALIGNMENT = 256;
+
+    /**
+     * What an optimizer brings.
+     *
+     * @param name its name in messages
+     * @param params the argument block
+     * @param chunks bytes of a chunk
+     * @param settings what does not change of the groups, as the kernel finds it
+     * @param groupBytes of the scalars of a group
+     * @param begin decides about a step
+     * @param step does it
+     * @param grid the blocks for a number of chunks
+     */
+    record Optimizer(String name, StructLayout params, long chunks, MemorySegment settings, long groupBytes,
+            CudaFunction begin, CudaFunction step, LongToIntFunction grid) {}
+
+    private final Optimizer optimizer;
+    /** The operation, for messages. */
+    private final String operation;
+    private final CudaBackend backend;
+    private final CudaDriver driver;
+    private final CudaStream stream;
+    private final CudaFunction set;
+    private final CudaFunction square;
+    private final MemorySegment setParams;
+    private final Launcher setLauncher;
+    private final Launcher launcher;
+    private final CudaMemory memory;
+    private final Tensor gradScale;
+    private final long state;
+    private final long steps;
+    private final long controls;
+    private final int squareGrid;
+    private final int stepGrid;
+    private final double[] lrs;
+    private final boolean[] enabled;
+    /** Of so many groups at once: whether the device does not know yet what the host has set. */
+    private final boolean[] changed;
+    private boolean closed;
+
+    /**
+     * Builds the tables.
+     *
+     * @param groups of each group, of each parameter, the tensors in the order of the pointers of a chunk; null for none
+     */
+    GuardedStep(CudaBackend backend, CudaStream stream, StepOptions options, List<List<@Nullable Tensor[]>> groups,
+            Optimizer optimizer) {
+        this.optimizer = optimizer;
+        this.operation = optimizer.name + ".step";
+        this.backend = backend;
+        this.driver = backend.driver();
+        this.stream = stream;
+        String making = optimizer.name + ".on";
+        CudaModule module = backend.module(making, "guard");
+        set = module.function(making, "guard_set");
+        square = module.function(making, "guard_square_f32");
+        lrs = new double[groups.size()];
+        enabled = new boolean[groups.size()];
+        changed = new boolean[(int) LaunchTable.ceil(groups.size(), Guard.CONTROLS)];
+
+        long elements = 0;
+        long chunks = 0;
+        long pieces = 0;
+        for (List<@Nullable Tensor[]> group : groups) {
+            for (Tensor[] tensors : group) {
+                long count = tensors[0].elementCount();
+                chunks += LaunchTable.ceil(count, ChunkedStep.CHUNK);
+                pieces += count == 0 ? 0 : (elements + count - 1) / Guard.PIECE - elements / Guard.PIECE + 1;
+                elements += count;
+            }
+        }
+        boolean checks = options.checksGrad();
+        long segments = checks ? LaunchTable.ceil(elements, Guard.SEGMENT) : 0;
+        pieces = checks ? pieces : 0;
+        stepGrid = chunks == 0 ? 0 : optimizer.grid.applyAsInt(chunks);
+        squareGrid = segments == 0 ? 0 : backend.launchTable().guardGrid(segments);
+
+        ArgumentBlock arguments = new ArgumentBlock(optimizer.params);
+        Sections at = new Sections();
+        state = at.next(GuardState.LAYOUT.byteSize());
+        steps = at.next((long) groups.size() * Long.BYTES);
+        controls = at.next(groups.size() * GuardControl.LAYOUT.byteSize());
+        long settings = at.next(optimizer.settings.byteSize());
+        long firstPieces = at.next((segments + 1) * Long.BYTES);
+        long pieceTable = at.next(pieces * GuardPiece.LAYOUT.byteSize());
+        long chunkTable = at.next(chunks * optimizer.chunks);
+        long scalars = at.next(groups.size() * optimizer.groupBytes);
+        long filled = at.end;
+        long parts = at.next(segments * Float.BYTES);
+        memory = new CudaMemory(driver, backend.handles(), driver.allocate(making, at.end), at.end);
+        boolean made = false;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(filled, ALIGNMENT);
+            GradScaling scaling = options.gradScaling();
+            host.set(ValueLayout.JAVA_DOUBLE, state + GuardState.GRAD_NORM, Double.NaN);
+            host.set(ValueLayout.JAVA_FLOAT, state + GuardState.GRAD_SCALE,
+                    scaling == null ? 1 : scaling.initialScale());
+            MemorySegment.copy(optimizer.settings, 0, host, settings, optimizer.settings.byteSize());
+            ChunkedStep.fill(host.asSlice(chunkTable), groups, groups.size());
+            if (checks) {
+                fillPieces(host.asSlice(pieceTable), host.asSlice(firstPieces), groups);
+            }
+            backend.copies().toDevice(making, host, memory.address());
+            made = true;
+        } finally {
+            if (!made) {
+                memory.close();
+            }
+        }
+        long base = memory.address();
+        gradScale = Tensor.of(DType.F32, memory, state + GuardState.GRAD_SCALE);
+        MemorySegment to = arguments.struct();
+        to.set(ValueLayout.JAVA_LONG, Guard.PIECES, base + pieceTable);
+        to.set(ValueLayout.JAVA_LONG, Guard.FIRST_PIECES, base + firstPieces);
+        to.set(ValueLayout.JAVA_LONG, Guard.CONTROLS_FIELD, base + controls);
+        to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + parts);
+        to.set(ValueLayout.JAVA_LONG, Guard.STATE, base + state);
+        to.set(ValueLayout.JAVA_LONG, Guard.STEPS, base + steps);
+        to.set(ValueLayout.JAVA_LONG, Guard.SEGMENTS, segments);
+        to.set(ValueLayout.JAVA_LONG, Guard.GROUP_COUNT, (long) groups.size());
+        setOptions(to, options);
+        to.set(ValueLayout.JAVA_LONG, offset("chunks"), base + chunkTable);
+        to.set(ValueLayout.JAVA_LONG, offset("chunk_count"), chunks);
+        to.set(ValueLayout.JAVA_LONG, offset("settings"), base + settings);
+        to.set(ValueLayout.JAVA_LONG, offset("groups"), base + scalars);
+        launcher = backend.launcher(stream, arguments);
+        ArgumentBlock setting = new ArgumentBlock(GuardSet.LAYOUT);
+        setParams = setting.struct();
+        setLauncher = backend.launcher(stream, setting);
+    }
+
+    /** Places arrays behind each other. */
+    private static final class Sections {
+        private long end;
+
+        long next(long bytes) {
+            long start = end;
+            end = LaunchTable.ceil(start + bytes, ALIGNMENT) * ALIGNMENT;
+            return start;
+        }
+    }
+
+    private long offset(String field) {
+        return optimizer.params.byteOffset(PathElement.groupElement(field));
+    }
+
+    private static void setOptions(MemorySegment to, StepOptions options) {
+        GradScaling scaling = options.gradScaling();
+        to.set(ValueLayout.JAVA_LONG, Guard.GROWTH_INTERVAL, scaling == null ? 0 : scaling.growthInterval());
+        to.set(ValueLayout.JAVA_DOUBLE, Guard.MAX_NORM, options.maxNorm());
+        to.set(ValueLayout.JAVA_FLOAT, Guard.CLIP_VALUE, (float) options.clipValue());
+        to.set(ValueLayout.JAVA_FLOAT, Guard.GROWTH_FACTOR, scaling == null ? 0 : scaling.growthFactor());
+        to.set(ValueLayout.JAVA_FLOAT, Guard.BACKOFF_FACTOR, scaling == null ? 0 : scaling.backoffFactor());
+        to.set(ValueLayout.JAVA_INT, Guard.FLAGS, (options.checksGrad() ? Guard.CHECK : 0)
+                | (scaling == null ? 0 : Guard.SCALING) | (options.zeroGrad() ? Guard.ZERO_GRAD : 0));
+    }
+
+    /** All elements are one row, in which gradients are cut at multiples of a piece, and segments begin. */
+    private static void fillPieces(MemorySegment table, MemorySegment firstPieces,
+            List<List<@Nullable Tensor[]>> groups) {
+        long element = 0;
+        long piece = 0;
+        long segment = 0;
+        for (int g = 0; g < groups.size(); g++) {
+            for (Tensor[] tensors : groups.get(g)) {
+                Tensor grad = tensors[1];
+                for (long first = 0; first < grad.elementCount(); piece++) {
+                    if (element % Guard.SEGMENT == 0) {
+                        firstPieces.setAtIndex(ValueLayout.JAVA_LONG, segment++, piece);
+                    }
+                    long count = Math.min(Guard.PIECE - element % Guard.PIECE, grad.elementCount() - first);
+                    long at = piece * GuardPiece.LAYOUT.byteSize();
+                    table.set(ValueLayout.JAVA_LONG, at + GuardPiece.GRAD, grad.address() + first * Float.BYTES);
+                    table.set(ValueLayout.JAVA_INT, at + GuardPiece.POSITION, (int) (element % Guard.SEGMENT));
+                    table.set(ValueLayout.JAVA_INT, at + GuardPiece.COUNT, (int) count);
+                    table.set(ValueLayout.JAVA_INT, at + GuardPiece.GROUP, g);
+                    first += count;
+                    element += count;
+                }
+            }
+        }
+        firstPieces.setAtIndex(ValueLayout.JAVA_LONG, segment, piece);
+    }
+
+    @Override
+    public void set(int group, double lr, boolean isEnabled) {
+        lrs[group] = lr;
+        enabled[group] = isEnabled;
+        changed[group / Guard.CONTROLS] = true;
+    }
+
+    private void check(String call) {
+        stream.checkOpen(call);
+        if (closed) {
+            throw new IllegalStateException(call + ": closed");
+        }
+    }
+
+    @Override
+    public void step() {
+        check(operation);
+        for (int i = 0; i < changed.length; i++) {
+            if (changed[i]) {
+                setControls(i * Guard.CONTROLS);
+                changed[i] = false;
+            }
+        }
+        if (squareGrid > 0) {
+            launch(launcher, square, squareGrid, LaunchTable.GUARD_THREADS);
+        }
+        launch(launcher, optimizer.begin, 1, LaunchTable.GUARD_THREADS);
+        if (stepGrid > 0) {
+            launch(launcher, optimizer.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
+        }
+    }
+
+    private void setControls(int first) {
+        int count = Math.min(Guard.CONTROLS, lrs.length - first);
+        long size = GuardControl.LAYOUT.byteSize();
+        setParams.set(ValueLayout.JAVA_LONG, GuardSet.TO, memory.address() + controls + first * size);
+        setParams.set(ValueLayout.JAVA_LONG, GuardSet.COUNT, (long) count);
+        for (int i = 0; i < count; i++) {
+            long at = GuardSet.CONTROLS + i * size;
+            setParams.set(ValueLayout.JAVA_DOUBLE, at + GuardControl.LR, lrs[first + i]);
+            setParams.set(ValueLayout.JAVA_INT, at + GuardControl.DISABLED, enabled[first + i] ? 0 : 1);
+        }
+        launch(setLauncher, set, 1, LaunchTable.GUARD_SET_THREADS);
+    }
+
+    private void launch(Launcher by, CudaFunction function, int grid, int threads) {
+        int result = by.launch(function, grid, threads, 0);
+        if (result != 0) {
+            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + threads
+                    + ")", result);
+        }
+    }
+
+    /** Waits for the stream, then reads part of the memory. */
+    private void read(String call, long from, MemorySegment to) {
+        check(call);
+        stream.synchronize(call);
+        backend.copies().toHost(call, memory.address() + from, to);
+    }
+
+    /** Writes a part of the memory that has just been read: the stream has come to rest. */
+    private void write(String call, MemorySegment from, long to) {
+        backend.copies().toDevice(call, from, memory.address() + to);
+    }
+
+    @Override
+    public StepState state() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment found = arena.allocate(GuardState.LAYOUT);
+            read(optimizer.name + ".stepState", state, found);
+            return new StepState(found.get(ValueLayout.JAVA_FLOAT, GuardState.GRAD_SCALE),
+                    found.get(ValueLayout.JAVA_LONG, GuardState.GROWTH_TRACKER),
+                    found.get(ValueLayout.JAVA_LONG, GuardState.SKIPPED_STEPS),
+                    found.get(ValueLayout.JAVA_DOUBLE, GuardState.GRAD_NORM),
+                    found.get(ValueLayout.JAVA_INT, GuardState.FOUND_INF) != 0);
+        }
+    }
+
+    @Override
+    public void setState(StepState wanted) {
+        String call = optimizer.name + ".setStepState";
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment written = arena.allocate(GuardState.LAYOUT);
+            read(call, state, written);
+            written.set(ValueLayout.JAVA_FLOAT, GuardState.GRAD_SCALE, wanted.gradScale());
+            written.set(ValueLayout.JAVA_LONG, GuardState.GROWTH_TRACKER, wanted.growthTracker());
+            written.set(ValueLayout.JAVA_LONG, GuardState.SKIPPED_STEPS, wanted.skippedSteps());
+            write(call, written, state);
+        }
+    }
+
+    @Override
+    public long stepCount(int group) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
+            read(optimizer.name + ".stepCount", steps + (long) group * Long.BYTES, count);
+            return count.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    @Override
+    public void setStepCount(int group, long stepCount) {
+        String call = optimizer.name + ".setStepCount";
+        check(call);
+        stream.synchronize(call);
+        try (Arena arena = Arena.ofConfined()) {
+            write(call, arena.allocateFrom(ValueLayout.JAVA_LONG, stepCount), steps + (long) group * Long.BYTES);
+        }
+    }
+
+    @Override
+    public Tensor gradScale() {
+        return gradScale;
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        List<RuntimeException> failures = new ArrayList<>();
+        if (stream.isOpen() && !driver.isLost()) {
+            HandleRegistry.attempt(failures, () -> stream.synchronize(optimizer.name + ".close"));
+        }
+        HandleRegistry.attempt(failures, memory::close);
+        HandleRegistry.raise(failures);
+    }
+}

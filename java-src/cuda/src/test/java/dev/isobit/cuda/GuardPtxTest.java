@@ -1,0 +1,454 @@
+package dev.isobit.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
+import dev.isobit.AdamOptions;
+import dev.isobit.AdamParameter;
+import dev.isobit.AdamSemantics;
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.GradScaling;
+import dev.isobit.Sgd;
+import dev.isobit.SgdGroup;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
+import dev.isobit.StepOptions;
+import dev.isobit.StepState;
+import dev.isobit.Tensor;
+import dev.isobit.spi.AdamScalars;
+import dev.isobit.spi.SgdScalars;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The kernels of guarded steps, interpreted, launched as params.h says, against the CPU backend: every bit. */
+class GuardPtxTest {
+    private static final StepOptions PLAIN = StepOptions.defaults();
+
+    private static PtxKernels kernels;
+    private static Backend cpu;
+
+    @BeforeAll
+    static void open() {
+        kernels = new PtxKernels(true);
+        cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
+    }
+
+    @AfterAll
+    static void close() {
+        kernels.close();
+        cpu.close();
+    }
+
+    /** Options that differ in what kernels do; what gradients are in each step is part of them. */
+    static List<StepOptions> options() {
+        GradScaling scaling = new GradScaling(4, 2, 0.5f, 2);
+        return List.of(PLAIN.withGradScaling(scaling).withMaxNorm(3).withClipValue(0.1).withZeroGrad(true),
+                PLAIN.withGradScaling(new GradScaling(0x1p127f, 2, 0.5f, 1)), PLAIN.withMaxNorm(1e9),
+                PLAIN.withZeroGrad(true).withClipValue(0.5),
+                PLAIN.withGradScaling(new GradScaling(0x1p-126f, 2, 0.5f, 3)).withMaxNorm(0.01));
+    }
+
+    static List<AdamOptions> adamOptions(boolean amsgrad) {
+        AdamOptions adamW = AdamOptions.adamW().withAmsgrad(amsgrad).withLr(0.01);
+        return List.of(adamW, AdamOptions.adam().withAmsgrad(amsgrad),
+                adamW.withSemantics(AdamSemantics.ONNX).withWeightDecay(0.3),
+                adamW.withSemantics(AdamSemantics.HF), adamW.withSemantics(AdamSemantics.KERAS).withMaximize(true),
+                AdamOptions.adam().withWeightDecay(0.1).withAmsgrad(amsgrad));
+    }
+
+    static List<SgdOptions> sgdOptions() {
+        return SgdContract.options();
+    }
+
+    /** What is launched, in memory of its own. */
+    private static final class Device {
+        final PtxKernels kernels;
+        final StepOptions options;
+        final List<List<AdamPtxTest.Parameter>> groups;
+        final String op;
+        final String step;
+        final long far;
+        /** Blocks before the first; a segment is work for a block, as so many chunks are. */
+        final long farBlocks;
+        final PtxKernels.Struct params;
+        final PtxKernels.Struct guard;
+        final PtxKernels.Buffer controls;
+        final PtxKernels.Buffer state;
+        final PtxKernels.Buffer steps;
+        final long segments;
+        final List<PtxKernels.Buffer> buffers = new ArrayList<>();
+
+        /** @param far segments and chunks before the first: those of blocks that do not run, which are in no table */
+        Device(PtxKernels kernels, StepOptions options, List<List<AdamPtxTest.Parameter>> groups, String op,
+                String step,
+                long far) {
+            this.kernels = kernels;
+            this.options = options;
+            this.groups = groups;
+            this.op = op;
+            this.step = step;
+            this.far = far;
+            this.farBlocks = far / 8;
+            params = kernels.new Struct(op + "_guarded_params");
+            guard = params.element("guard_params", "guard", 0);
+            controls = buffer("guard_control", groups.size());
+            state = buffer("guard_state", 1);
+            steps = kernels.new Buffer(8L * groups.size(), 8);
+            steps.memory().fill((byte) 0);
+            state.memory().fill((byte) 0);
+            GradScaling scaling = options.gradScaling();
+            kernels.new Struct("guard_state", state.memory()).set("grad_scale",
+                    scaling == null ? 1 : scaling.initialScale())
+                    .set("grad_norm", Double.doubleToRawLongBits(Double.NaN));
+            long elements = groups.stream().flatMap(List::stream).mapToLong(p -> p.host[0].length).sum();
+            segments = options.checksGrad() ? (elements + 8191) / 8192 : 0;
+            guard.set("controls", controls).set("state", state).set("steps", steps)
+                    .set("group_count", (long) groups.size())
+                    .set("max_norm", Double.doubleToRawLongBits(options.maxNorm()))
+                    .set("clip_value", (float) options.clipValue())
+                    .set("flags", (options.checksGrad() ? 1 : 0) | (scaling == null ? 0 : 2)
+                            | (options.zeroGrad() ? 4 : 0));
+            if (scaling != null) {
+                guard.set("growth_interval", scaling.growthInterval()).set("growth_factor", scaling.growthFactor())
+                        .set("backoff_factor", scaling.backoffFactor());
+            }
+            pieces();
+            chunks();
+            PtxKernels.Buffer scalars = buffer(op + "_group", groups.size());
+            scalars.memory().fill((byte) 0);
+            params.set("groups", scalars);
+        }
+
+        PtxKernels.Buffer buffer(String struct, long count) {
+            PtxKernels.Buffer buffer = kernels.new Buffer(kernels.size(struct) * count, 8);
+            buffers.add(buffer);
+            return buffer;
+        }
+
+        PtxKernels.Struct element(PtxKernels.Buffer buffer, String struct, long index) {
+            int size = kernels.size(struct);
+            return kernels.new Struct(struct, buffer.memory().asSlice(index * size, size));
+        }
+
+        private void pieces() {
+            List<long[]> pieces = new ArrayList<>();
+            List<Long> first = new ArrayList<>();
+            long at = 0;
+            for (int g = 0; g < groups.size(); g++) {
+                for (AdamPtxTest.Parameter p : groups.get(g)) {
+                    for (int i = 0; i < p.host[1].length;) {
+                        if (at % 8192 == 0) {
+                            first.add((long) pieces.size());
+                        }
+                        int count = (int) Math.min(1024 - at % 1024, p.host[1].length - i);
+                        pieces.add(new long[] {p.device[1].address + 4L * i, at % 8192, count, g});
+                        i += count;
+                        at += count;
+                    }
+                }
+            }
+            first.add((long) pieces.size());
+            PtxKernels.Buffer table = buffer("guard_piece", Math.max(1, pieces.size()));
+            for (int i = 0; i < pieces.size(); i++) {
+                long[] piece = pieces.get(i);
+                element(table, "guard_piece", i).set("grad", piece[0]).set("position", (int) piece[1])
+                        .set("count", (int) piece[2]).set("group", (int) piece[3]);
+            }
+            PtxKernels.Buffer firsts = kernels.new Buffer(8L * first.size(), 8);
+            buffers.add(firsts);
+            for (int i = 0; i < first.size(); i++) {
+                firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, i, first.get(i) + farBlocks);
+            }
+            guard.set("pieces", table.address - farBlocks * kernels.size("guard_piece"))
+                    .set("first_pieces", firsts.address - 8 * farBlocks).set("segments", farBlocks + segments);
+        }
+
+        private void chunks() {
+            int chunk = 2048;
+            List<AdamPtxTest.Parameter> all = new ArrayList<>();
+            long count = 0;
+            for (List<AdamPtxTest.Parameter> group : groups) {
+                for (AdamPtxTest.Parameter p : group) {
+                    count += (p.host[0].length + chunk - 1) / chunk;
+                    all.add(p);
+                }
+            }
+            String struct = op + "_chunk";
+            PtxKernels.Buffer table = buffer(struct, Math.max(1, count));
+            int c = 0;
+            for (int g = 0; g < groups.size(); g++) {
+                for (AdamPtxTest.Parameter p : groups.get(g)) {
+                    for (int from = 0; from < p.host[0].length; from += chunk) {
+                        PtxKernels.Struct to = element(table, struct, c++).set("param", p.device[0].address + 4L * from)
+                                .set("grad", p.device[1].address + 4L * from)
+                                .set("count", Math.min(chunk, p.host[0].length - from)).set("group", g);
+                        if (op.equals("adam")) {
+                            to.set("exp_avg", p.device[2].address + 4L * from)
+                                    .set("exp_avg_sq", p.device[3].address + 4L * from)
+                                    .set("max_exp_avg_sq", p.device[4].address + 4L * from);
+                        } else {
+                            to.set("momentum_buffer",
+                                    sgdOptions().get(g).momentum() != 0 ? p.device[2].address + 4L * from : 0);
+                        }
+                    }
+                }
+            }
+            params.set("chunks", table.address - far * kernels.size(struct)).set("chunk_count", far + count);
+        }
+
+        void set(List<Double> lrs, int disabled) {
+            PtxKernels.Struct set = kernels.new Struct("guard_set_params").set("to", controls)
+                    .set("count", (long) groups.size());
+            for (int g = 0; g < groups.size(); g++) {
+                set.element("guard_control", "controls", g).set("lr", Double.doubleToRawLongBits(lrs.get(g)))
+                        .set("disabled", g == disabled ? 1 : 0);
+            }
+            kernels.launch("guard", "guard_set", 1, 64, 0, set);
+        }
+
+        void step() {
+            if (segments > 0) {
+                PtxKernels.Buffer parts = kernels.new Buffer(4 * segments, 4);
+                guard.set("parts", parts.address - 4 * farBlocks);
+                kernels.firstBlock = farBlocks;
+                kernels.launch("guard", "guard_square_f32", 2, 256, 0, guard);
+                kernels.firstBlock = 0;
+                // The one block that begins looks at all parts: at those that there are.
+                guard.set("parts", parts).set("segments", segments);
+                begin();
+                guard.set("segments", farBlocks + segments);
+                parts.free();
+            } else {
+                begin();
+            }
+            kernels.firstBlock = farBlocks;
+            kernels.launch(op, step, 2, 256, 0, params);
+            kernels.firstBlock = 0;
+        }
+
+        private void begin() {
+            kernels.launch(op, op + "_begin", 1, 256, 0, params);
+        }
+
+        StepState state() {
+            MemorySegment found = state.view();
+            return new StepState(found.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 24),
+                    found.get(ValueLayout.JAVA_LONG_UNALIGNED, 8), found.get(ValueLayout.JAVA_LONG_UNALIGNED, 16),
+                    found.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0),
+                    found.get(ValueLayout.JAVA_INT_UNALIGNED, 32) != 0);
+        }
+
+        void free() {
+            steps.free();
+            buffers.forEach(PtxKernels.Buffer::free);
+        }
+    }
+
+    /**
+     * Several steps: normal gradients, large ones, one that is not finite, normal ones again.
+     *
+     * @param adam of each group, or null
+     * @param sgd of each group, or null
+     */
+    static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
+            List<SgdOptions> sgd,
+            List<List<AdamPtxTest.Parameter>> groups, int firstStep, long far) {
+        boolean amsgrad = adam != null && adam.get(0).amsgrad();
+        List<AdamGroup> adamGroups = new ArrayList<>();
+        List<SgdGroup> sgdGroups = new ArrayList<>();
+        for (int g = 0; g < groups.size(); g++) {
+            List<AdamParameter> parameters = groups.get(g).stream().map(p -> {
+                int n = p.host[0].length;
+                return new AdamParameter("p", Tensor.of(p.host[0], n), Tensor.of(p.host[1], n),
+                        Tensor.of(p.host[2], n), Tensor.of(p.host[3], n), amsgrad ? Tensor.of(p.host[4], n) : null);
+            }).toList();
+            if (adam != null) {
+                adamGroups.add(new AdamGroup(adam.get(g), parameters));
+            } else {
+                boolean momentum = sgd.get(g).momentum() != 0;
+                sgdGroups.add(new SgdGroup(sgd.get(g), parameters.stream().map(
+                        p -> new SgdParameter("p", p.param(), p.grad(), momentum ? p.expAvg() : null)).toList()));
+            }
+        }
+        String op = adam != null ? "adam" : "sgd";
+        Device device = new Device(kernels, options, groups, op,
+                amsgrad ? "adam_step_f32_amsgrad_guarded" : op + "_step_f32_guarded", far);
+        settings(device, adam, sgd);
+        int disabled = groups.size() > 3 ? 1 : -1;
+        device.set(IntStream.range(0, groups.size()).mapToObj(g -> adam != null ? adam.get(g).lr() : sgd.get(g).lr())
+                .toList(), disabled);
+        try (Adam a = adam != null ? Adam.on(cpu, adamGroups, options, cpu.defaultStream()) : null;
+                Sgd s = adam == null ? Sgd.on(cpu, sgdGroups, options, cpu.defaultStream()) : null) {
+            for (int g = 0; g < groups.size(); g++) {
+                device.steps.memory().setAtIndex(ValueLayout.JAVA_LONG, g, firstStep - 1L);
+                if (a != null) {
+                    a.setStepCount(g, firstStep - 1);
+                    a.setEnabled(g, g != disabled);
+                } else {
+                    s.setStepCount(g, firstStep - 1);
+                    s.setEnabled(g, g != disabled);
+                }
+            }
+            Random random = new Random(groups.size());
+            for (int step = 0; step < 4; step++) {
+                gradients(groups, disabled, random, step);
+                if (a != null) {
+                    a.step();
+                } else {
+                    s.step();
+                }
+                device.step();
+                assertEquals(a != null ? a.stepState() : s.stepState(), device.state(), "step " + step);
+                for (int g = 0; g < groups.size(); g++) {
+                    assertEquals(a != null ? a.stepCount(g) : s.stepCount(g),
+                            device.steps.view().getAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, g));
+                }
+            }
+        }
+        assertEquals(List.of(), kernels.device.findings());
+        for (List<AdamPtxTest.Parameter> group : groups) {
+            for (AdamPtxTest.Parameter p : group) {
+                for (int a = 0; a < 5; a++) {
+                    float[] actual = p.device[a].floats();
+                    for (int i = 0; i < actual.length; i++) {
+                        assertEquals(Integer.toHexString(Float.floatToRawIntBits(p.host[a][i])),
+                                Integer.toHexString(Float.floatToRawIntBits(actual[i])),
+                                "array " + a + ", element " + i + " of " + actual.length);
+                    }
+                    assertTrue(p.device[a].isUntouchedBefore());
+                    p.device[a].free();
+                }
+            }
+        }
+        device.free();
+    }
+
+    private static void gradients(List<List<AdamPtxTest.Parameter>> groups, int disabled, Random random, int step) {
+        boolean spoiled = step != 2;
+        for (int g = 0; g < groups.size(); g++) {
+            for (AdamPtxTest.Parameter p : groups.get(g)) {
+                float[] grad = p.host[1];
+                for (int i = 0; i < grad.length; i++) {
+                    grad[i] = (float) (random.nextGaussian() * (step == 1 ? 1e3 : 1));
+                }
+                if (!spoiled && g != disabled && grad.length > 0) {
+                    grad[grad.length - 1] = Float.NaN;
+                    spoiled = true;
+                }
+                p.device[1].set(grad);
+            }
+        }
+    }
+
+    private static void settings(Device device, List<AdamOptions> adam, List<SgdOptions> sgd) {
+        String struct = adam != null ? "adam_setting" : "sgd_group";
+        PtxKernels.Buffer settings = device.buffer(struct, device.groups.size());
+        for (int g = 0; g < device.groups.size(); g++) {
+            PtxKernels.Struct to = device.element(settings, struct, g);
+            if (adam != null) {
+                AdamOptions o = adam.get(g);
+                AdamScalars s = new AdamScalars();
+                s.set(o, o.lr(), 1);
+                boolean decays = o.weightDecay() != 0;
+                boolean onnx = o.semantics() == AdamSemantics.ONNX;
+                boolean hf = o.semantics() == AdamSemantics.HF;
+                to.set("weight_decay", Double.doubleToRawLongBits(o.weightDecay())).set("w1", s.w1).set("w2", s.w2)
+                        .set("eps", s.eps).set("grad_decay", s.gradDecay)
+                        .set("flags", (o.maximize() ? 1 : 0) | (!o.decoupled() && decays ? 2 : 0)
+                                | (o.decoupled() && decays ? 8 : 0)
+                                | (onnx || hf || o.semantics() == AdamSemantics.KERAS ? 16 : 0) | (onnx || hf ? 32 : 0)
+                                | (onnx ? 64 : 0));
+            } else {
+                SgdOptions o = sgd.get(g);
+                SgdScalars s = new SgdScalars();
+                s.set(o, o.lr(), 1);
+                to.set("momentum", s.momentum).set("grad_share", s.gradShare).set("weight_decay", s.weightDecay)
+                        .set("flags", (o.maximize() ? 1 : 0) | (s.decays ? 2 : 0) | (o.nesterov() ? 4 : 0));
+            }
+        }
+        device.params.set("settings", settings);
+    }
+
+    /** A group each, of tensors of such sizes. */
+    static List<List<AdamPtxTest.Parameter>> groups(PtxKernels kernels, int count, int from, boolean even,
+            Random random) {
+        List<List<AdamPtxTest.Parameter>> groups = new ArrayList<>();
+        for (int g = 0; g < count; g++) {
+            List<AdamPtxTest.Parameter> group = new ArrayList<>();
+            for (int n = from + g; n < from + g + 3; n++) {
+                int skip = 4 * (n % 4);
+                int[] skips = {skip, skip, skip, skip};
+                if (!even) {
+                    skips[n / 4 % 4] = (skip + 4) % 16;
+                }
+                group.add(new AdamPtxTest.Parameter(kernels, n, skips, random, null));
+            }
+            groups.add(group);
+        }
+        return groups;
+    }
+
+    @Test
+    void everyOption() {
+        for (StepOptions options : options()) {
+            for (int from : new int[] {1, 121}) {
+                Random random = new Random(from);
+                for (boolean amsgrad : new boolean[] {false, true}) {
+                    check(kernels, cpu, options, adamOptions(amsgrad), null,
+                            groups(kernels, 6, from, !amsgrad, random), amsgrad ? 1 : 1_000_000, 0);
+                }
+                check(kernels, cpu, options, null, sgdOptions(), groups(kernels, 6, from, true, random), 1, 0);
+            }
+        }
+    }
+
+    /** Tensors longer than a chunk, several segments, in a grid so large that their numbers do not fit in 32 bits. */
+    @Test
+    void far() {
+        far(kernels, cpu);
+    }
+
+    static void far(PtxKernels kernels, Backend cpu) {
+        long far = 3L << 31;
+        check(kernels, cpu, options().get(0), adamOptions(false), null, groups(kernels, 6, 2047, true, new Random(1)),
+                1,
+                far);
+        check(kernels, cpu, options().get(0), null, sgdOptions(), groups(kernels, 2, 2047, true, new Random(1)), 1,
+                far);
+    }
+
+    /**
+     * What the floor is: 28 bytes an element for AdamW, 32 with norm, clip, check and loss scaling, 36 where gradients are
+     * zeroed too. Beside them there are the tables, which all threads of a warp read: 3 bytes an element at most.
+     */
+    @Test
+    void bytesMoved() {
+        int size = 1 << 16;
+        for (StepOptions options : List.of(PLAIN.withClipValue(1), PLAIN.withMaxNorm(1).withGradScaling(
+                GradScaling.constant(2)), PLAIN.withMaxNorm(1).withZeroGrad(true))) {
+            try (PtxKernels own = new PtxKernels(false)) {
+                List<List<AdamPtxTest.Parameter>> groups = List.of(List.of(
+                        new AdamPtxTest.Parameter(own, size, new int[] {0, 0, 0, 0}, new Random(1), null)));
+                Device device = new Device(own, options, groups, "adam", "adam_step_f32_guarded", 0);
+                settings(device, List.of(AdamOptions.adamW()), null);
+                device.set(List.of(0.1), -1);
+                own.globalBytes = 0;
+                device.step();
+                double perElement = (double) own.globalBytes / size;
+                double floor = 28 + (options.checksGrad() ? 4 : 0) + (options.zeroGrad() ? 4 : 0);
+                System.out.printf("%s: %.2f bytes an element%n", options, perElement);
+                assertTrue(perElement >= floor && perElement <= floor + 3, options + ": " + perElement);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+/*
+ * What comes before a guarded step, in float32 and, where a few numbers are left, float64:
+ *
+ *   norm   = sqrt(sum of grad²) / grad_scale          over all parameters of enabled groups
+ *   skip   = norm is not finite
+ *   factor = float(min(1, max_norm / (norm + 1e-6)) / grad_scale)
+ *   grad   = factor·grad, then within ±clip_value     in the step itself
+ *
+ * and the loss scale's growth and backoff. NUMERICS.md gives the order of the sum: a row of lanes and segments, the
+ * segments' sums joined by lanes in float64. params.h: arguments, the tables, launches.
+ *
+ * Memory moved: 4 bytes an element, read; 24 bytes for each 1024, or for each tensor or part of one that is shorter.
+ */
+#pragma once
+
+#include "chunks.cuh"
+#include "lanes.cuh"
+#include "params.h"
+
+namespace isobit {
+namespace guard {
+
+constexpr int kBlock = 256;
+constexpr int kBlockWarps = kBlock / 32;
+constexpr int kSegment = GUARD_SEGMENT;
+
+/* Writes what the host has changed. */
+__device__ __forceinline__ void set(const guard_set_params& p) {
+    if (threadIdx.x < p.count) p.to[threadIdx.x] = p.controls[threadIdx.x];
+}
+
+/* A warp writes the squares of a piece; of one whose gradient is not looked at, zeros. */
+__device__ __forceinline__ void square_piece(bool looks, const guard_piece& piece, float* squares, int thread) {
+    int head = floats_to_boundary(piece.grad);
+    if (head > piece.count) head = piece.count;
+    const int whole = (piece.count - head) / 4;
+    const float4* grads = reinterpret_cast<const float4*>(piece.grad + head);
+    ISOBIT_MAIN_LOOP_BEGIN;
+#pragma unroll 4
+    for (int q = thread; q < whole; q += 32) {
+        const float4 g = looks ? chunks::load(grads + q) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        float* to = squares + head + 4 * q;
+        to[0] = __fmul_rn(g.x, g.x);
+        to[1] = __fmul_rn(g.y, g.y);
+        to[2] = __fmul_rn(g.z, g.z);
+        to[3] = __fmul_rn(g.w, g.w);
+    }
+    ISOBIT_MAIN_LOOP_END;
+    const int tail = piece.count - head - 4 * whole;
+    if (thread < head + tail) {
+        const int i = thread < head ? thread : 4 * whole + thread;
+        const float g = looks ? chunks::load(piece.grad + i) : 0.0f;
+        squares[i] = __fmul_rn(g, g);
+    }
+}
+
+/* Sums the squares of every segment. Its pieces are shared out to the warps, which leave the squares where the lanes of
+ * the definition find them: tensors may be small and start anywhere. */
+__device__ __forceinline__ void square(const guard_params& p) {
+    __shared__ float squares[kSegment];
+    const int warp = threadIdx.x / 32;
+    const int thread = threadIdx.x & 31;
+    for (int64_t segment = blockIdx.x; segment < p.segments; segment += gridDim.x) {
+        const int64_t end = p.first_pieces[segment + 1];
+        for (int64_t j = p.first_pieces[segment] + warp; j < end; j += kBlockWarps) {
+            const guard_piece piece = p.pieces[j];
+            square_piece(p.controls[piece.group].disabled == 0, piece, squares + piece.position, thread);
+        }
+        __syncthreads();
+        const guard_piece last = p.pieces[end - 1];
+        const int length = last.position + last.count;
+#pragma unroll
+        for (int c = 0; c < kLanes / kBlock; c++) {
+            const int lane = threadIdx.x + kBlock * c;
+            float sum = 0.0f;
+#pragma unroll
+            for (int i = lane; i < kSegment; i += kLanes) {
+                if (i < length) sum = __fadd_rn(sum, squares[i]);
+            }
+            /* Only this thread has read what stood there. */
+            squares[lane] = sum;
+        }
+        __syncthreads();
+        if (warp == 0) {
+            const float folded = fold_shared(squares, thread);
+            if (thread == 0) p.parts[segment] = folded;
+        }
+        __syncthreads();
+    }
+}
+
+/* Leaves the sum of the segments' sums in lanes[0], for thread 0. */
+__device__ __forceinline__ void join(const guard_params& p, double* lanes) {
+#pragma unroll
+    for (int c = 0; c < kLanes / kBlock; c++) {
+        double sum = 0.0;
+        for (int64_t j = threadIdx.x + kBlock * c; j < p.segments; j += kLanes) {
+            sum = __dadd_rn(sum, static_cast<double>(p.parts[j]));
+        }
+        lanes[threadIdx.x + kBlock * c] = sum;
+    }
+#pragma unroll 1
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+        __syncthreads();
+        for (int i = threadIdx.x; i < half; i += kBlock) lanes[i] = __dadd_rn(lanes[i], lanes[i + half]);
+    }
+}
+
+/* The scale times a factor, unless that is no normal number. */
+__device__ __forceinline__ float rescaled(float scale, float factor) {
+    const float next = __fmul_rn(scale, factor);
+    const uint32_t exponent = __float_as_uint(next) >> 23;
+    return exponent > 0 && exponent < 255 ? next : scale;
+}
+
+/* One block decides about the step. All threads learn whether it is skipped. */
+__device__ __forceinline__ bool decide(const guard_params& p) {
+    __shared__ double lanes[kLanes];
+    __shared__ bool skips;
+    const bool checks = (p.flags & GUARD_CHECK) != 0;
+    if (checks) join(p, lanes);
+    if (threadIdx.x == 0) {
+        guard_state state = *p.state;
+        const double scale = static_cast<double>(state.grad_scale);
+        double clip = 1.0;
+        skips = false;
+        if (checks) {
+            state.grad_norm = __ddiv_rn(__dsqrt_rn(lanes[0]), scale);
+            skips = !(state.grad_norm <= 1.7976931348623157e308);
+            const double coefficient = __ddiv_rn(p.max_norm, __dadd_rn(state.grad_norm, 1e-6));
+            if (coefficient < 1.0) clip = coefficient;
+        }
+        state.grad_factor = __double2float_rn(__ddiv_rn(clip, scale));
+        state.found_inf = skips ? 1 : 0;
+        if (skips) state.skipped_steps++;
+        if ((p.flags & GUARD_SCALING) != 0) {
+            if (skips) {
+                state.grad_scale = rescaled(state.grad_scale, p.backoff_factor);
+                state.growth_tracker = 0;
+            } else if (++state.growth_tracker == p.growth_interval) {
+                state.grad_scale = rescaled(state.grad_scale, p.growth_factor);
+                state.growth_tracker = 0;
+            }
+        }
+        *p.state = state;
+    }
+    __syncthreads();
+    return skips;
+}
+
+/* An update of chunks.cuh whose gradient is scaled and clipped first. */
+template <typename Op>
+struct Guarded {
+    struct Group {
+        typename Op::Group own;
+        float factor;
+        float clip_value;
+        bool zeroes;
+    };
+    static constexpr int kArrays = Op::kArrays;
+
+    static __device__ __forceinline__ bool writes_grad(const Group& group) { return group.zeroes; }
+
+    static __device__ __forceinline__ void update(const Group& group, float (&x)[kArrays]) {
+        float g = __fmul_rn(x[chunks::kGrad], group.factor);
+        if (g > group.clip_value) g = group.clip_value;
+        if (g < -group.clip_value) g = -group.clip_value;
+        x[chunks::kGrad] = g;
+        Op::update(group.own, x);
+        x[chunks::kGrad] = 0.0f;
+    }
+};
+
+/* A warp updates a chunk, or leaves it as it is. */
+template <typename Op>
+__device__ __forceinline__ void step_chunk(const guard_params& p, const guard_state& state,
+                                           const typename Op::Group& own, float* const (&arrays)[Op::kArrays],
+                                           int count) {
+    const bool zeroes = (p.flags & GUARD_ZERO_GRAD) != 0;
+    if (state.found_inf == 0) {
+        const typename Guarded<Op>::Group group = {own, state.grad_factor, p.clip_value, zeroes};
+        chunks::step_chunk<Guarded<Op>>(group, arrays, count, chunks::lane());
+    } else if (zeroes) {
+        fill<chunks::kWarp>(arrays[chunks::kGrad], count, 0.0f, chunks::lane());
+    }
+}
+
+} // namespace guard
+} // namespace isobit
