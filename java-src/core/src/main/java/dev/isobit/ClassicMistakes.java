@@ -106,7 +106,7 @@ public final class ClassicMistakes {
     }
 
     /**
-     * Looks at operands of negative log-likelihood.
+     * Looks at operands of {@link NllLoss}.
      *
      * @param logProbabilities [N, C]
      * @param targets [N]
