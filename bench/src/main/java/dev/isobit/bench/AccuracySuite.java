@@ -5,6 +5,7 @@ import dev.isobit.DType;
 import dev.isobit.bench.BenchReport.Accuracy;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** Errors on small problems, ordinary and hard: of a backend, and of peers on the same operands. */
 final class AccuracySuite {
@@ -18,7 +19,13 @@ final class AccuracySuite {
         };
     }
 
-    static List<Accuracy> measure(String runner, Backend backend, List<String> operations, List<Peer> peers) {
+    /**
+     * Measures.
+     *
+     * @param absent told of peers that have no results
+     */
+    static List<Accuracy> measure(String runner, Backend backend, List<String> operations, List<Peer> peers,
+            Consumer<String> absent) {
         List<Accuracy> found = new ArrayList<>();
         for (String operation : operations) {
             for (Inputs inputs : Inputs.of(operation)) {
@@ -26,8 +33,7 @@ final class AccuracySuite {
                     work.makeReference();
                     work.check(runner).forEach(judged -> found.add(judged.accuracy()));
                     for (Peer peer : peers) {
-                        work.reset();
-                        try (var call = peer.prepare(work.problem())) {
+                        try (var call = work.prepare(peer, absent)) {
                             if (call != null) {
                                 work.check(peer, call).forEach(judged -> found.add(judged.accuracy()));
                             }

@@ -69,9 +69,10 @@ public final class BenchCommand implements Subcommand {
                     + "there is a device)")
     private List<String> backends = new ArrayList<>();
 
-    @Option(names = "--peers",
-            description = "beside other libraries of the JVM; builds the module bench/peers first, in a checkout")
-    private boolean peers;
+    @Option(names = "--peers", paramLabel = "NAME", split = ",", arity = "0..1", fallbackValue = PeersBuild.ALL,
+            description = "beside other libraries of the JVM as well, each in JVMs of its own: " + PeersBuild.ALL
+                    + " (all, if none is named); builds bench/peers first, in a checkout")
+    private List<String> peers = new ArrayList<>();
 
     @Option(names = "--out", paramLabel = "DIR", defaultValue = BenchFiles.FOLDER,
             description = "where the run gets a folder (default: ${DEFAULT-VALUE})")
@@ -92,7 +93,11 @@ public final class BenchCommand implements Subcommand {
     /** Called by the service loader. */
     public BenchCommand() {}
 
-    private record Job(BenchPlan plan, List<String> flags) {}
+    private record Job(BenchPlan plan, List<String> flags, Map<String, String> environment) {
+        Job(BenchPlan plan, List<String> flags) {
+            this(plan, flags, Map.of());
+        }
+    }
 
     @Override
     public Integer call() {
@@ -101,6 +106,12 @@ public final class BenchCommand implements Subcommand {
             if (!BenchCase.OPERATIONS.contains(operation)) {
                 throw new ParameterException(spec.commandLine(), "--ops = " + operation + " is none of "
                         + String.join(", ", BenchCase.OPERATIONS));
+            }
+        }
+        for (String peer : peers) {
+            if (!PeersBuild.NAMES.contains(peer)) {
+                throw new ParameterException(spec.commandLine(), "--peers = " + peer + " is none of "
+                        + String.join(", ", PeersBuild.NAMES));
             }
         }
         BenchSettings settings = quick ? BenchSettings.QUICK : BenchSettings.FULL;
@@ -113,13 +124,26 @@ public final class BenchCommand implements Subcommand {
                 .filter(job -> job.plan.steps() > 0).toList();
         PrintWriter told = spec.commandLine().getOut();
         try (var workspace = new Workspace()) {
-            String classPath = peers ? PeersBuild.classPath(told) : "";
+            Map<String, String> classPaths = peers.isEmpty() ? Map.of() : PeersBuild.classPaths(peers, told);
             var report = new BenchReport(BenchReport.FORMAT, commit(), start.toString(), 0, false, settings,
                     Machine.here(), null, load, load, List.of(), List.of(), List.of(), List.of(), List.of(), List.of());
             int steps = jobs.stream().mapToInt(job -> job.plan.steps()).sum();
             try (var progress = new Progress("bench", steps)) {
                 for (int i = 0; i < jobs.size(); i++) {
-                    run(jobs.get(i), i, classPath, workspace, progress, () -> save(workspace, file, report, false));
+                    Job job = jobs.get(i);
+                    String peer = job.plan.peer();
+                    try {
+                        run(job, i, classPaths.getOrDefault(peer, ""), workspace, progress,
+                                () -> save(workspace, file, report, false));
+                    } catch (ChildJvm.IsobitChildException e) {
+                        if (peer.isEmpty()) {
+                            throw e;
+                        }
+                        // Its native libraries may not start here; the others are measured all the same.
+                        spec.commandLine().getErr().println(e.getMessage());
+                        absent.add(peer + ": " + e.getMessage().lines().filter(line -> line.contains("Exception")
+                                || line.contains("Error")).reduce((first, last) -> last).orElse("its JVM ended"));
+                    }
                 }
             }
             save(workspace, file, report, true);
@@ -151,7 +175,7 @@ public final class BenchCommand implements Subcommand {
     }
 
     /** Forks come one after the other, so that what changes in an hour is in all cases. */
-    private static List<Job> jobs(BenchSettings settings, List<String> ops, List<String> names) {
+    private List<Job> jobs(BenchSettings settings, List<String> ops, List<String> names) {
         List<Job> jobs = new ArrayList<>();
         int processors = Runtime.getRuntime().availableProcessors();
         for (int fork = 0; fork < settings.forks(); fork++) {
@@ -162,7 +186,7 @@ public final class BenchCommand implements Subcommand {
                             ? BenchGrid.simulated(ops)
                             : BenchGrid.device(settings.quick(), ops, List.of(DType.F32));
                     if (first || !OwnJvm.isFor(name)) {
-                        jobs.add(new Job(new BenchPlan(name, settings, cases, first ? name : "", ops, false),
+                        jobs.add(new Job(new BenchPlan(name, settings, cases, first ? name : "", ops, ""),
                                 List.of()));
                     }
                     continue;
@@ -170,18 +194,28 @@ public final class BenchCommand implements Subcommand {
                 for (String operation : ops) {
                     jobs.add(new Job(new BenchPlan(name, settings,
                             BenchGrid.host(settings.quick(), first, List.of(operation), dtypes(name), processors),
-                            first ? name : "", List.of(operation), true), List.of()));
+                            first ? name : "", List.of(operation), ""), List.of()));
                 }
                 if (first && name.equals("cpu")) {
-                    jobs.add(new Job(new BenchPlan(name, settings, List.of(), "cpu, scalar code", ops, false),
+                    jobs.add(new Job(new BenchPlan(name, settings, List.of(), "cpu, scalar code", ops, ""),
                             List.of("-Disobit.cpu.path=scalar")));
+                }
+                // One JVM of a quick run, and one for each number of threads: some libraries take it from their environment.
+                if (name.equals("cpu") && (first || !settings.quick())) {
+                    for (String peer : peers) {
+                        for (int threads : BenchGrid.threads(processors)) {
+                            var plan = new BenchPlan(name, settings, BenchGrid.peers(ops, threads),
+                                    first && threads == 1 ? name : "", ops, peer);
+                            jobs.add(new Job(plan, List.of(), PeersBuild.environment(threads)));
+                        }
+                    }
                 }
             }
         }
         // The kernels run in any case, to compare their bits.
         if (names.contains("cpu") && !names.contains("cuda") && !names.contains(OwnJvm.SIM)
                 && OwnJvm.probes().stream().anyMatch(probe -> probe.name().equals(OwnJvm.SIM) && probe.available())) {
-            jobs.add(new Job(new BenchPlan(OwnJvm.SIM, settings, List.of(), OwnJvm.SIM, ops, false), List.of()));
+            jobs.add(new Job(new BenchPlan(OwnJvm.SIM, settings, List.of(), OwnJvm.SIM, ops, ""), List.of()));
         }
         return jobs;
     }
@@ -192,7 +226,7 @@ public final class BenchCommand implements Subcommand {
                 ? job
                 : new Job(new BenchPlan(job.plan.backend(), job.plan.settings(),
                         job.plan.cases().stream().filter(what -> pattern.matcher(what.toString()).find()).toList(), "",
-                        job.plan.operations(), job.plan.peers()), job.flags);
+                        job.plan.operations(), job.plan.peer()), job.flags, job.environment);
     }
 
     private static List<DType> dtypes(String name) {
@@ -205,9 +239,10 @@ public final class BenchCommand implements Subcommand {
         Path plan = workspace.temporary("plan-" + number + ".json");
         Path results = workspace.temporary("fragment-" + number + ".json");
         workspace.write(plan, Json.write(job.plan));
-        progress.message(job.plan.backend() + " " + String.join(", ", job.plan.operations()));
+        progress.message(job.plan.backend() + " " + String.join(", ", job.plan.operations())
+                + (job.plan.peer().isEmpty() ? "" : " beside " + job.plan.peer()));
         var before = new Before(job.plan.backend());
-        var child = new ChildJvm(workspace, job.flags, classPath, BenchInChild.class,
+        var child = new ChildJvm(workspace, job.flags, job.environment, classPath, BenchInChild.class,
                 List.of(plan.toString(), results.toString()));
         child.run(done -> {
             before.add(Json.read(results, BenchFragment.class));
@@ -234,7 +269,7 @@ public final class BenchCommand implements Subcommand {
             measurements.clear();
             measurements.putAll(oldMeasurements);
             fragment.measurements().forEach(found -> measurements
-                    .merge(found.backend() + found.what() + found.clock(), found, Measurements::join));
+                    .merge(found.backend() + found.what() + found.clock() + found.peer(), found, Measurements::join));
             replace(accuracy, oldAccuracy, fragment.accuracy());
             replace(hostCosts, oldHostCosts, fragment.hostCosts());
             replace(transfers, oldTransfers, fragment.transfers());
@@ -250,7 +285,7 @@ public final class BenchCommand implements Subcommand {
         private static <T> void replace(List<T> all, List<T> old, List<T> added) {
             all.clear();
             all.addAll(old);
-            // A peer's errors are measured in each child of an operation, the same again.
+            // The backend's and C's errors are measured beside each peer, the same again.
             added.stream().filter(item -> !all.contains(item)).forEach(all::add);
         }
     }
@@ -264,7 +299,11 @@ public final class BenchCommand implements Subcommand {
     private void print(PrintWriter told) {
         told.printf(Locale.ROOT, "%-44s %12s %9s %9s %7s %7s %7s%n", "", "us", "G elem/s", "GB/s", "of copy", "of C",
                 "B/call");
+        List<Measurement> beside = measurements.values().stream().filter(found -> !found.peer().isEmpty()).toList();
         for (Measurement found : measurements.values()) {
+            if (!found.peer().isEmpty()) {
+                continue;
+            }
             SideResult own = found.own();
             told.printf(Locale.ROOT, "%-44s %12.2f %9.3f %9.2f %7s %7s %7s%n",
                     found.backend() + " " + found.what() + (found.clock().equals(CpuTiming.CLOCK)
@@ -273,6 +312,17 @@ public final class BenchCommand implements Subcommand {
                     own.microseconds().median(), own.gigaElements(), own.gigaBytes(),
                     fraction(found, MemoryStreams.COPY), fraction(found, BaselinePeer.NAME),
                     found.allocatedBytesPerCall() < 0 ? "" : Math.round(found.allocatedBytesPerCall()));
+        }
+        if (!beside.isEmpty()) {
+            told.printf(Locale.ROOT, "%n%-44s %-12s %12s %12s %7s%n", "", "beside", "us", "us of it", "times");
+        }
+        for (Measurement found : beside) {
+            SideResult other = found.side(found.peer());
+            if (other != null) {
+                told.printf(Locale.ROOT, "%-44s %-12s %12.2f %12.2f %7s%n", found.backend() + " " + found.what(),
+                        found.peer(), found.own().microseconds().median(), other.microseconds().median(),
+                        fraction(found, found.peer()));
+            }
         }
         absent.forEach(line -> told.println("not measured: " + line));
     }

@@ -25,14 +25,9 @@ final class BenchGrid {
     static List<BenchCase> host(boolean quick, boolean firstFork, List<String> operations, List<DType> dtypes,
             int processors) {
         Set<BenchCase> cases = new LinkedHashSet<>();
-        List<Integer> threads = processors == 1 ? List.of(1) : List.of(1, processors);
         for (DType dtype : dtypes) {
-            for (int count : threads) {
-                // What NOTES.md and others' benchmarks speak of.
-                add(cases, "cross-entropy", dtype, count, new long[][] {{512, 1000}, {512, 32_000}, {65_536, 10}});
-                add(cases, "cross-entropy", dtype, count, new long[][] {{4096, 1000}});
-                add(cases, "bce", dtype, count, new long[][] {{16_384, 64}});
-                add(cases, "adamw", dtype, count, new long[][] {{1, 1 << 20}});
+            for (int count : threads(processors)) {
+                targets(cases, dtype, count);
                 if (!quick || firstFork && count == processors) {
                     classes(cases, quick, dtype, count);
                     add(cases, "bce", dtype, count, new long[][] {{131_072, 64}});
@@ -47,6 +42,27 @@ final class BenchGrid {
                 }
             }
         }
+        return cases.stream().filter(what -> operations.contains(what.operation())).toList();
+    }
+
+    /** One, and all. */
+    static List<Integer> threads(int processors) {
+        return processors == 1 ? List.of(1) : List.of(1, processors);
+    }
+
+    /** What NOTES.md and others' benchmarks speak of. */
+    private static void targets(Set<BenchCase> cases, DType dtype, int threads) {
+        add(cases, "cross-entropy", dtype, threads, new long[][] {{512, 1000}, {512, 32_000}, {65_536, 10}});
+        add(cases, "cross-entropy", dtype, threads, new long[][] {{4096, 1000}});
+        add(cases, "bce", dtype, threads, new long[][] {{16_384, 64}});
+        add(cases, "adamw", dtype, threads, new long[][] {{1, 1 << 20}});
+    }
+
+    /** Cases at which peers stand beside. */
+    static List<BenchCase> peers(List<String> operations, int threads) {
+        Set<BenchCase> cases = new LinkedHashSet<>();
+        targets(cases, DType.F32, threads);
+        add(cases, "sgd", DType.F32, threads, new long[][] {{1, 1 << 20}});
         return cases.stream().filter(what -> operations.contains(what.operation())).toList();
     }
 

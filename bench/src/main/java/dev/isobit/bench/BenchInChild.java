@@ -62,7 +62,7 @@ final class BenchInChild {
             String runner = plan.accuracyAs().isEmpty() ? plan.backend() : plan.accuracyAs();
             runners.add(new Runner(runner, backend.description()));
             if (!plan.accuracyAs().isEmpty()) {
-                accuracy.addAll(AccuracySuite.measure(runner, backend, plan.operations(), peers));
+                accuracy.addAll(AccuracySuite.measure(runner, backend, plan.operations(), peers, absent::add));
                 save();
             }
         }
@@ -90,13 +90,11 @@ final class BenchInChild {
         } catch (IllegalStateException e) {
             absent.add(e.getMessage());
         }
-        if (plan.peers()) {
-            for (ServiceLoader.Provider<Peer> provider : ServiceLoader.load(Peer.class).stream().toList()) {
-                try {
-                    peers.add(provider.get());
-                } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-                    absent.add(provider.type().getSimpleName() + ": " + e);
-                }
+        if (!plan.peer().isEmpty()) {
+            try {
+                ServiceLoader.load(Peer.class).forEach(peers::add);
+            } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
+                throw new IllegalStateException(plan.peer() + " cannot be loaded", e);
             }
         }
         peers.forEach(peer -> runners.add(new Runner(peer.name(), peer.description())));
@@ -121,7 +119,8 @@ final class BenchInChild {
             runners.add(new Runner(plan.backend(), device));
             if (!plan.accuracyAs().isEmpty()) {
                 accuracy.addAll(
-                        AccuracySuite.measure(plan.accuracyAs(), timing.backend(), plan.operations(), List.of()));
+                        AccuracySuite.measure(plan.accuracyAs(), timing.backend(), plan.operations(), List.of(),
+                                absent::add));
                 transfers.addAll(timing.transfers());
                 save();
             }

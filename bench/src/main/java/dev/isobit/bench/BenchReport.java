@@ -66,9 +66,26 @@ public record BenchReport(String format, String commit, String started, double s
      * @param bytes that a call has to move, each operand once
      * @param allocatedBytesPerCall by all threads of the JVM; negative if not measured
      * @param sides the backend's own first
+     * @param peer name of the one among the sides for which this was measured, in JVMs with its libraries; empty in the
+     *     measurement of the backend itself
      */
     public record Measurement(BenchCase what, String backend, String clock, long elements, long bytes,
-            double allocatedBytesPerCall, List<SideResult> sides) {
+            double allocatedBytesPerCall, List<SideResult> sides, String peer) {
+        /** Files of the first runs do not have the last field. */
+        public Measurement {
+            peer = peer == null ? "" : peer;
+        }
+
+        /**
+         * The same, measured for a peer.
+         *
+         * @param name its name
+         * @return the measurement
+         */
+        Measurement measuredFor(String name) {
+            return new Measurement(what, backend, clock, elements, bytes, allocatedBytesPerCall, sides, name);
+        }
+
         /**
          * The side that the others stand beside.
          *

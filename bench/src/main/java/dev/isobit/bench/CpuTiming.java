@@ -8,7 +8,6 @@ import dev.isobit.bench.Workload.Judged;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A case on a backend of the host, beside copy and stream, the C baseline and peers, in rounds. Results are compared
@@ -24,6 +23,8 @@ final class CpuTiming {
     private final String backendName;
     private final BenchSettings settings;
     private final List<Peer> peers;
+    /** The peer whose libraries this JVM has. */
+    private final String peer;
     private final Consumer<String> absent;
 
     /**
@@ -36,6 +37,8 @@ final class CpuTiming {
         this.backendName = backendName;
         this.settings = settings;
         this.peers = peers;
+        this.peer =
+                peers.stream().filter(each -> !(each instanceof BaselinePeer)).map(Peer::name).findFirst().orElse("");
     }
 
     Measurement measure(BenchCase what) {
@@ -50,13 +53,12 @@ final class CpuTiming {
             List<Side> sides = new ArrayList<>();
             sides.add(new Side(backendName, work.bytes(), what.elements(), work::run));
             sides.addAll(streams.sides());
-            for (Peer peer : peers) {
-                work.reset();
-                Peer.Call call = prepare(peer, work);
+            for (Peer other : peers) {
+                Peer.Call call = work.prepare(other, absent);
                 if (call != null) {
                     calls.add(call);
-                    if (isRight(what, work.check(peer, call))) {
-                        sides.add(new Side(peer.name(), work.bytes(), what.elements(), call::run));
+                    if (isRight(what, work.check(other, call))) {
+                        sides.add(new Side(other.name(), work.bytes(), what.elements(), call::run));
                     }
                 }
             }
@@ -66,19 +68,9 @@ final class CpuTiming {
             if (!work.digest().equals(before)) {
                 throw new IllegalStateException(what + ": other bits after the timing than before");
             }
-            return Measurements.of(what, backendName, CLOCK, allocated, sides, seconds);
+            return Measurements.of(what, backendName, CLOCK, allocated, sides, seconds).measuredFor(peer);
         } finally {
             calls.forEach(Peer.Call::close);
-        }
-    }
-
-    /** A peer's call; none if it has none, or says that its results are wrong. */
-    private Peer.@Nullable Call prepare(Peer peer, Workload work) {
-        try {
-            return peer.prepare(work.problem());
-        } catch (IllegalStateException e) {
-            absent.accept(work.what + ": " + e.getMessage());
-            return null;
         }
     }
 

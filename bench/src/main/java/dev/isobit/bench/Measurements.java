@@ -25,7 +25,7 @@ final class Measurements {
                     i == 0 ? null : new double[][] {seconds[0]}, sides.getFirst().bytes()));
         }
         Side own = sides.getFirst();
-        return new Measurement(what, backend, clock, own.elements(), own.bytes(), allocated, results);
+        return new Measurement(what, backend, clock, own.elements(), own.bytes(), allocated, results, "");
     }
 
     private static SideResult result(String name, long bytes, long elements, double[][] seconds, double[][] own,
@@ -65,7 +65,7 @@ final class Measurements {
             }
         }
         return new Measurement(first.what(), first.backend(), first.clock(), first.elements(), first.bytes(),
-                Math.max(first.allocatedBytesPerCall(), second.allocatedBytesPerCall()), sides);
+                Math.max(first.allocatedBytesPerCall(), second.allocatedBytesPerCall()), sides, first.peer());
     }
 
     private static double[][] concat(double[][] a, double[][] b) {

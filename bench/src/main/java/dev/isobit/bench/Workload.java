@@ -16,6 +16,8 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An operation with its operands on one backend, seeded, and what float64 makes of the same operands. The host's side of
@@ -135,6 +137,21 @@ abstract class Workload implements AutoCloseable {
             found.add(judge(runner, output, host(output)));
         }
         return found;
+    }
+
+    /** A peer's call, from the start; none if it has none, or says that its results are wrong. */
+    final Peer.@Nullable Call prepare(Peer peer, Consumer<String> absent) {
+        reset();
+        try {
+            Peer.Call call = peer.prepare(problem());
+            if (call == null) {
+                absent.accept(peer.name() + " has no " + what.operation());
+            }
+            return call;
+        } catch (IllegalStateException e) {
+            absent.accept(what + ": " + e.getMessage());
+            return null;
+        }
     }
 
     /** Runs a peer's call once, its first time, and compares what it keeps. */

@@ -49,7 +49,7 @@ class BenchRunTest {
     void aChildWritesAfterEachCase() {
         var settings = new BenchSettings("quick", 1, 3, 0.01, 0.1);
         var plan = new BenchPlan("cpu", settings, List.of(BenchCase.of("sgd", DType.F32, 1, 1, 100),
-                BenchCase.of("sgd", DType.F32, 1, 2, 100)), "cpu", List.of("sgd"), false);
+                BenchCase.of("sgd", DType.F32, 1, 2, 100)), "cpu", List.of("sgd"), "");
         List<Integer> seen = new ArrayList<>();
         try (var workspace = new Workspace()) {
             Path in = workspace.temporary("plan.json");

@@ -30,6 +30,7 @@ class CommandsTest {
     void wrongOptionsNameTheValue() {
         assertRefused("--ops = softmax is none of cross-entropy, bce, adamw, sgd", "bench", "--ops", "softmax");
         assertRefused("--backend = reference is none of cpu, cuda, sim", "bench", "--backend", "reference");
+        assertRefused("--peers = mxnet is none of libtorch, djl, nd4j, tensorflow", "bench", "--peers=djl,mxnet");
     }
 
     private static void assertRefused(String expected, String... arguments) {

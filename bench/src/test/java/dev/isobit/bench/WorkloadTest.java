@@ -35,14 +35,14 @@ class WorkloadTest {
     void errorsAreWithinTheContractOnEveryKindOfInputs(String operation) {
         try (Backend one = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
                 Backend three = Backend.open("cpu", BackendOptions.defaults().withThreads(3))) {
-            List<Accuracy> found = AccuracySuite.measure("cpu", one, List.of(operation), List.of());
+            List<Accuracy> found = AccuracySuite.measure("cpu", one, List.of(operation), List.of(), Assertions::fail);
             assertEquals(Inputs.of(operation).size(),
                     found.stream().map(Accuracy::inputs).distinct().count());
             for (Accuracy accuracy : found) {
                 assertTrue(accuracy.maxUlp() <= 6 && accuracy.rmsUlp() <= accuracy.maxUlp(), accuracy.toString());
                 assertTrue(accuracy.rmsUlp() > 0 && accuracy.elements() > 10, accuracy.toString());
             }
-            assertEquals(found, AccuracySuite.measure("cpu", three, List.of(operation), List.of()));
+            assertEquals(found, AccuracySuite.measure("cpu", three, List.of(operation), List.of(), Assertions::fail));
         }
     }
 
@@ -60,6 +60,7 @@ class WorkloadTest {
             assertTrue(side.microseconds().low() > 0 && side.microseconds().median() <= side.microseconds().high());
             assertEquals(side == found.own(), side.fraction() == null);
         }
+        assertEquals("planted", found.peer());
         assertEquals(what.elements(), found.elements());
         assertNull(found.side("nobody"));
     }
@@ -117,8 +118,8 @@ class WorkloadTest {
             assertEquals(4, timing.transfers().size());
             assertTrue(timing.device().contains("sm_90"), timing.device());
             try (Backend cpu = Backend.open("cpu")) {
-                assertEquals(AccuracySuite.measure("x", cpu, operations, List.of()),
-                        AccuracySuite.measure("x", timing.backend(), operations, List.of()));
+                assertEquals(AccuracySuite.measure("x", cpu, operations, List.of(), Assertions::fail),
+                        AccuracySuite.measure("x", timing.backend(), operations, List.of(), Assertions::fail));
             }
         }
         assertEquals(4, GpuTiming.hostCosts("sim", SHORT, operations, true).size());

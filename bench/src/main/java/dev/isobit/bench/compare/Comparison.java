@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +36,7 @@ record Comparison(List<Speed> speeds, boolean sameMachine, List<String> lessAccu
     /** An error grows by less when the sample is the same and the code is. */
     private static final double MAX_ULP_SLACK = 0.5;
     private static final double RMS_SLACK = 1.1;
+    private static final List<String> OURS = List.of("cpu", "cuda", "sim");
     private static final List<String> BESIDE = List.of("C", "copy");
 
     /**
@@ -96,7 +96,7 @@ record Comparison(List<Speed> speeds, boolean sameMachine, List<String> lessAccu
     private static Map<String, Measurement> cases(BenchReport report) {
         Map<String, Measurement> cases = new LinkedHashMap<>();
         for (Measurement found : report.measurements()) {
-            if (!found.clock().equals("simulated")) {
+            if (!found.clock().equals("simulated") && found.peer().isEmpty() && OURS.contains(found.backend())) {
                 cases.put(found.backend() + " " + found.what() + (found.clock().equals("wall")
                         ? ""
                         : ", " + found.clock()), found);
@@ -108,7 +108,7 @@ record Comparison(List<Speed> speeds, boolean sameMachine, List<String> lessAccu
     private static Map<String, Accuracy> accuracy(BenchReport report) {
         Map<String, Accuracy> found = new LinkedHashMap<>();
         for (Accuracy each : report.accuracy()) {
-            if (Stream.of("cpu", "cuda", "sim").anyMatch(each.runner()::startsWith)) {
+            if (OURS.stream().anyMatch(each.runner()::startsWith)) {
                 found.put(
                         String.join(", ", each.runner(), each.operation(), each.dtype(), each.inputs(), each.output()),
                         each);

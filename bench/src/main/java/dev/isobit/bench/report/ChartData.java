@@ -108,16 +108,15 @@ record ChartData(List<String> runners, List<String> ours, List<String> operation
     }
 
     static List<PeerRow> peers(Runs runs) {
-        List<PeerRow> rows = new ArrayList<>();
-        for (Runs.Row row : runs.rows()) {
-            for (SideResult side : row.found().sides()) {
-                if (side.fraction() != null && !Runs.STREAMS.contains(side.runner())) {
-                    rows.add(new PeerRow(row.found().what().operation() + " " + label(row.found().what()),
-                            side.runner(), side.fraction().median(), side.fraction().low(), side.fraction().high()));
-                }
-            }
-        }
-        return rows;
+        return runs.beside().stream().map(each -> new PeerRow(name(each), each.other().runner(),
+                each.times().median(), each.times().low(), each.times().high())).toList();
+    }
+
+    /** The case of a comparison. */
+    static String name(Runs.Beside each) {
+        Measurement found = each.row().found();
+        return found.what().operation() + " " + label(found.what())
+                + (found.clock().startsWith("events") ? found.clock().substring("events".length()) : "");
     }
 
     /** Host by device, where both were measured: the host with the most threads, the device with a warm cache. */
@@ -125,14 +124,15 @@ record ChartData(List<String> runners, List<String> ours, List<String> operation
         List<Crossover> found = new ArrayList<>();
         for (Runs.Row row : runs.rows()) {
             Measurement device = row.found();
-            if (!device.clock().endsWith("warm cache")) {
+            if (!device.clock().endsWith("warm cache") || !Runs.isOurs(device.backend())) {
                 continue;
             }
             List<Transfer> transfers = runs.reports().get(row.run()).transfers();
             double to = gigaBytes(transfers, "host to device");
             double from = gigaBytes(transfers, "device to host");
             runs.rows().stream().filter(Runs.Row::onHost).map(Runs.Row::found)
-                    .filter(host -> host.what().operation().equals(device.what().operation())
+                    .filter(host -> Runs.isOurs(host.backend())
+                            && host.what().operation().equals(device.what().operation())
                             && host.what().shape().equals(device.what().shape())
                             && host.what().dtype() == device.what().dtype())
                     .reduce((a, b) -> a.what().threads() > b.what().threads() ? a : b).ifPresent(host -> {

@@ -16,7 +16,7 @@ final class ReportMarkdown {
         var text = new StringBuilder("## Isobit benchmarks\n\n");
         text.append(String.join(" ", Summary.sentences(runs))).append("\n\n");
         Summary.warnings(runs).forEach(warning -> text.append("**").append(warning).append("**\n\n"));
-        List<String> peers = new ArrayList<>(runs.peers());
+        List<String> peers = new ArrayList<>(runs.peersInRows());
         List<String> head = new ArrayList<>(List.of("case", "µs", "95 %", "G elements/s", "GB/s", "of copy",
                 "of stream"));
         peers.forEach(peer -> head.add("of " + peer));
@@ -35,6 +35,7 @@ final class ReportMarkdown {
             cells.add(found.allocatedBytesPerCall() < 0 ? "" : Summary.text("%.0f", found.allocatedBytesPerCall()));
             row(text, cells);
         }
+        beside(text, runs);
         text.append("\nErrors in ULP against float64, largest (root mean square):\n\n");
         List<String> runners = runs.accuracy().stream().map(Accuracy::runner).distinct().toList();
         List<String> problems = runs.accuracy().stream().map(ReportMarkdown::problem).distinct().toList();
@@ -57,6 +58,24 @@ final class ReportMarkdown {
                     report.loadAverageBefore()));
         }
         return text.toString().replace(System.lineSeparator(), "\n");
+    }
+
+    /** Peers that were not in the rounds of the rows above, each with the backend's time beside it. */
+    private static void beside(StringBuilder text, Runs runs) {
+        List<Runs.Beside> others = runs.besideElsewhere();
+        if (others.isEmpty()) {
+            return;
+        }
+        text.append(
+                "\nBeside others, each in JVMs of its own with the backend's time in the same rounds, or in another run:\n\n");
+        row(text, List.of("case", "beside", "µs", "µs of it", "times its speed", "95 %", "rounds"));
+        row(text, List.of("---", "---", "---:", "---:", "---:", "---:", "---"));
+        others.forEach(each -> row(text, List.of(ChartData.name(each), each.other().runner(),
+                Summary.text("%.1f", each.own().microseconds().median()),
+                Summary.text("%.1f", each.other().microseconds().median()),
+                Summary.text("%.2f", each.times().median()),
+                Summary.text("%.2f to %.2f", each.times().low(), each.times().high()),
+                each.sameRounds() ? "the same" : "of two runs")));
     }
 
     static String name(Measurement found) {

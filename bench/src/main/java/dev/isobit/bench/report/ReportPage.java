@@ -70,7 +70,7 @@ final class ReportPage {
                 + "cache can be faster.</p>");
         say("<div class=\"chart\" data-chart=\"roofline\"></div>");
         say("<details open><summary>All figures</summary>");
-        List<String> peers = new ArrayList<>(runs.peers());
+        List<String> peers = new ArrayList<>(runs.peersInRows());
         List<String> head = new ArrayList<>(List.of("case", "threads", "backend", "µs", "95 % interval", "G elements/s",
                 "GB/s", "of copy", "of stream"));
         peers.forEach(peer -> head.add("of " + peer));
@@ -152,8 +152,27 @@ final class ReportPage {
         }
         say("<section><h2>Beside others</h2>");
         say("<p class=\"lead\">How many times the speed of each, on the same data and with as many threads, round by round: right "
-                + "of 1 Isobit is faster. Their results were compared with float64 first.</p>");
-        say("<div class=\"chart\" data-chart=\"peers\"></div></section>");
+                + "of 1 Isobit is faster. Their results were compared with float64 first. What each runs is said at the end.</p>");
+        say("<div class=\"chart\" data-chart=\"peers\"></div>");
+        List<Runs.Beside> others = runs.besideElsewhere();
+        if (!others.isEmpty()) {
+            say("<details><summary>Figures of peers in JVMs of their own</summary><p class=\"lead\">The libraries of two peers do not "
+                    + "go together, so each has JVMs of its own, in which Isobit is timed again: its time here is that of the same "
+                    + "rounds, not the one in the table above. Where the rounds are those of two runs, the interval spans both.</p>");
+            table(List.of("case", "beside", "Isobit, µs", "the other, µs", "times its speed", "95 % interval",
+                    "rounds"),
+                    others.stream().map(each -> List.of(Cell.text(ChartData.name(each)),
+                            Cell.text(each.other().runner()),
+                            Cell.number(each.own().microseconds().median(), "%,.1f"),
+                            Cell.number(each.other().microseconds().median(), "%,.1f"),
+                            Cell.number(each.times().median(), "%.2f"),
+                            new Cell(Summary.text("%.2f to %.2f", each.times().low(), each.times().high()),
+                                    String.valueOf((each.times().high() - each.times().low()) / each.times().median()),
+                                    true),
+                            Cell.text(each.sameRounds() ? "the same" : "of two runs"))).toList());
+            say("</details>");
+        }
+        say("</section>");
     }
 
     private void accuracy() {

@@ -3,6 +3,8 @@ package dev.isobit.bench.report;
 import dev.isobit.bench.BenchReport;
 import dev.isobit.bench.BenchReport.Accuracy;
 import dev.isobit.bench.BenchReport.Measurement;
+import dev.isobit.bench.BenchReport.SideResult;
+import dev.isobit.bench.Bootstrap.Interval;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -38,19 +40,80 @@ record Runs(List<BenchReport> reports) {
         }
     }
 
-    /** Measurements that are timings, in the order measured. */
+    /** Measurements that are timings, in the order measured, but for those made for a peer. */
     List<Row> rows() {
+        return measured().stream().filter(row -> row.found().peer().isEmpty()).toList();
+    }
+
+    private List<Row> measured() {
         Map<String, Row> rows = new LinkedHashMap<>();
         for (int run = 0; run < reports.size(); run++) {
-            BenchReport report = reports.get(run);
-            for (Measurement found : report.measurements()) {
+            for (Measurement found : reports.get(run).measurements()) {
                 if (!found.clock().equals("simulated")) {
-                    String place = report.device() == null ? report.machine().cpu() : report.device();
-                    rows.put(place + found.backend() + found.what() + found.clock(), new Row(run, found));
+                    var row = new Row(run, found);
+                    rows.put(String.join("/", problem(row), found.backend(), found.peer()), row);
                 }
             }
         }
         return List.copyOf(rows.values());
+    }
+
+    /** What was measured where: the same for all whose times can be compared. */
+    private String problem(Row row) {
+        BenchReport report = reports.get(row.run);
+        String device = report.device();
+        return String.join("/", row.onDevice() && device != null ? chip(device) : report.machine().cpu(),
+                row.found.what().toString(), row.found.clock());
+    }
+
+    /** The name in a device's description, whose temperature differs from run to run. */
+    static String chip(String device) {
+        return device.replaceFirst("^device \\d+: ", "").replaceFirst(",.*", "");
+    }
+
+    /**
+     * A backend beside somebody else.
+     *
+     * @param own the backend's time
+     * @param other the other's
+     * @param times speed of the backend by the other's
+     * @param sameRounds whether the two took turns in one JVM; else times are of two runs, and the interval spans both
+     */
+    record Beside(Row row, SideResult own, SideResult other, Interval times, boolean sameRounds) {}
+
+    /** All that stood beside a backend, but for streams. */
+    List<Beside> beside() {
+        List<Beside> found = new ArrayList<>();
+        List<Row> measured = measured();
+        for (Row row : measured) {
+            Measurement all = row.found;
+            if (!isOurs(all.backend())) {
+                measured.stream().filter(ours -> ours.found.peer().isEmpty() && isOurs(ours.found.backend())
+                        && problem(ours).equals(problem(row)))
+                        .forEach(ours -> found.add(new Beside(ours, ours.found.own(), all.own(),
+                                ratio(all.own().microseconds(), ours.found.own().microseconds()), false)));
+                continue;
+            }
+            for (SideResult side : all.sides()) {
+                Interval times = side.fraction();
+                // C stands beside each peer again.
+                if (times != null && !STREAMS.contains(side.runner())
+                        && (all.peer().isEmpty() || all.peer().equals(side.runner()))) {
+                    found.add(new Beside(row, all.own(), side, times, true));
+                }
+            }
+        }
+        return found;
+    }
+
+    /** Those of them that are not in the rounds of {@link #rows}. */
+    List<Beside> besideElsewhere() {
+        return beside().stream().filter(each -> !each.sameRounds() || !each.row.found.peer().isEmpty()).toList();
+    }
+
+    private static Interval ratio(Interval slower, Interval faster) {
+        return new Interval(slower.median() / faster.median(), slower.low() / faster.high(),
+                slower.high() / faster.low());
     }
 
     /** Errors, one for each runner and problem. */
@@ -72,7 +135,7 @@ record Runs(List<BenchReport> reports) {
     Set<String> ours() {
         Set<String> backends = reports.stream().flatMap(report -> report.accuracy().stream()).map(Accuracy::runner)
                 .filter(Runs::isOurs).collect(Collectors.toCollection(LinkedHashSet::new));
-        rows().forEach(row -> backends.add(row.found().backend()));
+        rows().stream().map(row -> row.found().backend()).filter(Runs::isOurs).forEach(backends::add);
         return backends;
     }
 
@@ -112,9 +175,15 @@ record Runs(List<BenchReport> reports) {
                 .orElse(0);
     }
 
-    /** All that stood beside a backend, but for streams, in order of appearance. */
+    /** Names of all that stood beside a backend, but for streams, in order of appearance. */
     Set<String> peers() {
-        return rows().stream().flatMap(row -> row.found().sides().stream().skip(1)).map(BenchReport.SideResult::runner)
+        return beside().stream().map(each -> each.other().runner())
+                .collect(Collectors.toCollection(LinkedHashSet::new));
+    }
+
+    /** Those of them that are in the rounds of {@link #rows}. */
+    Set<String> peersInRows() {
+        return rows().stream().flatMap(row -> row.found().sides().stream().skip(1)).map(SideResult::runner)
                 .filter(name -> !STREAMS.contains(name)).collect(Collectors.toCollection(LinkedHashSet::new));
     }
 }

@@ -73,7 +73,7 @@ final class Summary {
             if (any.isPresent()) {
                 BenchReport report = runs.reports().get(any.get().run());
                 String place = backend.equals("cuda") && report.device() != null
-                        ? report.device().replaceFirst("^device \\d+: ", "").replaceFirst(",.*", "")
+                        ? Runs.chip(report.device())
                         : report.machine().cpu() + " (" + report.machine().processors() + " processors)";
                 List<String> speeds = new ArrayList<>();
                 loss.ifPresent(
@@ -105,11 +105,14 @@ final class Summary {
         List<String> order = new ArrayList<>(List.of("copy"));
         order.addAll(runs.peers());
         for (String runner : order) {
-            List<Double> fractions = runs.rows().stream().map(row -> row.found().side(runner))
-                    .filter(side -> side != null && side.fraction() != null).map(side -> side.fraction().median())
-                    .toList();
-            if (!fractions.isEmpty()) {
-                double[] values = fractions.stream().mapToDouble(Double::doubleValue).toArray();
+            double[] values = runner.equals("copy")
+                    ? runs.rows().stream().filter(row -> Runs.isOurs(row.found().backend()))
+                            .map(row -> row.found().side(runner))
+                            .filter(side -> side != null && side.fraction() != null)
+                            .mapToDouble(side -> side.fraction().median()).toArray()
+                    : runs.beside().stream().filter(each -> each.other().runner().equals(runner))
+                            .mapToDouble(each -> each.times().median()).toArray();
+            if (values.length > 0) {
                 double middle = Bootstrap.middle(values);
                 String range = text("(%s to %s in %d cases)", number(values[0]), number(values[values.length - 1]),
                         values.length);
@@ -122,7 +125,10 @@ final class Summary {
         }
         return parts.isEmpty()
                 ? "Nothing was measured beside it."
-                : "Measured in the same rounds, the middle case " + join(parts) + ".";
+                : (runs.beside().stream().allMatch(Runs.Beside::sameRounds)
+                        ? "Measured in the same rounds, the"
+                        : "The")
+                        + " middle case " + join(parts) + ".";
     }
 
     private static String right(Runs runs) {

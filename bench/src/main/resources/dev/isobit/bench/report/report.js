@@ -1,7 +1,7 @@
 // Charts of the rows in the page, sortable tables, files to save.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const palette = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
+  const palette = Array.from({length: 10}, (_, i) => `--series-${i + 1}`);
   const color = name => `var(${palette[data.runners.indexOf(name) % palette.length]})`;
   const digits = value => Number(value).toPrecision(3);
   const ink = "var(--muted)";

@@ -51,7 +51,7 @@ class RepeatedRunsTest {
                         old.gigaElements(), old.fraction(), seconds[side]));
             }
             cases.add(new Measurement(first.what(), first.backend(), first.clock(), first.elements(), first.bytes(), 0,
-                    sides));
+                    sides, ""));
         }
         return cases;
     }

@@ -33,6 +33,9 @@ final class Examples {
         for (long size : new long[] {1 << 10, 1 << 16, 1 << 20, 1 << 24}) {
             found.add(measurement("cpu", "wall", "adamw", 2, 1.5, 1, size));
         }
+        for (String peer : List.of("djl", "nd4j")) {
+            found.add(measuredFor(peer, 2, 512, 1000));
+        }
         List<Accuracy> accuracy = List.of(accuracy("cpu", "ordinary", 2.1, "a"), accuracy("sim", "ordinary", 2.1, "a"),
                 accuracy("C", "ordinary", 12, "b"), accuracy("cpu", "confident rows", 1.3, "c"),
                 accuracy("C", "confident rows", 2.8e7, "d"),
@@ -81,7 +84,24 @@ final class Examples {
             sides.add(side("C", what, bytes, 1.2 * giga, rng, sides.getFirst()));
             sides.add(side("<libtorch>", what, bytes, 0.15 * giga, rng, sides.getFirst()));
         }
-        return new Measurement(what, backend, clock, what.elements(), bytes, 0, sides);
+        return new Measurement(what, backend, clock, what.elements(), bytes, 0, sides, "");
+    }
+
+    /** The case once more, slower, beside a peer of half its speed. */
+    static Measurement measuredFor(String peer, int threads, long... shape) {
+        Measurement again = measurement("cpu", "wall", "cross-entropy", threads, 1, shape);
+        List<SideResult> sides = new ArrayList<>(again.sides());
+        sides.add(side(peer, again.what(), again.bytes(), 0.5, new Rng(1), again.own()));
+        return new Measurement(again.what(), again.backend(), again.clock(), again.elements(), again.bytes(), 0,
+                sides, peer);
+    }
+
+    /** A script's run on the device of {@link #device}, warmer: a third of the backend's speed. */
+    static BenchReport script() {
+        Measurement found = measurement("PyTorch eager", "events, warm cache", "cross-entropy", 0, 200 / 3.0,
+                (1 << 21) / 1000, 1000);
+        return report("2026-11-22T11:00:00Z", "device 0: Some GPU, sm_90; nvidia-smi: 70 C", 0.1, true, List.of(found),
+                List.of(), List.of(), List.of());
     }
 
     private static SideResult side(String runner, BenchCase what, long bytes, double giga, Rng rng, SideResult own) {

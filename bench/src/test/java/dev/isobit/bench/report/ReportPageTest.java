@@ -119,6 +119,45 @@ class ReportPageTest {
     }
 
     @Test
+    void aPeerStandsBesideTheBackendOfItsOwnRounds() {
+        var runs = new Runs(List.of(Examples.host()));
+        assertEquals(12, runs.rows().size());
+        List<Runs.Beside> all = runs.beside();
+        assertEquals(List.of("C", "<libtorch>", "djl", "nd4j"), List.copyOf(runs.peers()));
+        assertEquals(List.of("C", "<libtorch>"), List.copyOf(runs.peersInRows()));
+        // C stands beside each row, and is not counted again where it stands beside a peer.
+        assertEquals(12, all.stream().filter(each -> each.other().runner().equals("C")).count());
+        List<Runs.Beside> elsewhere = runs.besideElsewhere();
+        assertEquals(List.of("djl", "nd4j"), elsewhere.stream().map(each -> each.other().runner()).toList());
+        for (Runs.Beside each : elsewhere) {
+            assertTrue(each.sameRounds());
+            assertEquals(2, each.times().median(), 0.1);
+            assertEquals(512, each.own().microseconds().median(), 20);
+        }
+        assertTrue(Summary.sentences(runs).get(1).startsWith("Measured in the same rounds, the middle case"));
+        assertTrue(Summary.sentences(runs).get(1).contains("2.0 times the speed of djl (2.0 to 2.0 in 1 cases)"),
+                Summary.sentences(runs).get(1));
+        String markdown = ReportMarkdown.of(runs);
+        assertTrue(markdown.contains("| cross-entropy 512x1000, 2 threads | djl | 5"), markdown);
+    }
+
+    /** A script has no rounds with us: the device is the same, and the interval that of both. */
+    @Test
+    void aScriptsRunStandsBesideThatOfItsDevice() {
+        var runs = new Runs(List.of(Examples.device(), Examples.script()));
+        Runs.Beside only = runs.beside().getLast();
+        assertEquals("PyTorch eager", only.other().runner());
+        assertEquals("cuda", only.row().found().backend());
+        assertFalse(only.sameRounds());
+        assertEquals(3, only.times().median(), 0.1);
+        assertTrue(only.times().low() < only.times().median() && only.times().median() < only.times().high());
+        assertTrue(Summary.sentences(runs).get(1).startsWith("The middle case"), Summary.sentences(runs).get(1));
+        assertTrue(ReportMarkdown.of(runs).contains("of two runs"));
+        assertEquals(List.of(), new Runs(List.of(Examples.host(), Examples.script())).besideElsewhere().stream()
+                .filter(each -> !each.sameRounds()).toList());
+    }
+
+    @Test
     void theCrossoverTakesTransfersIn() {
         var points = ChartData.crossover(new Runs(List.of(Examples.host(), Examples.device())));
         assertEquals(6, points.size());
@@ -133,7 +172,7 @@ class ReportPageTest {
     void chromiumFindsNothingToComplainOf() throws Exception {
         var program = Chromium.find();
         assumeTrue(program.isPresent(), "skipped: chromium was not found (Debian: the package chromium)");
-        Path page = write(Examples.host(), Examples.device());
+        Path page = write(Examples.host(), Examples.device(), Examples.script());
         try (var chromium = new Chromium(program.orElseThrow(), Files.createDirectory(folder.resolve("profile")))) {
             for (int width : new int[] {1280, 390}) {
                 for (boolean dark : new boolean[] {false, true}) {

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.LongConsumer;
 
 /**
@@ -26,6 +27,7 @@ public final class ChildJvm {
 
     private final Workspace workspace;
     private final List<String> command;
+    private final Map<String, String> environment;
 
     /**
      * Describes a child; nothing is started.
@@ -36,7 +38,7 @@ public final class ChildJvm {
      * @param arguments its arguments
      */
     public ChildJvm(Workspace workspace, List<String> flags, Class<?> main, List<String> arguments) {
-        this(workspace, flags, "", main, arguments);
+        this(workspace, flags, Map.of(), "", main, arguments);
     }
 
     /**
@@ -44,13 +46,15 @@ public final class ChildJvm {
      *
      * @param workspace ends the child when it is closed
      * @param flags further flags of the JVM
+     * @param environment variables that it has beside those of this process, or in their place
      * @param classPath what the class path has beside that of this JVM; may be empty
      * @param main the class to run
      * @param arguments its arguments
      */
-    public ChildJvm(Workspace workspace, List<String> flags, String classPath, Class<?> main,
-            List<String> arguments) {
+    public ChildJvm(Workspace workspace, List<String> flags, Map<String, String> environment, String classPath,
+            Class<?> main, List<String> arguments) {
         this.workspace = workspace;
+        this.environment = Map.copyOf(environment);
         command = new ArrayList<>();
         command.add(ProcessHandle.current().info().command()
                 .orElse(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
@@ -75,7 +79,9 @@ public final class ChildJvm {
      */
     public void run(LongConsumer progress) {
         Path log = workspace.temporary("child-" + System.nanoTime() + ".log");
-        Process process = workspace.start(new ProcessBuilder(command).redirectError(log.toFile()));
+        var builder = new ProcessBuilder(command).redirectError(log.toFile());
+        builder.environment().putAll(environment);
+        Process process = workspace.start(builder);
         try (var output = process.inputReader(StandardCharsets.UTF_8)) {
             for (String line = output.readLine(); line != null; line = output.readLine()) {
                 if (line.startsWith(PROGRESS)) {

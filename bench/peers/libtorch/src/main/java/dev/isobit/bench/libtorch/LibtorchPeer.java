@@ -1,5 +1,6 @@
-package dev.isobit.bench.peers;
+package dev.isobit.bench.libtorch;
 
+import dev.isobit.bench.FirstStep;
 import dev.isobit.bench.Peer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -10,45 +11,46 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AdamW;
 import org.bytedeco.pytorch.AdamWOptions;
 import org.bytedeco.pytorch.BCEWithLogitsLossOptions;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.CrossEntropyLossOptions;
 import org.bytedeco.pytorch.LossReduction;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.kMean;
 import org.bytedeco.pytorch.kNone;
 import org.jspecify.annotations.Nullable;
 
-/**
- * libtorch through JavaCPP: losses with autograd, the optimizers of its C++ interface, which is what there is in Java. They
- * keep their moments to themselves, start from zero and are compared with float64 after their first step here.
- */
-public final class TorchPeer implements Peer {
-    private static final double TOLERANCE = 1e-6;
+/** libtorch through JavaCPP: functional losses with autograd, and the optimizers of its C++ interface. */
+public final class LibtorchPeer implements Peer {
+    private static final String NAME = "libtorch";
 
     /** Called by the service loader; loads the libraries. */
-    public TorchPeer() {
+    public LibtorchPeer() {
         torch.get_num_threads();
     }
 
     @Override
     public String name() {
-        return "libtorch";
+        return NAME;
     }
 
     @Override
     public String description() {
-        return "libtorch 2.10.0 through JavaCPP 1.5.13; losses: functional cross_entropy and binary_cross_entropy_with_logits, "
-                + "then backward(), eager, forward and gradient not fused; torch::optim::AdamW and SGD (momentum), not fused; "
-                + "as many threads as Isobit";
+        return "libtorch 2.10.0 through JavaCPP 1.5.13, eager. Losses: functional cross_entropy and "
+                + "binary_cross_entropy_with_logits with pos_weight, then backward(): log-softmax, loss and their gradients are "
+                + "operators of their own. Optimizers: torch::optim::AdamW and SGD with momentum, an operator a term, PyTorch's "
+                + "semantics; they start without moments, and their first step is compared. As many threads as Isobit "
+                + "(set_num_threads)";
     }
 
     @Override
-    public @Nullable Call prepare(Problem problem) {
+    public Call prepare(Problem problem) {
         torch.set_num_threads(problem.threads());
         return switch (problem.operation()) {
             case "cross-entropy", "bce" -> new LossCall(problem);
@@ -63,9 +65,8 @@ public final class TorchPeer implements Peer {
 
     /** A copy of native memory as a tensor of torch's own. */
     private static Tensor copied(MemorySegment from, torch.ScalarType type, long... shape) {
-        try (var scope = new PointerScope()) {
-            Pointer address = new At(from.address());
-            Tensor copy = torch.from_blob(address, shape, new TensorOptions(type)).clone();
+        try (var _ = new PointerScope()) {
+            Tensor copy = torch.from_blob(new At(from.address()), shape, new TensorOptions(type)).clone();
             return copy.retainReference();
         }
     }
@@ -74,9 +75,14 @@ public final class TorchPeer implements Peer {
         return copied(from, torch.ScalarType.Float, shape);
     }
 
+    private static float[] values(Tensor from) {
+        float[] values = new float[Math.toIntExact(from.numel())];
+        from.data_ptr_float().get(values);
+        return values;
+    }
+
     private static void read(Tensor from, MemorySegment to) {
-        MemorySegment view = MemorySegment.ofAddress(from.data_ptr().address()).reinterpret(to.byteSize());
-        to.copyFrom(view);
+        MemorySegment.copy(values(from), 0, to, ValueLayout.JAVA_FLOAT, 0, Math.toIntExact(from.numel()));
     }
 
     /** An address that we were given. */
@@ -120,7 +126,7 @@ public final class TorchPeer implements Peer {
 
         @Override
         public void run() {
-            try (var scope = new PointerScope()) {
+            try (var _ = new PointerScope()) {
                 logits.mutable_grad().put(new Tensor()); // a gradient that is there would be added to
                 Tensor found = crossEntropy != null
                         ? torch.cross_entropy(logits, targets, crossEntropy)
@@ -128,8 +134,7 @@ public final class TorchPeer implements Peer {
                 if (ones == null) {
                     found.backward();
                 } else {
-                    found.backward(ones, new org.bytedeco.pytorch.BoolOptional(), false,
-                            new org.bytedeco.pytorch.TensorArrayRefOptional());
+                    found.backward(ones, new BoolOptional(), false, new TensorArrayRefOptional());
                 }
                 Tensor before = loss;
                 loss = found.detach().retainReference();
@@ -141,10 +146,8 @@ public final class TorchPeer implements Peer {
 
         @Override
         public boolean read(String output, MemorySegment to) {
-            if (output.equals("loss") && loss != null) {
-                TorchPeer.read(loss, to);
-            } else {
-                TorchPeer.read(logits.grad(), to);
+            try (var _ = new PointerScope()) {
+                LibtorchPeer.read(output.equals("loss") && loss != null ? loss : logits.grad(), to);
             }
             return true;
         }
@@ -153,6 +156,9 @@ public final class TorchPeer implements Peer {
         public void close() {
             logits.close();
             targets.close();
+            if (ones != null) {
+                ones.close();
+            }
             if (loss != null) {
                 loss.close();
             }
@@ -187,29 +193,8 @@ public final class TorchPeer implements Peer {
                 optimizer = new SGD(vector, options);
             }
             run();
-            check(problem, size);
-        }
-
-        /** From no moments, both have a closed form. */
-        private void check(Problem problem, long size) {
-            var scalars = problem.scalars();
-            double lr = scalars.get("lr");
-            double decay = scalars.get("weightDecay");
-            for (int i = 0; i < parameters.size(); i++) {
-                MemorySegment found =
-                        MemorySegment.ofAddress(parameters.get(i).data_ptr().address()).reinterpret(4 * size);
-                for (long j = 0; j < size; j++) {
-                    double p = problem.inputs().get("param").getAtIndex(ValueLayout.JAVA_FLOAT, size * i + j);
-                    double g = problem.inputs().get("grad").getAtIndex(ValueLayout.JAVA_FLOAT, size * i + j);
-                    double expected = problem.operation().equals("adamw")
-                            ? p * (1 - lr * decay) - lr * g / (Math.abs(g) + scalars.get("eps"))
-                            : p - lr * (g + decay * p);
-                    double actual = found.getAtIndex(ValueLayout.JAVA_FLOAT, j);
-                    if (!(Math.abs(actual - expected) <= TOLERANCE)) {
-                        throw new IllegalStateException("libtorch, " + problem.operation() + ": element " + j + " of tensor "
-                                + i + " is " + actual + " after one step, not " + expected);
-                    }
-                }
+            for (int i = 0; i < tensors; i++) {
+                FirstStep.check(NAME, problem, scalars.getOrDefault("eps", 0.0), size * i, values(parameters.get(i)));
             }
         }
 
@@ -218,7 +203,7 @@ public final class TorchPeer implements Peer {
             optimizer.step().close();
         }
 
-        /** What it keeps is in its own moments' terms. */
+        /** What it keeps is of its own moments. */
         @Override
         public boolean read(String output, MemorySegment to) {
             return false;

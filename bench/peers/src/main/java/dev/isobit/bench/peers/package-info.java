@@ -1,2 +1,0 @@
-/** Other libraries of the JVM, as their users call them. */
-package dev.isobit.bench.peers;

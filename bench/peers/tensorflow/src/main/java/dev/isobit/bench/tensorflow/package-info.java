@@ -1,0 +1,2 @@
+/** TensorFlow Java, as its users call it. */
+package dev.isobit.bench.tensorflow;
