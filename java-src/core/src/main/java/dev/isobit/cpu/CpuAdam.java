@@ -31,10 +31,10 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         }
         scaled = new ScaledGradient[guarded ? backend.workers().count() : 0];
         withScaled = new AdamOperands[scaled.length][tensors.length];
-        for (int part = 0; part < scaled.length; part++) {
-            scaled[part] = new ScaledGradient();
+        for (int member = 0; member < scaled.length; member++) {
+            scaled[member] = new ScaledGradient();
             for (int i = 0; i < tensors.length; i++) {
-                withScaled[part][i] = new AdamOperands(tensors[i], scaled[part].operand, backend.kernels());
+                withScaled[member][i] = new AdamOperands(tensors[i], scaled[member].operand, backend.kernels());
             }
         }
     }
@@ -51,7 +51,7 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     }
 
     @Override
-    void update(int part, int tensor, long from, long to) {
+    void update(int member, int tensor, long from, long to) {
         AdamScalars s = scalars[tensors[tensor].group];
         if (!s.enabled) {
             return;
@@ -62,8 +62,8 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         }
         for (long at = from; at < to; at += ScaledGradient.LENGTH) {
             long end = Math.min(at + ScaledGradient.LENGTH, to);
-            scaled[part].set(tensors[tensor].grad, at, (int) (end - at), s);
-            update(withScaled[part][tensor], at, end, s);
+            scaled[member].set(tensors[tensor].grad, at, (int) (end - at), s);
+            update(withScaled[member][tensor], at, end, s);
         }
     }
 

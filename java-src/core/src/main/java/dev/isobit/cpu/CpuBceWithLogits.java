@@ -23,8 +23,6 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     private static final int BLOCK = SegmentWork.LANES;
     /** Segments between two joins: bounds the scratch memory, not the tensor. */
     private static final int CHUNK = 1 << 14;
-    /** Below this many elements a second thread costs more than it brings. */
-    private static final long WORTH_SHARING = 1 << 13;
 
     private final CpuBackend backend;
     private final BceWithLogitsOptions options;
@@ -81,7 +79,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         Reduction reduction = options.reduction();
         Tensor loss = call.loss;
         count = call.count;
-        parallel = count >= WORTH_SHARING;
+        parallel = true;
         perElement = call.gradLossPerElement;
         posWeightBroadcast = call.posWeightBroadcast;
         weightsBroadcast = call.weightsBroadcast;
@@ -169,7 +167,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         long all = (count + SEGMENT - 1) / SEGMENT;
         for (firstSegment = 0; firstSegment < all; firstSegment += CHUNK) {
             segments = (int) Math.min(CHUNK, all - firstSegment);
-            workers.run(this, parallel);
+            workers.run(this, segments, Workers.worthSharing(SEGMENT), parallel);
             for (int segment = 0; segment < segments; segment++) {
                 total += segmentSums[segment];
             }
@@ -178,25 +176,24 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     }
 
     @Override
-    public void run(int part, int parts) {
-        LaneSum sum = sums[part];
-        int to = (int) ((long) segments * (part + 1) / parts);
-        for (int segment = (int) ((long) segments * part / parts); segment < to; segment++) {
+    public void run(int member, long from, long to) {
+        LaneSum sum = sums[member];
+        for (int segment = (int) from; segment < to; segment++) {
             long first = (firstSegment + segment) * SEGMENT;
             long end = Math.min(first + SEGMENT, count);
             sum.clear();
             for (long at = first; at < end; at += BLOCK) {
                 int length = (int) Math.min(BLOCK, end - at);
                 if (weighs) {
-                    weigh(blocks[part], sum, at, length);
+                    weigh(blocks[member], sum, at, length);
                 } else {
-                    compute(blocks[part], sum, at, length);
+                    compute(blocks[member], sum, at, length);
                 }
             }
             segmentSums[segment] = sum.fold();
         }
         if (!weighs) {
-            blocks[part].clear();
+            blocks[member].clear();
         }
     }
 

@@ -29,8 +29,6 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     private final LaneSum laneSum = new LaneSum();
     private SegmentStages stages;
     private @Nullable CpuGeneralCrossEntropy general;
-    private long from;
-    private long to;
 
     CpuCrossEntropy(CpuBackend backend, CrossEntropyOptions options) {
         this.backend = backend;
@@ -76,16 +74,14 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         try {
             double sum = 0;
             for (long first = 0; first < call.rows; first += CHUNK) {
-                from = first;
-                to = Math.min(first + CHUNK, call.rows);
+                int count = (int) Math.min(CHUNK, call.rows - first);
                 batch.firstRow = first;
-                workers.run(this, parallel);
+                workers.run(this, count, Workers.worthSharing(call.classes), parallel);
                 if (loss != null && options.reduction() == Reduction.NONE) {
                     MemorySegment.copy(batch.rowLoss, 0, ((HostMemory) loss.memory()).segment(),
-                            ValueLayout.JAVA_FLOAT_UNALIGNED, loss.byteOffset() + first * Float.BYTES,
-                            (int) (to - from));
+                            ValueLayout.JAVA_FLOAT_UNALIGNED, loss.byteOffset() + first * Float.BYTES, count);
                 } else {
-                    sum = laneSum.addSegments(sum, batch.rowLoss, (int) (to - from));
+                    sum = laneSum.addSegments(sum, batch.rowLoss, count);
                 }
             }
             if (loss != null && options.reduction() != Reduction.NONE) {
@@ -108,9 +104,8 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     }
 
     @Override
-    public void run(int part, int parts) {
-        long count = to - from;
-        rows[part].run(batch, stages, from + count * part / parts, from + count * (part + 1) / parts);
+    public void run(int member, long from, long to) {
+        rows[member].run(batch, stages, batch.firstRow + from, batch.firstRow + to);
     }
 
     private static float scalar(Tensor tensor) {

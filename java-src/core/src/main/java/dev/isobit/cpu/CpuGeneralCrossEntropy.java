@@ -26,8 +26,6 @@ final class CpuGeneralCrossEntropy implements Workers.Task {
     private final LaneSum laneSum = new LaneSum();
     private final float[] shares = new float[SegmentWork.SEGMENT];
     private RowStages stages = ScalarRowStages.STAGES;
-    private long from;
-    private long to;
 
     CpuGeneralCrossEntropy(CpuBackend backend, CrossEntropyOptions options) {
         this.backend = backend;
@@ -63,15 +61,14 @@ final class CpuGeneralCrossEntropy implements Workers.Task {
             }
             double sum = 0;
             for (long first = 0; first < call.rows; first += CHUNK) {
-                from = first;
-                to = Math.min(first + CHUNK, call.rows);
+                int count = (int) Math.min(CHUNK, call.rows - first);
                 batch.firstRow = first;
-                workers.run(this, batch.parallel);
+                workers.run(this, count, Workers.worthSharing(call.classes), batch.parallel);
                 if (loss != null && reduction == Reduction.NONE) {
                     MemorySegment.copy(batch.rowLoss, 0, segment(loss), ValueLayout.JAVA_FLOAT_UNALIGNED,
-                            loss.byteOffset() + first * Float.BYTES, (int) (to - from));
+                            loss.byteOffset() + first * Float.BYTES, count);
                 } else {
-                    sum = laneSum.addSegments(sum, batch.rowLoss, (int) (to - from));
+                    sum = laneSum.addSegments(sum, batch.rowLoss, count);
                 }
             }
             if (loss != null && reduction != Reduction.NONE) {
@@ -92,9 +89,8 @@ final class CpuGeneralCrossEntropy implements Workers.Task {
     }
 
     @Override
-    public void run(int part, int parts) {
-        long count = to - from;
-        rows[part].run(batch, stages, from + count * part / parts, from + count * (part + 1) / parts);
+    public void run(int member, long from, long to) {
+        rows[member].run(batch, stages, batch.firstRow + from, batch.firstRow + to);
     }
 
     private double denominator(CrossEntropyCall call, long kept) {

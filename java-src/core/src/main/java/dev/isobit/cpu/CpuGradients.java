@@ -71,7 +71,7 @@ final class CpuGradients extends ElementSplit implements HostGradients {
     @Override
     public double sumOfSquares(boolean[] enabled) {
         looksAt = enabled;
-        runShared(squares);
+        runShared(squares, parts.length, Workers.worthSharing(SEGMENT));
         Arrays.fill(lanes, 0);
         for (int i = 0; i < parts.length; i++) {
             lanes[i % LANES] += parts[i];
@@ -84,10 +84,9 @@ final class CpuGradients extends ElementSplit implements HostGradients {
         return lanes[0];
     }
 
-    private void square(int part, int of) {
-        LaneSum sum = sums[part];
-        int to = (int) ((long) parts.length * (part + 1) / of);
-        for (int segment = (int) ((long) parts.length * part / of); segment < to; segment++) {
+    private void square(int member, long from, long to) {
+        LaneSum sum = sums[member];
+        for (int segment = (int) from; segment < to; segment++) {
             long first = (long) segment * SEGMENT;
             long end = Math.min(first + SEGMENT, elements());
             sum.clear();
@@ -98,8 +97,8 @@ final class CpuGradients extends ElementSplit implements HostGradients {
                     int lane = (int) (at % LANES);
                     int length = (int) Math.min(LANES - lane, until - at);
                     // Where their lanes are: the JIT makes vectors of a loop with one index.
-                    runs[i].grad.copyTo(copies[part], lane, at - start(i), length);
-                    sum.addSquares(copies[part], lane, length);
+                    runs[i].grad.copyTo(copies[member], lane, at - start(i), length);
+                    sum.addSquares(copies[member], lane, length);
                     at += length;
                 }
                 at = until;
@@ -115,7 +114,7 @@ final class CpuGradients extends ElementSplit implements HostGradients {
     }
 
     @Override
-    void update(int part, int tensor, long from, long to) {
+    void update(int member, int tensor, long from, long to) {
         if (looksAt[runs[tensor].group]) {
             for (long at = from; at < to; at += ZEROS.length) {
                 runs[tensor].grad.copyFrom(ZEROS, at, (int) Math.min(ZEROS.length, to - at));

@@ -18,8 +18,6 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
     private static final int SEGMENT = SegmentWork.SEGMENT;
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
     private static final int CHUNK = 128 * SEGMENT;
-    /** Below this many elements a second thread costs more than it brings. */
-    private static final long WORTH_SHARING = 1 << 13;
 
     private final CpuBackend backend;
     private final NllLossOptions options;
@@ -40,8 +38,7 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
     private double denominator;
     private long classes;
     private long inner;
-    private long from;
-    private long to;
+    private long firstRow;
 
     CpuNllLoss(CpuBackend backend, NllLossOptions options) {
         this.backend = backend;
@@ -61,9 +58,10 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
         wantsGradient = call.gradLogProbabilities != null;
         perRow = call.gradLossPerRow;
         Reduction reduction = options.reduction();
-        boolean parallel = (wantsGradient ? rows * classes : rows) >= WORTH_SHARING && mayShare(input)
-                && mayShare(call.targets) && mayShare(call.classWeights) && mayShare(call.gradLoss)
-                && mayShare(call.gradLogProbabilities);
+        long least = Workers.worthSharing(wantsGradient ? classes : 1);
+        boolean parallel =
+                mayShare(input) && mayShare(call.targets) && mayShare(call.classWeights) && mayShare(call.gradLoss)
+                        && mayShare(call.gradLogProbabilities);
         try {
             targets.view(Objects.requireNonNull(call.targets));
             long kept = targets.countNotIgnored("NllLoss", classes, options.ignoreIndex());
@@ -80,13 +78,13 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
             denominator = reduction != Reduction.MEAN ? 1 : weighted ? sumOfWeights(rows) : kept;
             double total = 0;
             for (long first = 0; first < rows; first += CHUNK) {
-                from = first;
-                to = Math.min(first + CHUNK, rows);
-                workers.run(this, parallel);
+                firstRow = first;
+                int count = (int) Math.min(CHUNK, rows - first);
+                workers.run(this, count, least, parallel);
                 if (wantsLoss && reduction == Reduction.NONE) {
-                    losses.copyFrom(values, first, (int) (to - first));
+                    losses.copyFrom(values, first, count);
                 } else if (wantsLoss) {
-                    total = add(total, (int) (to - first));
+                    total = add(total, count);
                 }
             }
             if (wantsLoss && reduction != Reduction.NONE) {
@@ -140,10 +138,8 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
     }
 
     @Override
-    public void run(int part, int parts) {
-        long count = to - from;
-        long end = from + count * (part + 1) / parts;
-        for (long row = from + count * part / parts; row < end; row++) {
+    public void run(int member, long from, long to) {
+        for (long row = firstRow + from; row < firstRow + to; row++) {
             row(row);
         }
     }
@@ -157,7 +153,7 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
             // Read before anything is written: the gradient may lie over the log-probabilities.
             float logProbability = live ? input.get(first + target * inner) : 0;
             float loss = weight == 0 && Float.isInfinite(logProbability) ? 0 : weight * (0 - logProbability);
-            values[(int) (row - from)] = SegmentWork.canonical(loss);
+            values[(int) (row - firstRow)] = SegmentWork.canonical(loss);
         }
         if (wantsGradient) {
             if (inner == 1) {

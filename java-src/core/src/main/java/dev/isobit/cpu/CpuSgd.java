@@ -31,10 +31,10 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
         }
         scaled = new ScaledGradient[guarded ? backend.workers().count() : 0];
         withScaled = new SgdOperands[scaled.length][tensors.length];
-        for (int part = 0; part < scaled.length; part++) {
-            scaled[part] = new ScaledGradient();
+        for (int member = 0; member < scaled.length; member++) {
+            scaled[member] = new ScaledGradient();
             for (int i = 0; i < tensors.length; i++) {
-                withScaled[part][i] = new SgdOperands(tensors[i], scaled[part].operand, backend.kernels());
+                withScaled[member][i] = new SgdOperands(tensors[i], scaled[member].operand, backend.kernels());
             }
         }
     }
@@ -51,7 +51,7 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
     }
 
     @Override
-    void update(int part, int tensor, long from, long to) {
+    void update(int member, int tensor, long from, long to) {
         SgdScalars s = scalars[tensors[tensor].group];
         if (!s.enabled) {
             return;
@@ -62,8 +62,8 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
         }
         for (long at = from; at < to; at += ScaledGradient.LENGTH) {
             long end = Math.min(at + ScaledGradient.LENGTH, to);
-            scaled[part].set(tensors[tensor].grad, at, (int) (end - at), s);
-            update(withScaled[part][tensor], at, end, s);
+            scaled[member].set(tensors[tensor].grad, at, (int) (end - at), s);
+            update(withScaled[member][tensor], at, end, s);
         }
     }
 

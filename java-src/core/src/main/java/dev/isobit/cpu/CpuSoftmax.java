@@ -12,8 +12,6 @@ import org.jspecify.annotations.Nullable;
  * Softmax and log-softmax on the CPU: rows, or tiles of neighbouring columns, are split over the workers.
  */
 final class CpuSoftmax implements SoftmaxKernel, Workers.Task {
-    /** Below this many elements a second thread costs more than it brings. */
-    private static final long WORTH_SHARING = 1 << 13;
     private static final SoftmaxCall NOTHING = new SoftmaxCall();
 
     private final CpuBackend backend;
@@ -31,23 +29,24 @@ final class CpuSoftmax implements SoftmaxKernel, Workers.Task {
     @Override
     public void run(SoftmaxCall asked) {
         backend.requireOpen();
-        boolean parallel = asked.outer * asked.classes * asked.inner >= WORTH_SHARING && mayShare(asked.input)
-                && (asked.gradOutput == null || mayShare(asked.gradOutput)) && mayShare(asked.result);
+        boolean parallel = mayShare(asked.input) && (asked.gradOutput == null || mayShare(asked.gradOutput))
+                && mayShare(asked.result);
+        long count = SoftmaxRows.count(asked);
+        long elements = asked.outer * asked.classes * asked.inner;
         call = asked;
         try {
-            workers.run(this, parallel);
+            workers.run(this, count, Workers.worthSharing(elements / Math.max(1, count)), parallel);
         } finally {
             call = NOTHING;
         }
     }
 
     @Override
-    public void run(int part, int parts) {
-        SoftmaxRows mine = rows[part];
+    public void run(int member, long from, long to) {
+        SoftmaxRows mine = rows[member];
         try {
             mine.begin(call);
-            long count = mine.count();
-            mine.run(count * part / parts, count * (part + 1) / parts);
+            mine.run(from, to);
         } finally {
             mine.clear();
         }

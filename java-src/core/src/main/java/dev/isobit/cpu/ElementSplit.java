@@ -6,12 +6,10 @@ import java.util.List;
 import java.util.function.BiPredicate;
 import java.util.stream.Stream;
 
-/** All tensors of an optimizer in one parallel region, their elements split evenly over the workers. */
+/** All tensors of an optimizer in one parallel region, their elements split over the workers. */
 abstract class ElementSplit implements Workers.Task {
-    /** Below this many elements a second thread costs more than it brings. */
+    /** What a worker is given at least, in elements: it lies in cache lines of its own. */
     private static final long WORTH_SHARING = 1 << 14;
-    /** A cache line of float32: no two workers write to one. */
-    private static final long LINE = 16;
 
     private final CpuBackend backend;
     /** Where each tensor's elements start among all elements; one more entry, their number. */
@@ -63,36 +61,29 @@ abstract class ElementSplit implements Workers.Task {
         return first >= 0 ? first : -first - 2;
     }
 
-    /** A worker updates elements [from, to) of a tensor. */
-    abstract void update(int part, int tensor, long from, long to);
+    /** A member of the team updates elements [from, to) of a tensor. */
+    abstract void update(int member, int tensor, long from, long to);
 
     /** Updates all elements of all tensors. */
     final void updateAll() {
-        runShared(this);
+        runShared(this, elements(), WORTH_SHARING);
     }
 
-    /** Runs a task, on all workers if there is enough to do and they may touch the memory. */
-    final void runShared(Workers.Task task) {
+    /** Runs a task as {@link Workers#run} does, if the workers may touch the memory. */
+    final void runShared(Workers.Task task, long units, long least) {
         backend.requireOpen();
-        backend.workers().run(task, shared && elements() >= WORTH_SHARING);
+        backend.workers().run(task, units, least, shared);
     }
 
     @Override
-    public final void run(int part, int parts) {
+    public final void run(int member, long from, long to) {
         int tensors = starts.length - 1;
-        long total = starts[tensors];
-        long from = boundary(total, part, parts);
-        long to = boundary(total, part + 1, parts);
         for (int i = tensorAt(from); i >= 0 && i < tensors && starts[i] < to; i++) {
             long begin = Math.max(from - starts[i], 0);
             long end = Math.min(to, starts[i + 1]) - starts[i];
             if (begin < end) {
-                update(part, i, begin, end);
+                update(member, i, begin, end);
             }
         }
-    }
-
-    private static long boundary(long total, int part, int parts) {
-        return part == parts ? total : total / parts * part / LINE * LINE;
     }
 }

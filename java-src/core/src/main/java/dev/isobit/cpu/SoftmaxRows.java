@@ -57,7 +57,7 @@ final class SoftmaxRows {
         if (call.gradOutput != null) {
             gradOutput.set(call.gradOutput);
         }
-        width = (int) Math.clamp(TILE_ELEMENTS / classes, 1, Math.min(TILE, inner));
+        width = width(call);
         if (inner > 1) {
             int needed = Math.toIntExact(width * (classes + PADDING));
             tile = tile.length < needed ? new float[needed] : tile;
@@ -70,12 +70,16 @@ final class SoftmaxRows {
     }
 
     /** Rows, or tiles. */
-    long count() {
-        return outer * (inner == 1 ? 1 : tiles());
+    static long count(SoftmaxCall call) {
+        return call.outer * (call.inner == 1 ? 1 : Math.ceilDiv(call.inner, width(call)));
+    }
+
+    private static int width(SoftmaxCall call) {
+        return (int) Math.clamp(TILE_ELEMENTS / call.classes, 1, Math.min(TILE, call.inner));
     }
 
     private long tiles() {
-        return (inner + width - 1) / width;
+        return Math.ceilDiv(inner, width);
     }
 
     /** Computes rows, or tiles, [from, to). */

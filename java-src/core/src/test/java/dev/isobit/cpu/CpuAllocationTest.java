@@ -35,6 +35,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -266,10 +267,15 @@ class CpuAllocationTest {
             long[] threads = Thread.getAllStackTraces().keySet().stream()
                     .filter(t -> t.getName().startsWith("isobit-cpu-")).mapToLong(Thread::threadId).toArray();
             long before = allocated(threads);
-            byte[][] kept = new byte[2][];
-            workers.run((part, parts) -> kept[part] = new byte[1 << 20], true);
+            var kept = new AtomicReferenceArray<byte[]>(2);
+            workers.run((member, from, to) -> {
+                kept.set(member, new byte[1 << 20]);
+                while (kept.get(1) == null) {
+                    Thread.onSpinWait();
+                }
+            }, 2, 1, true);
             assertTrue(allocated(threads) - before >= 1 << 20);
-            assertTrue(kept[1].length > 0);
+            assertTrue(kept.get(1).length > 0);
         }
     }
 }

@@ -16,7 +16,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,35 +46,85 @@ class WorkersTest {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 5, 16})
-    void everyPartRunsOnce(int threads) {
+    void everyUnitIsDoneOnce(int threads) {
         try (Workers workers = new Workers(threads)) {
             assertEquals(threads, workers.count());
             for (int repeat = 0; repeat < 200; repeat++) {
-                AtomicInteger[] runs = new AtomicInteger[threads];
-                Set<Thread> members = ConcurrentHashMap.newKeySet();
-                for (int i = 0; i < threads; i++) {
-                    runs[i] = new AtomicInteger();
+                int units = 1 + repeat * 7;
+                int least = 1 + repeat % 5;
+                AtomicIntegerArray done = new AtomicIntegerArray(units);
+                AtomicReferenceArray<Thread> members = new AtomicReferenceArray<>(threads);
+                workers.run((member, from, to) -> {
+                    assertTrue(from < to);
+                    members.compareAndSet(member, null, Thread.currentThread());
+                    assertSame(members.get(member), Thread.currentThread());
+                    for (long unit = from; unit < to; unit++) {
+                        done.incrementAndGet((int) unit);
+                    }
+                }, units, least, true);
+                for (int unit = 0; unit < units; unit++) {
+                    assertEquals(1, done.get(unit));
                 }
-                workers.run((part, parts) -> {
-                    assertEquals(threads, parts);
-                    members.add(Thread.currentThread());
-                    runs[part].incrementAndGet();
-                }, true);
-                for (AtomicInteger run : runs) {
-                    assertEquals(1, run.get());
-                }
-                assertEquals(threads, members.size());
-                assertTrue(members.contains(Thread.currentThread()));
             }
         }
     }
 
+    /** All members get something where all come in time, and the first shares are larger than the last. */
     @Test
-    void onePartForTheCallerAlone() {
+    void sharesBecomeSmaller() {
+        try (Workers workers = new Workers(3)) {
+            CountDownLatch all = new CountDownLatch(3);
+            Set<Thread> members = ConcurrentHashMap.newKeySet();
+            List<Long> shares = Collections.synchronizedList(new ArrayList<>());
+            workers.run((member, from, to) -> {
+                shares.add(to - from);
+                if (members.add(Thread.currentThread())) {
+                    all.countDown();
+                    await(all);
+                }
+            }, 1000, 10, true);
+            assertEquals(3, members.size());
+            assertEquals(250, Collections.max(shares));
+            assertEquals(10, Collections.min(shares));
+            assertEquals(1000, shares.stream().mapToLong(Long::longValue).sum());
+        }
+    }
+
+    /** A member that is held up in its first share does that one alone; the others do what is left. */
+    @Test
+    void aMemberThatIsHeldUpDoesNotHoldUpTheOthers() {
+        try (Workers workers = new Workers(2)) {
+            CountDownLatch rest = new CountDownLatch(1);
+            Thread caller = Thread.currentThread();
+            AtomicLong byCaller = new AtomicLong();
+            AtomicLong byOther = new AtomicLong();
+            CountDownLatch joined = new CountDownLatch(1);
+            workers.run((member, from, to) -> {
+                if (Thread.currentThread() == caller) {
+                    await(joined);
+                    if (byCaller.addAndGet(to - from) + byOther.get() == 100) {
+                        rest.countDown();
+                    }
+                } else {
+                    byOther.addAndGet(to - from);
+                    joined.countDown();
+                    await(rest);
+                }
+            }, 100, 1, true);
+            assertEquals(100, byCaller.get() + byOther.get());
+            assertTrue(byOther.get() <= 34, "the member that was held up did " + byOther);
+        }
+    }
+
+    @Test
+    void theCallerAlone() {
         try (Workers workers = new Workers(3)) {
             List<String> runs = Collections.synchronizedList(new ArrayList<>());
-            workers.run((part, parts) -> runs.add(part + "/" + parts + Thread.currentThread().threadId()), false);
-            assertEquals(List.of("0/1" + Thread.currentThread().threadId()), runs);
+            workers.run((member, from, to) -> runs.add(member + " " + from + " " + to + Thread.currentThread()), 9, 1,
+                    false);
+            workers.run((member, from, to) -> runs.add(member + " " + from + " " + to + Thread.currentThread()), 4, 4,
+                    true);
+            assertEquals(List.of("0 0 9" + Thread.currentThread(), "0 0 4" + Thread.currentThread()), runs);
         }
     }
 
@@ -79,15 +132,16 @@ class WorkersTest {
     void aTaskMayRunAnother() {
         try (Workers workers = new Workers(2)) {
             AtomicInteger inner = new AtomicInteger();
-            workers.run((part, parts) -> workers.run((p, n) -> {
-                assertEquals(1, n);
-                inner.incrementAndGet();
-            }, true), true);
-            assertEquals(2, inner.get());
+            workers.run((member, from, to) -> {
+                for (long unit = from; unit < to; unit++) {
+                    workers.run((m, f, t) -> inner.addAndGet((int) (t - f)), 3, 1, true);
+                }
+            }, 2, 1, true);
+            assertEquals(6, inner.get());
         }
     }
 
-    /** Of a worker, of the caller, of both: it reaches the caller after all parts have ended, and the team goes on. */
+    /** Of a worker, of the caller, of both: it reaches the caller after all who began have ended, and the team goes on. */
     @Test
     void exceptionsReachTheCaller() {
         try (Workers workers = new Workers(3)) {
@@ -96,23 +150,42 @@ class WorkersTest {
             for (Throwable thrown : all) {
                 for (int bad = 0; bad < 3; bad++) {
                     int which = bad;
-                    AtomicInteger ended = new AtomicInteger();
-                    var caught = assertThrows(Throwable.class, () -> workers.run((part, parts) -> {
-                        if (part == which) {
-                            ended.incrementAndGet();
-                            raise(thrown);
+                    AtomicInteger inside = new AtomicInteger();
+                    CountDownLatch began = new CountDownLatch(3);
+                    var caught = assertThrows(Throwable.class, () -> workers.run((member, from, to) -> {
+                        inside.incrementAndGet();
+                        try {
+                            began.countDown();
+                            await(began);
+                            if (member == which) {
+                                raise(thrown);
+                            }
+                            pause(5);
+                        } finally {
+                            inside.decrementAndGet();
                         }
-                        pause(5);
-                        ended.incrementAndGet();
-                    }, true));
+                    }, 3, 1, true));
                     assertSame(thrown, caught);
-                    assertEquals(3, ended.get(), "a part was still running");
+                    assertEquals(0, inside.get(), "a member was still at work");
                 }
-                assertThrows(Throwable.class, () -> workers.run((part, parts) -> raise(thrown), true));
+                assertThrows(Throwable.class, () -> workers.run((member, from, to) -> raise(thrown), 3, 1, true));
             }
             AtomicInteger sum = new AtomicInteger();
-            workers.run((part, parts) -> sum.addAndGet(part), true);
-            assertEquals(3, sum.get());
+            workers.run((member, from, to) -> sum.addAndGet((int) (to - from)), 300, 1, true);
+            assertEquals(300, sum.get());
+        }
+    }
+
+    /** What nobody has begun when a member fails is not begun any more. */
+    @Test
+    void aFailureEndsTheTask() {
+        try (Workers workers = new Workers(2)) {
+            AtomicInteger begun = new AtomicInteger();
+            assertThrows(IllegalStateException.class, () -> workers.run((member, from, to) -> {
+                begun.incrementAndGet();
+                throw new IllegalStateException();
+            }, 1000, 1, true));
+            assertTrue(begun.get() <= 2, begun + " shares were begun");
         }
     }
 
@@ -137,19 +210,21 @@ class WorkersTest {
         try (Workers workers = new Workers(2)) {
             CountDownLatch inside = new CountDownLatch(2);
             CountDownLatch release = new CountDownLatch(1);
-            Thread first = Thread.ofPlatform().start(() -> workers.run((part, parts) -> {
+            Thread first = Thread.ofPlatform().start(() -> workers.run((member, from, to) -> {
                 inside.countDown();
                 await(release);
-            }, true));
+            }, 2, 1, true));
             await(inside);
-            List<Integer> parts = new ArrayList<>();
-            workers.run((part, n) -> parts.add(n), true);
-            assertEquals(List.of(1), parts);
+            List<Long> shares = new ArrayList<>();
+            workers.run((member, from, to) -> shares.add(to - from), 100, 1, true);
+            assertEquals(List.of(100L), shares);
             release.countDown();
             first.join();
-            AtomicInteger again = new AtomicInteger();
-            workers.run((part, n) -> again.incrementAndGet(), true);
-            assertEquals(2, again.get());
+            CountDownLatch again = new CountDownLatch(2);
+            workers.run((member, from, to) -> {
+                again.countDown();
+                await(again);
+            }, 2, 1, true);
         }
     }
 
@@ -166,12 +241,17 @@ class WorkersTest {
         try (Workers workers = new Workers(2)) {
             AtomicInteger ended = new AtomicInteger();
             Thread.currentThread().interrupt();
-            workers.run((part, parts) -> {
-                if (part == 1) {
+            AtomicInteger began = new AtomicInteger();
+            workers.run((member, from, to) -> {
+                began.incrementAndGet();
+                while (began.get() < 2) {
+                    Thread.onSpinWait();
+                }
+                if (member == 1) {
                     pause(50);
                 }
                 ended.incrementAndGet();
-            }, true);
+            }, 2, 1, true);
             assertTrue(Thread.interrupted());
             assertEquals(2, ended.get());
         }
@@ -183,7 +263,7 @@ class WorkersTest {
         Set<Thread> threads = startedBy(() -> workers.set(new Workers(4)));
         assertEquals(3, threads.size());
         assertTrue(threads.stream().allMatch(Thread::isDaemon));
-        workers.get().run((part, parts) -> {}, true);
+        workers.get().run((member, from, to) -> {}, 4, 1, true);
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
         while (!threads.stream().allMatch(t -> t.getState() == Thread.State.WAITING)) {
             assertTrue(System.nanoTime() < deadline, "an idle team still spins");
@@ -202,7 +282,8 @@ class WorkersTest {
         workers.close();
         workers.close();
         for (boolean parallel : new boolean[] {false, true}) {
-            var e = assertThrows(IllegalStateException.class, () -> workers.run((part, parts) -> {}, parallel));
+            var e = assertThrows(IllegalStateException.class,
+                    () -> workers.run((member, from, to) -> {}, 2, 1, parallel));
             assertEquals("backend cpu is closed", e.getMessage());
         }
     }
@@ -212,11 +293,12 @@ class WorkersTest {
         Workers workers = new Workers(2);
         CountDownLatch inside = new CountDownLatch(2);
         AtomicInteger ended = new AtomicInteger();
-        Thread caller = Thread.ofPlatform().start(() -> workers.run((part, parts) -> {
+        Thread caller = Thread.ofPlatform().start(() -> workers.run((member, from, to) -> {
             inside.countDown();
+            await(inside);
             pause(50);
             ended.incrementAndGet();
-        }, true));
+        }, 2, 1, true));
         await(inside);
         workers.close();
         assertEquals(2, ended.get());
@@ -232,7 +314,7 @@ class WorkersTest {
             Thread caller = Thread.ofPlatform().daemon().start(() -> {
                 try {
                     while (true) {
-                        workers.run((part, parts) -> {}, true);
+                        workers.run((member, from, to) -> {}, 4, 1, true);
                     }
                 } catch (IllegalStateException e) {
                     // closed
