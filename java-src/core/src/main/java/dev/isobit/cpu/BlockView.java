@@ -8,7 +8,13 @@ import java.util.Arrays;
  * array where it has one, else a copy. So that kernels meet one kind of memory.
  */
 final class BlockView {
+    /** The longest row of an operand that repeats over and over of which a copy is kept. */
+    private static final long LONGEST_REPEATED = 1 << 13;
+
     private final float[] copy = new float[SegmentWork.LANES];
+    /** Such a row and, behind it, its repetition as far as a block reaches. */
+    private float[] repeated = new float[0];
+    private boolean hasRepeated;
 
     /** The elements, from {@link #at} on. */
     float[] array = copy;
@@ -35,9 +41,14 @@ final class BlockView {
             read(operand, first, count);
             return;
         }
+        boolean rises = broadcast.runsRise();
+        if (rises && broadcast.groups() == 1 && broadcast.size(0) <= LONGEST_REPEATED) {
+            repeat(operand, (int) broadcast.size(0));
+            at = (int) (first % broadcast.size(0));
+            return;
+        }
         array = copy;
         at = 0;
-        boolean rises = broadcast.runsRise();
         for (int i = 0; i < count;) {
             long index = broadcast.index(first + i);
             int run = (int) Math.min(broadcast.run(first + i), count - i);
@@ -48,6 +59,19 @@ final class BlockView {
             }
             i += run;
         }
+    }
+
+    private void repeat(FloatOperand operand, int length) {
+        if (!hasRepeated) {
+            int reach = length + SegmentWork.LANES;
+            repeated = repeated.length < reach ? new float[reach] : repeated;
+            operand.copyTo(repeated, 0, 0, length);
+            for (int i = length; i < reach; i++) {
+                repeated[i] = repeated[i - length];
+            }
+            hasRepeated = true;
+        }
+        array = repeated;
     }
 
     /** Elements of a U8 operand. */
@@ -84,5 +108,6 @@ final class BlockView {
     void clear() {
         array = copy;
         at = 0;
+        hasRepeated = false;
     }
 }
