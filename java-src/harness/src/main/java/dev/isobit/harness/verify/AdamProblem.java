@@ -305,30 +305,46 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             var scalars = new AdamScalars();
             scalars.set(options, options.lr(), step);
+            var element = new Element(options, scalars, output);
             for (int i = 0; i < total; i++) {
-                double g = options.maximize() ? -grad[i] : grad[i];
-                if (scalars.gradDecay != 0) {
-                    g += scalars.gradDecay * (double) param[i];
-                }
-                double m = expAvg[i];
-                double v = expAvgSq[i];
-                double magnitude;
-                double scale = 1;
-                if (output == Output.EXP_AVG) {
-                    magnitude = sum(expected[i], m, scalars.w1, g, m);
-                } else if (output == Output.EXP_AVG_SQ || output == Output.MAX_EXP_AVG_SQ) {
-                    magnitude = sum(expected[i], v, scalars.w2, g * g, v);
-                } else {
-                    double exactV = v + scalars.w2 * (g * g - v);
-                    double x = options.amsgrad() ? Math.max(maxExpAvgSq[i], exactV) : exactV;
-                    // What the slack of a first moment below the normal range becomes in the parameter.
-                    scale = Math.abs(scalars.negStepSize) / (Math.sqrt(x) * scalars.rsqrtBc2 + scalars.eps);
-                    double update =
-                            scale * (options.beta1() * Math.abs(m) + (1 - options.beta1()) * Math.abs(g));
-                    magnitude = Math.max(Math.abs(param[i]), update);
-                }
-                judge.add(AdamProblem.this, i, expected[i], actual[i], magnitude, scale, output.budget());
+                double magnitude =
+                        element.magnitude(param[i], grad[i], expAvg[i], expAvgSq[i], maxExpAvgSq[i], expected[i]);
+                judge.add(AdamProblem.this, i, expected[i], actual[i], magnitude, element.scale, output.budget());
             }
+        }
+    }
+
+    /** The sizes of the addends of an element's results. */
+    static final class Element {
+        private final AdamOptions options;
+        private final AdamScalars scalars;
+        private final Output output;
+        /** What the slack of a result below the normal range grows by: that of a first moment in the parameter. */
+        double scale = 1;
+
+        Element(AdamOptions options, AdamScalars scalars, Output output) {
+            this.options = options;
+            this.scalars = scalars;
+            this.output = output;
+        }
+
+        /** Where the unit in the last place is taken. */
+        double magnitude(double p, double grad, double m, double v, double maxV, double expected) {
+            double g = options.maximize() ? -grad : grad;
+            if (scalars.gradDecay != 0) {
+                g += scalars.gradDecay * p;
+            }
+            if (output == Output.EXP_AVG) {
+                return sum(expected, m, scalars.w1, g, m);
+            }
+            if (output == Output.EXP_AVG_SQ || output == Output.MAX_EXP_AVG_SQ) {
+                return sum(expected, v, scalars.w2, g * g, v);
+            }
+            double exactV = v + scalars.w2 * (g * g - v);
+            double x = options.amsgrad() ? Math.max(maxV, exactV) : exactV;
+            scale = Math.abs(scalars.negStepSize) / (Math.sqrt(x) * scalars.rsqrtBc2 + scalars.eps);
+            double update = scale * (options.beta1() * Math.abs(m) + (1 - options.beta1()) * Math.abs(g));
+            return Math.max(Math.abs(p), update);
         }
 
         /** The largest addend of {@code old + w·(a - b)} where signs are opposite, else the result. */

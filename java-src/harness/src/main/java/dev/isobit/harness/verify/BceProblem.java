@@ -306,13 +306,17 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             double budget = (sums == 0 ? output.budget() : Output.ELEMENT_LOSS.budget())
                     + sums * CrossEntropyProblem.additions(count) / 2.0;
             for (int i = 0; i < expected.length; i++) {
-                if (output == gradientOutput() && dtype != DType.F32) {
+                if (output == gradientOutput()) {
                     double a = gradLoss[perElement ? i : 0] / divisor;
-                    judge.addNarrow(dtype, BceProblem.this, i, expected[i], actual[i],
-                            Math.abs(a) * largestAddend(i), a);
-                } else if (output == Output.BCE_GRADIENT) {
-                    double a = gradLoss[perElement ? i : 0] / divisor;
-                    judge.add(BceProblem.this, i, expected[i], actual[i], Math.abs(a) * largestAddend(i), a, budget);
+                    double addend = Math.abs(a) * largestAddend(i);
+                    // 0·inf is 0, and so is the gradient of what is ignored.
+                    double magnitude = Math.max(Math.abs(expected[i]), Double.isFinite(addend) ? addend : 0);
+                    double upstream = Double.isFinite(a) ? a : 0;
+                    if (dtype != DType.F32) {
+                        judge.addNarrow(dtype, BceProblem.this, i, expected[i], actual[i], magnitude, upstream);
+                    } else {
+                        judge.add(BceProblem.this, i, expected[i], actual[i], magnitude, upstream, budget);
+                    }
                 } else {
                     judge.add(BceProblem.this, i, expected[i], actual[i], expected[i], 1, budget);
                 }

@@ -71,15 +71,13 @@ record Grid(String name, List<Problem> problems) {
     private static Grid build(boolean full) {
         List<Problem> problems = new ArrayList<>();
         crossEntropy(problems, full);
-        if (full) {
-            generalCrossEntropy(problems, 20);
-            bce(problems);
-        }
+        generalCrossEntropy(problems, full ? 20 : 2);
+        nllLoss(problems, full);
+        bce(problems, full ? 8 : 1);
         adam(problems, full);
-        if (full) {
-            sgd(problems);
-            softmax(problems);
-        }
+        sgd(problems, full);
+        softmax(problems, full);
+        guarded(problems, full);
         return new Grid(full ? FULL : DEFAULT, Collections.unmodifiableList(problems));
     }
 
@@ -116,6 +114,14 @@ record Grid(String name, List<Problem> problems) {
                 problems.add(bce(shape[0], shape[1], elements, Reduction.values()[(int) (seed % 3)], seed));
             }
         }
+        for (int[] shape : new int[][] {{0, 3, 1}, {1, 1, 1}, {5, 3, 1}, {300, 2, 1}, {17, 1000, 1}, {8193, 2, 1},
+            {3, 5, 2}, {2, 3, 300}}) {
+            for (NllLossProblem.Values values : NllLossProblem.Values.values()) {
+                seed++;
+                problems.add(new NllLossProblem(shape[0], shape[1], shape[2], values,
+                        Reduction.values()[(int) (seed % 3)], seed));
+            }
+        }
         for (int[] shape : new int[][] {{1, 1, 1}, {37, 3, 1}, {17, 64, 1}, {5, 257, 1}, {3, 1024, 1}, {2, 1025, 1},
             {1, 8193, 1}, {3, 10, 50}, {2, 1025, 3}}) {
             seed++;
@@ -136,6 +142,19 @@ record Grid(String name, List<Problem> problems) {
                         1 + rng.nextInt(20), 1 + rng.nextInt(2), seed));
                 problems.add(new SgdProblem(each.size() + " sizes", each, pick(rng, sgdOptions()), values,
                         1 + rng.nextInt(2), 1 + rng.nextInt(2), seed));
+            }
+        }
+        for (List<List<Integer>> shape : List.of(List.of(List.of(0)), List.of(List.of(5, 0, 33), List.of(7)),
+                List.of(List.of(1023, 2, 1024), List.of(17), List.of(6130, 1)))) {
+            for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
+                for (GuardedProblem.Guard guard : GuardedProblem.Guard.values()) {
+                    for (GuardedProblem.Values values : GuardedProblem.Values.values()) {
+                        seed++;
+                        if (new Rng(seed).nextInt(4) == 0) {
+                            problems.add(guarded(shape, optimizer, guard, values, seed % 3 == 0 ? 5 : 1, seed));
+                        }
+                    }
+                }
             }
         }
         return new Grid(SIMULATED, Collections.unmodifiableList(problems));
@@ -173,6 +192,19 @@ record Grid(String name, List<Problem> problems) {
             problems.add(new SoftmaxProblem(3, 17, 1 + logits.ordinal() % 2, logits, logits.ordinal() % 3 == 0,
                     problems.size()));
         }
+        for (NllLossProblem.Values values : NllLossProblem.Values.values()) {
+            problems.add(new NllLossProblem(3, 17, 1 + values.ordinal() % 2, values,
+                    Reduction.values()[values.ordinal() % 3], problems.size()));
+        }
+        for (GuardedProblem.Guard guard : GuardedProblem.Guard.values()) {
+            for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
+                problems.add(guarded(List.of(List.of(5, 20), List.of(3)), optimizer, guard,
+                        optimizer.ordinal() == guard.ordinal() % 3
+                                ? GuardedProblem.Values.NAN
+                                : GuardedProblem.Values.NORMAL,
+                        1 + 4 * (problems.size() % 2), problems.size()));
+            }
+        }
         return new Grid(SMALL, Collections.unmodifiableList(problems));
     }
 
@@ -183,6 +215,11 @@ record Grid(String name, List<Problem> problems) {
                 for (Logits logits : Logits.values()) {
                     for (Reduction reduction : Reduction.values()) {
                         seed++;
+                        // In the default grid a large row meets one of them with each kind of logits.
+                        if (!full && classes > 1025
+                                && reduction.ordinal() != (classes + rows + logits.ordinal()) % 3) {
+                            continue;
+                        }
                         if (full) {
                             for (Upstream upstream : Upstream.values()) {
                                 for (Ignore ignore : Ignore.values()) {
@@ -229,16 +266,70 @@ record Grid(String name, List<Problem> problems) {
         }
     }
 
+    /** Around vectors, lanes and segments of rows; classes together and apart. */
+    private static void nllLoss(List<Problem> problems, boolean full) {
+        long seed = 6L << 34;
+        int[][] shapes = {{0, 3, 1}, {1, 1, 1}, {5, 3, 1}, {300, 2, 1}, {1025, 3, 1}, {17, 1000, 1}, {3, 20000, 1},
+            {8193, 5, 1}, {20000, 2, 1}, {0, 3, 4}, {1, 1, 7}, {3, 5, 2}, {4, 19, 300}, {2, 3, 9000}, {2, 1100, 5}};
+        for (int[] shape : shapes) {
+            for (NllLossProblem.Values values : NllLossProblem.Values.values()) {
+                for (Reduction reduction : Reduction.values()) {
+                    for (int i = 0; i < (full ? 8 : 1); i++) {
+                        problems.add(new NllLossProblem(shape[0], shape[1], shape[2], values, reduction, seed++));
+                    }
+                }
+            }
+        }
+    }
+
+    /** Tensors of less than the lanes, over lanes, over segments; many small ones. */
+    private static void guarded(List<Problem> problems, boolean full) {
+        long seed = 7L << 34;
+        List<List<List<Integer>>> shapes = List.of(List.of(List.of(0)), List.of(List.of(1)),
+                List.of(List.of(5, 0, 33), List.of(7)), List.of(List.of(1023, 2, 1024), List.of(17), List.of(6130, 1)),
+                List.of(List.of(8191, 3), List.of(20_001), List.of(8192)),
+                List.of(IntStream.range(0, 300).map(i -> 1 + i * 7 % 70).boxed().toList(), List.of(3)));
+        for (List<List<Integer>> shape : shapes) {
+            for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
+                for (GuardedProblem.Guard guard : GuardedProblem.Guard.values()) {
+                    for (GuardedProblem.Values values : GuardedProblem.Values.values()) {
+                        for (int steps : new int[] {1, 5}) {
+                            seed++;
+                            if (full || new Rng(seed).nextInt(6) == 0) {
+                                problems.add(guarded(shape, optimizer, guard, values, steps, seed));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        // More than a chunk for every thread or block.
+        problems.add(guarded(List.of(List.of(300_003, 5), List.of(100_000)), GuardedProblem.Optimizer.ADAM,
+                GuardedProblem.Guard.ALL, GuardedProblem.Values.NORMAL, 1, seed));
+    }
+
+    private static GuardedProblem guarded(List<List<Integer>> shape, GuardedProblem.Optimizer optimizer,
+            GuardedProblem.Guard guard, GuardedProblem.Values values, int steps, long seed) {
+        long sizes = shape.stream().mapToLong(List::size).sum();
+        return new GuardedProblem(sizes == 1 ? shape.getFirst().toString() : sizes + " sizes", shape, optimizer, guard,
+                values, steps, seed);
+    }
+
     /** Around vectors, warps, lanes and segments; weights along either axis or both. */
-    private static void bce(List<Problem> problems) {
+    private static void bce(List<Problem> problems, int times) {
         long seed = 1L << 34;
         int[][] shapes = {{0, 3}, {1, 1}, {1, 3}, {3, 5}, {1, 15}, {16, 1}, {1, 17}, {4, 33}, {10, 100}, {1, 1023},
             {32, 32}, {1, 1025}, {41, 199}, {64, 128}, {8193, 1}, {3, 5461}, {5, 8192}, {257, 1000}};
         for (int[] shape : shapes) {
             for (BceProblem.Logits logits : BceProblem.Logits.values()) {
                 for (Reduction reduction : Reduction.values()) {
-                    for (int i = 0; i < 8; i++) {
-                        problems.add(bce(shape[0], shape[1], logits, reduction, seed++));
+                    // Of large shapes one of several kinds must do in the default grid.
+                    boolean taken = times > 1 || shape[0] * shape[1] < 40_000 || seed % 4 == 0;
+                    for (int i = 0; i < times; i++) {
+                        if (taken) {
+                            problems.add(bce(shape[0], shape[1], logits, reduction, seed));
+                        }
+                        seed++;
                     }
                 }
             }
@@ -295,21 +386,25 @@ record Grid(String name, List<Problem> problems) {
     }
 
     /** Around vectors, lanes and segments; a row's classes side by side, and apart by a tile of columns and more. */
-    private static void softmax(List<Problem> problems) {
+    private static void softmax(List<Problem> problems, boolean full) {
         long seed = 5L << 32;
         for (int classes : new int[] {1, 2, 3, 8, 15, 16, 17, 33, 100, 257, 1000, 1024, 1025, 8191, 8193, 50257}) {
             for (int inner : new int[] {1, 2, 33}) {
                 for (SoftmaxProblem.Logits logits : SoftmaxProblem.Logits.values()) {
                     for (boolean logarithm : new boolean[] {false, true}) {
                         int outer = classes <= 1024 && inner < 3 ? 5 : 1;
-                        problems.add(new SoftmaxProblem(outer, classes, inner, logits, logarithm, seed++));
+                        seed++;
+                        // A third of the combinations, of large shapes a twelfth.
+                        if (full || new Rng(seed).nextInt(classes * inner < 9000 ? 3 : 12) == 0) {
+                            problems.add(new SoftmaxProblem(outer, classes, inner, logits, logarithm, seed));
+                        }
                     }
                 }
             }
         }
     }
 
-    private static void sgd(List<Problem> problems) {
+    private static void sgd(List<Problem> problems, boolean full) {
         long seed = 3L << 32;
         for (List<Integer> sizes : List.of(List.of(0), List.of(1), List.of(15), List.of(33), List.of(1025),
                 List.of(1, 0, 17, 1024, 3, 8193, 5, 64, 40_001, 2))) {
@@ -317,8 +412,11 @@ record Grid(String name, List<Problem> problems) {
                 for (Values values : Values.values()) {
                     for (long first : new long[] {1, 2}) {
                         for (int steps = 1; steps <= 2; steps++) {
-                            problems.add(new SgdProblem(sizes.size() == 1 ? sizes.toString() : "10 mixed sizes", sizes,
-                                    options, values, first, steps, seed++));
+                            seed++;
+                            if (full || new Rng(seed).nextInt(4) == 0) {
+                                problems.add(new SgdProblem(sizes.size() == 1 ? sizes.toString() : "10 mixed sizes",
+                                        sizes, options, values, first, steps, seed));
+                            }
                         }
                     }
                 }
@@ -328,7 +426,7 @@ record Grid(String name, List<Problem> problems) {
     }
 
     private static void adam(List<Problem> problems, boolean full) {
-        List<AdamOptions> options = full ? allAdamOptions() : adamOptions();
+        List<AdamOptions> options = allAdamOptions();
         long[] firstSteps = {1, 2, 10, 1_000_000};
         long seed = 1L << 32;
         record Shape(String name, List<Integer> sizes) {}
@@ -346,8 +444,8 @@ record Grid(String name, List<Problem> problems) {
                         seed++;
                         var rng = new Rng(seed);
                         int total = shape.sizes.stream().mapToInt(Integer::intValue).sum();
-                        // A third of the combinations, of large shapes a sixth.
-                        if (full || rng.nextInt(total < 5000 ? 3 : 6) == 0) {
+                        // A fifth of the combinations, of large shapes a tenth.
+                        if (full || rng.nextInt(total < 5000 ? 5 : 10) == 0) {
                             int steps = first == 2 && rng.nextInt(2) == 0 ? 3 : 1;
                             problems.add(new AdamProblem(shape.name, shape.sizes, o, values, first, steps, seed));
                         }

@@ -51,7 +51,17 @@ enum Output {
     /** Log-probabilities, at the largest addend. */
     LOG_PROBABILITIES("logProbabilities", 4),
     /** The gradient of softmax or log-softmax, at the largest addend, of a sum at the sum of magnitudes. */
-    SOFTMAX_GRADIENT("gradient", 6);
+    SOFTMAX_GRADIENT("gradient", 6),
+    /** The gradient of negative log-likelihood; with MEAN half a unit for each addition of weights comes on top. */
+    NLL_GRADIENT("gradient", 6),
+    /** The norm of a guarded step's gradients, rounded to F32. */
+    GRAD_NORM("norm", 10),
+    /** The same, all of its bits: only compared. */
+    NORM_BITS("bits of the norm", 0),
+    /** What a guarded step counts, and the loss scale. */
+    COUNTS("counts and scale", 0),
+    /** The gradients after a guarded step. */
+    GRAD("grad", 0);
 
     private final String label;
     private final double budget;

@@ -192,18 +192,23 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
         /** Addends of opposite sign meet everywhere: the unit is taken at the largest. */
         @Override
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
-            double lr = (float) options.lr();
-            double momentum = (float) options.momentum();
-            double share = Math.abs((double) (float) (1 - options.dampening()));
             for (int i = 0; i < total; i++) {
-                double g = Math.abs(grad[i]) + (double) (float) options.weightDecay() * Math.abs(param[i]);
-                double b = step == 1 ? g : momentum * Math.abs(buffer[i]) + share * g;
-                double largest = output == Output.MOMENTUM_BUFFER
-                        ? b
-                        : Math.max(Math.abs(param[i]),
-                                lr * (!hasBuffer() ? g : options.nesterov() ? g + momentum * b : b));
-                judge.add(SgdProblem.this, i, expected[i], actual[i], largest, 1, output.budget());
+                judge.add(SgdProblem.this, i, expected[i], actual[i],
+                        magnitude(options, step, output, param[i], grad[i], buffer[i]), 1, output.budget());
             }
         }
+    }
+
+    /** The largest addend of an element's result. */
+    static double magnitude(SgdOptions options, long step, Output output, double p, double grad, double buffer) {
+        double momentum = (float) options.momentum();
+        double share = Math.abs((double) (float) (1 - options.dampening()));
+        double decay = (float) options.weightDecay();
+        double g = Math.abs(grad) + (decay == 0 ? 0 : decay * Math.abs(p));
+        double b = step == 1 ? g : momentum * Math.abs(buffer) + share * g;
+        return output == Output.MOMENTUM_BUFFER
+                ? b
+                : Math.max(Math.abs(p),
+                        (float) options.lr() * (momentum == 0 ? g : options.nesterov() ? g + momentum * b : b));
     }
 }
