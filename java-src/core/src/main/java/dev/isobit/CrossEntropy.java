@@ -21,11 +21,13 @@ import org.jspecify.annotations.Nullable;
  * {@link CrossEntropyOptions#denominator}. Beside these the pass gives lse, entropy, the class with the highest logit
  * and how often that is the target.
  *
- * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, C at least 1; a row is one of N and one of each d. Targets [N] or
- * [N, d1, .., dk], I64, I32, I16 or U8, or F32 probabilities of the shape of the logits; loss a scalar (shape [] or
- * [1]), the shape of index targets for {@code NONE}; gradLoss a scalar, or that shape for {@code NONE} only; gradLogits
- * the shape of the logits, which may be the logits themselves (in place, unless it accumulates), and may not overlap
- * them in any other way. No output may overlap another operand.
+ * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16 (of 16 bits on
+ * the CPU only), C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
+ * or probabilities of the shape of the logits, F32 or of their type; loss a scalar (shape [] or [1]), the shape of index
+ * targets for {@code NONE}; gradLoss a scalar, or that shape for {@code NONE} only; gradLogits the shape and type of the
+ * logits, which may be the logits themselves (in place, unless it accumulates), and may not overlap them in any other
+ * way. No output may overlap another operand. All else is F32 whatever the logits: from 16 bits all is computed in
+ * float32, and the gradient rounded once.
  *
  * <p>Edges, where z is as above: an empty batch has {@code MEAN} NaN, {@code SUM} 0. An ignored row has loss, gradient,
  * lse and entropy 0 and argmax -1 whatever it holds. A row with NaN, +inf or only -inf has NaN loss, gradient, lse and
@@ -47,7 +49,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CrossEntropy implements AutoCloseable {
     private static final String SCALAR_OR_ROWS = "a scalar or one per row";
-    private static final String TARGET_DTYPES = "I64, I32, I16, U8, F32";
+    private static final String TARGET_DTYPES = "I64, I32, I16, U8, F32, the type of logits";
 
     private final Backend backend;
     private final CrossEntropyOptions options;
@@ -64,7 +66,7 @@ public final class CrossEntropy implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.crossEntropyKernel(options, stream);
-        this.dtypes = backend.dtypes().toString();
+        this.dtypes = backend.dtypes() + ", BF16, F16";
         this.lossChecks = new Operands("CrossEntropy.loss", backend);
         this.gradientChecks = new Operands("CrossEntropy.gradient", backend);
         this.lossAndGradientChecks = new Operands("CrossEntropy.lossAndGradient", backend);
@@ -246,7 +248,7 @@ public final class CrossEntropy implements AutoCloseable {
     private void checkInputs(Operands checks, Tensor logits, Tensor targets) {
         checks.require(logits.rank() >= 2 && logits.size(1) >= 1, "logits", logits,
                 "[N, C] or [N, C, d1, .., dk] with C at least 1");
-        checks.dtype("logits", logits, backend.dtypes().contains(logits.dtype()), dtypes);
+        checks.dtype("logits", logits, checks.takesLogits(logits.dtype()), dtypes);
         checks.memory("logits", logits, call.gradLogits != null && call.gradLogits.startsWith(logits));
         call.inner = 1;
         for (int axis = 2; axis < logits.rank(); axis++) {
@@ -259,7 +261,9 @@ public final class CrossEntropy implements AutoCloseable {
         call.probabilities = targets.dtype().isFloating();
         if (call.probabilities) {
             checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
-            result(checks, "targets", targets, logits, TARGET_DTYPES);
+            if (targets.dtype() != logits.dtype()) {
+                result(checks, "targets", targets, logits, TARGET_DTYPES);
+            }
         } else {
             checks.require(isPerRow(targets), "targets", targets,
                     logits.rank() == 2 ? "[N], N as in logits," : "[N, d1, .., dk], as in logits,");

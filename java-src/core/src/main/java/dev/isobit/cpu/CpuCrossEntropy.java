@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Cross-entropy on the CPU: targets are checked and counted, rows are split over the workers, row losses are reduced by
  * the calling thread. Logits are read once from memory, segment by segment; the exponentials wait in the gradient's own
- * memory for their factor. What has options goes to {@link CpuGeneralCrossEntropy}.
+ * memory for their factor. Of 16 bits, see {@link NarrowRows}. What has options goes to {@link CpuGeneralCrossEntropy}.
  */
 final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
@@ -27,6 +27,8 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     private final CrossEntropyBatch batch = new CrossEntropyBatch();
     private final CrossEntropyRows[] rows;
     private final LaneSum laneSum = new LaneSum();
+    /** Stands for the memory in which rows of 16 bits are worked on. */
+    private final FloatOperand scratch = new FloatOperand();
     private SegmentStages stages;
     private @Nullable CpuGeneralCrossEntropy general;
 
@@ -35,6 +37,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         this.options = options;
         this.workers = backend.workers();
         this.stages = ScalarKernels.STAGES;
+        scratch.set(MemorySegment.NULL, 0);
         rows = new CrossEntropyRows[workers.count()];
         Arrays.setAll(rows, i -> new CrossEntropyRows());
     }
@@ -56,15 +59,17 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         batch.classes = call.classes;
         batch.ignoreIndex = options.ignoreIndex();
         batch.wantsGradient = gradLogits != null;
-        batch.logits.set(logits);
+        batch.logits.set(logits, backend.kernels());
         if (gradLogits != null) {
-            batch.gradLogits.set(gradLogits);
+            batch.gradLogits.set(gradLogits, backend.kernels());
         }
         boolean perRow = gradLoss != null && call.gradLossPerRow;
         batch.gradLossPerRow(perRow ? gradLoss : null);
         double upstream = gradLoss == null || perRow ? 1 : scalar(gradLoss);
         batch.upstream = options.reduction() == Reduction.MEAN ? upstream / kept : upstream;
-        stages = backend.kernels().stages(batch.logits, batch.gradLogits, batch.wantsGradient);
+        stages = batch.logits.isNarrow()
+                ? backend.kernels().stages(scratch, scratch, batch.wantsGradient)
+                : backend.kernels().stages(batch.logits, batch.gradLogits, batch.wantsGradient);
         int chunk = (int) Math.min(CHUNK, call.rows);
         if (batch.rowLoss.length < chunk) {
             batch.rowLoss = new float[chunk];

@@ -31,7 +31,7 @@ final class CpuGeneralCrossEntropy implements Workers.Task {
         this.backend = backend;
         this.options = options;
         this.workers = backend.workers();
-        batch = new GeneralBatch(options, workers);
+        batch = new GeneralBatch(options, workers, backend.kernels());
         rows = new GeneralRows[workers.count()];
         Arrays.setAll(rows, i -> new GeneralRows());
     }

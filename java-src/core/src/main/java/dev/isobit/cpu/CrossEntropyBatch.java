@@ -19,7 +19,7 @@ final class CrossEntropyBatch {
     final FloatOperand logits = new FloatOperand();
     final FloatOperand gradLogits = new FloatOperand();
 
-    final HostTargets targets = new HostTargets();
+    HostTargets targets = new HostTargets();
 
     /** The factor of every row's gradient in float64, used where there is none per row. */
     double upstream;
@@ -34,6 +34,19 @@ final class CrossEntropyBatch {
     void gradLossPerRow(@Nullable Tensor tensor) {
         gradLoss = tensor == null ? null : ((HostMemory) tensor.memory()).segment();
         gradLossOffset = tensor == null ? 0 : tensor.byteOffset();
+    }
+
+    /** Takes all from another batch but the logits and their gradient. */
+    void share(CrossEntropyBatch batch) {
+        classes = batch.classes;
+        ignoreIndex = batch.ignoreIndex;
+        wantsGradient = batch.wantsGradient;
+        targets = batch.targets;
+        upstream = batch.upstream;
+        gradLoss = batch.gradLoss;
+        gradLossOffset = batch.gradLossOffset;
+        rowLoss = batch.rowLoss;
+        firstRow = batch.firstRow;
     }
 
     double upstream(long row) {

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class GeneralBatch {
     private final Workers workers;
+    private final CpuKernels kernels;
 
     final long ignoreIndex;
     final double keep;
@@ -61,8 +62,9 @@ final class GeneralBatch {
     float[] rowLoss = new float[0];
     long firstRow;
 
-    GeneralBatch(CrossEntropyOptions options, Workers workers) {
+    GeneralBatch(CrossEntropyOptions options, Workers workers, CpuKernels kernels) {
         this.workers = workers;
+        this.kernels = kernels;
         ignoreIndex = options.ignoreIndex();
         labelSmoothing = options.labelSmoothing();
         keep = (float) (1 - labelSmoothing);
@@ -114,7 +116,7 @@ final class GeneralBatch {
         if (tensor == null) {
             operand.clear();
         } else {
-            operand.set(tensor);
+            operand.set(tensor, kernels);
             parallel &= workers.mayAccess(operand.segment);
         }
     }

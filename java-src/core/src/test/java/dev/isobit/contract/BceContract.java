@@ -18,7 +18,6 @@ import dev.isobit.contract.BceCase.Spread;
 import dev.isobit.contract.BceCase.Targets;
 import dev.isobit.contract.CrossEntropyCase.Upstream;
 import dev.isobit.contract.CrossEntropyCase.Wanted;
-import dev.isobit.math.NarrowFloats;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -194,9 +193,7 @@ public abstract class BceContract extends BceInputContract {
                 var exact = Float64Bce.of(test);
                 for (int i = 0; i < found.length; i++) {
                     double gradient = exact.gradLogits()[i];
-                    float odd = NarrowFloats.roundedToOdd(gradient);
-                    int expected = order(Rounded.bits(dtype, odd));
-                    int off = Math.abs(order(Rounded.bits(dtype, found[i])) - expected);
+                    int off = Rounded.distance(dtype, gradient, found[i]);
                     compared++;
                     nearest += off == 0 ? 1 : 0;
                     // Where the addends nearly cancel, the neighbour is one at the larger addend.
@@ -210,11 +207,6 @@ public abstract class BceContract extends BceInputContract {
             assertTrue(nearest >= 0.999 * compared && compared > 10_000, kind + " " + dtype + ": " + nearest + " of "
                     + compared + " are the nearest");
         }
-    }
-
-    /** Neighbours differ by 1; zeros are one. */
-    private static int order(short bits) {
-        return bits < 0 ? -(bits & 0x7fff) : bits;
     }
 
     private static void within(double budget, double exact, double scale, double upstream, float value, String what) {

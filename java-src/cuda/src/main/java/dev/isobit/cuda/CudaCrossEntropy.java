@@ -126,6 +126,10 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         if (closed) {
             throw new IllegalStateException(operation + ": closed");
         }
+        if (call.logits != null && call.logits.dtype() != DType.F32) {
+            throw new UnsupportedOperationException(
+                    operation + ": logits are " + call.logits.dtype() + "; the cuda backend takes F32");
+        }
         if (!call.plain) {
             general().run(operation, call);
             return;

@@ -386,7 +386,7 @@ class RecorderCrossEntropyTest {
             // type
             assertTrue(assertThrows(UnsupportedOperationException.class,
                     () -> op.loss(at(backend, DType.BF16, 1L << 40, 3, 5), targets, loss)).getMessage()
-                    .startsWith("CrossEntropy.loss: logits is BF16; backend cuda takes [F32]"));
+                    .startsWith("CrossEntropy.loss: logits are BF16; the cuda backend takes F32"));
             // device
             refused("CrossEntropy.loss: logits",
                     () -> op.loss(Tensor.of(new float[15], 3, 5), targets, loss));
