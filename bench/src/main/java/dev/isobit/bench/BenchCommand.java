@@ -61,7 +61,7 @@ public final class BenchCommand implements Subcommand {
     private List<String> operations = new ArrayList<>();
 
     @Option(names = "--only", paramLabel = "REGEX",
-            description = "only cases in whose name it is found, such as \"512x1000 F32, 1 thread\"; errors are not measured")
+            description = "only cases in whose name it is found, such as \"512x1000 F32, 1 thread\", or \"beside libtorch\"; errors are not measured")
     private @Nullable Pattern only;
 
     @Option(names = "--backend", paramLabel = "NAME", split = ",",
@@ -222,10 +222,11 @@ public final class BenchCommand implements Subcommand {
 
     private Job chosen(Job job) {
         Pattern pattern = only;
+        String peer = job.plan.peer().isEmpty() ? "" : " beside " + job.plan.peer();
         return pattern == null
                 ? job
                 : new Job(new BenchPlan(job.plan.backend(), job.plan.settings(),
-                        job.plan.cases().stream().filter(what -> pattern.matcher(what.toString()).find()).toList(), "",
+                        job.plan.cases().stream().filter(what -> pattern.matcher(what + peer).find()).toList(), "",
                         job.plan.operations(), job.plan.peer()), job.flags, job.environment);
     }
 
@@ -285,7 +286,7 @@ public final class BenchCommand implements Subcommand {
         private static <T> void replace(List<T> all, List<T> old, List<T> added) {
             all.clear();
             all.addAll(old);
-            // The backend's and C's errors are measured beside each peer, the same again.
+            // The backend's errors are measured beside each peer, the same again.
             added.stream().filter(item -> !all.contains(item)).forEach(all::add);
         }
     }

@@ -8,6 +8,7 @@ import dev.isobit.bench.Workload.Judged;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A case on a backend of the host, beside copy and stream, the C baseline and peers, in rounds. Results are compared
@@ -41,6 +42,8 @@ final class CpuTiming {
                 peers.stream().filter(each -> !(each instanceof BaselinePeer)).map(Peer::name).findFirst().orElse("");
     }
 
+    /** Null if there is a peer and it is not to be timed: it has no such operation, or its results are wrong. */
+    @Nullable
     Measurement measure(BenchCase what) {
         List<Peer.Call> calls = new ArrayList<>();
         boolean baseline = peers.stream().anyMatch(BaselinePeer.class::isInstance);
@@ -61,6 +64,9 @@ final class CpuTiming {
                         sides.add(new Side(other.name(), work.bytes(), what.elements(), call::run));
                     }
                 }
+            }
+            if (!peer.isEmpty() && sides.stream().noneMatch(side -> side.name().equals(peer))) {
+                return null;
             }
             double[][] seconds =
                     new Rounds(settings.rounds(), settings.warmUpSeconds(), settings.batchMillis()).measure(sides);

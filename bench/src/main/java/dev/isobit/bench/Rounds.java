@@ -1,7 +1,10 @@
 package dev.isobit.bench;
 
-import java.lang.management.CompilationMXBean;
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
@@ -12,9 +15,13 @@ import java.util.List;
 final class Rounds {
     /** Compilers have been idle this long before measuring starts. */
     private static final long QUIET_NANOS = 1_000_000_000L;
+    /** And in as many turns of all sides: what is not compiled yet may take most of that second for one turn. */
+    private static final int QUIET_TURNS = 5;
     /** A machine with other work on it compiles late, and what is not compiled is a thousand times slower. */
     private static final int LONGEST_WARM_UP = 10;
     private static final int MOST_RUNS = 1 << 20;
+    /** Of /proc/self/task/N/stat, after the name: user time, then system time. */
+    private static final int USER_TIME = 11;
 
     private final int rounds;
     private final long warmUpNanos;
@@ -53,26 +60,48 @@ final class Rounds {
 
     /** Runs all in turn until the JIT has nothing left to do; returns how many runs make a batch of each. */
     private int[] warmUp(List<Side> sides) {
-        CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
         int[] runs = new int[sides.size()];
         Arrays.fill(runs, 1);
         long start = System.nanoTime();
-        long compiling = compiler.getTotalCompilationTime();
+        long compiling = compilersWork();
         long quietSince = start;
         long now = start;
-        while (now - start < warmUpNanos
-                || now - quietSince < QUIET_NANOS && now - start < LONGEST_WARM_UP * warmUpNanos) {
+        int quietTurns = 0;
+        while (now - start < warmUpNanos || (now - quietSince < QUIET_NANOS || quietTurns < QUIET_TURNS)
+                && now - start < LONGEST_WARM_UP * warmUpNanos) {
             for (int i = 0; i < runs.length; i++) {
                 runs[i] = runsOf(measure(sides.get(i), runs[i]));
             }
             now = System.nanoTime();
-            long compiled = compiler.getTotalCompilationTime();
+            long compiled = compilersWork();
+            quietTurns++;
             if (compiled != compiling) {
                 compiling = compiled;
                 quietSince = now;
+                quietTurns = 0;
             }
         }
         return runs;
+    }
+
+    /**
+     * Changes while compilers work. Their bean counts a compilation when it has ended, and one of a long loop takes seconds;
+     * so the processor time of their threads is in it, where the system tells it.
+     */
+    private static long compilersWork() {
+        long work = ManagementFactory.getCompilationMXBean().getTotalCompilationTime();
+        try (DirectoryStream<Path> threads = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
+            for (Path thread : threads) {
+                String stat = Files.readString(thread.resolve("stat"));
+                if (stat.contains("(C1 Compiler") || stat.contains("(C2 Compiler")) {
+                    String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+                    work += Long.parseLong(fields[USER_TIME]) + Long.parseLong(fields[USER_TIME + 1]);
+                }
+            }
+        } catch (IOException e) {
+            // another system, or a thread that has just ended
+        }
+        return work;
     }
 
     private int runsOf(double seconds) {

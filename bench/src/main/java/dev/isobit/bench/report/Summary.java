@@ -116,10 +116,11 @@ final class Summary {
                 double middle = Bootstrap.middle(values);
                 String range = text("(%s to %s in %d cases)", number(values[0]), number(values[values.length - 1]),
                         values.length);
+                boolean first = parts.isEmpty() || parts.getLast().startsWith("moves");
                 parts.add(switch (runner) {
                     case "copy" -> text("moves bytes at %s of the speed of a copy %s", number(middle), range);
-                    default -> text("runs at %s times the speed of %s %s", number(middle),
-                            runner.equals("C") ? "hand-written C" : runner, range);
+                    default -> text(first ? "runs at %s times the speed of %s %s" : "%s times that of %s %s",
+                            number(middle), runner.equals("C") ? "hand-written C" : runner, range);
                 });
             }
         }

@@ -135,7 +135,7 @@ class ReportPageTest {
             assertEquals(512, each.own().microseconds().median(), 20);
         }
         assertTrue(Summary.sentences(runs).get(1).startsWith("Measured in the same rounds, the middle case"));
-        assertTrue(Summary.sentences(runs).get(1).contains("2.0 times the speed of djl (2.0 to 2.0 in 1 cases)"),
+        assertTrue(Summary.sentences(runs).get(1).contains("2.0 times that of djl (2.0 to 2.0 in 1 cases)"),
                 Summary.sentences(runs).get(1));
         String markdown = ReportMarkdown.of(runs);
         assertTrue(markdown.contains("| cross-entropy 512x1000, 2 threads | djl | 5"), markdown);
