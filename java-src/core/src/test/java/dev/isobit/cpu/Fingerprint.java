@@ -13,8 +13,12 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
 import dev.isobit.LogSoftmax;
+import dev.isobit.NllLoss;
+import dev.isobit.NllLossOperands;
+import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
+import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Softmax;
@@ -32,6 +36,7 @@ import dev.isobit.contract.CrossEntropyDefinition;
 import dev.isobit.contract.GeneralCase;
 import dev.isobit.contract.GuardDefinition;
 import dev.isobit.contract.LogitsKind;
+import dev.isobit.contract.NllLossDefinition;
 import dev.isobit.contract.OperandBlock;
 import dev.isobit.contract.SgdDefinition;
 import dev.isobit.contract.SoftmaxDefinition;
@@ -79,6 +84,12 @@ final class Fingerprint {
 
         /** Probabilities or log-probabilities of a row, repeated over columns, then the gradient for these logits. */
         List<float[]> softmax(float[] z, int columns, boolean logarithm);
+
+        /** Loss, then gradient, of negative log-likelihood; -100 is ignored. */
+        List<float[]> nllLoss(Reduction reduction, float[] logProbabilities, long[] targets, float[] classWeights);
+
+        /** Guarded steps of SGD over the parameter, with the first moment for its momentum buffer. */
+        void guarded(StepOptions step, SgdOptions options, int steps, AdamArrays arrays);
 
         /** Guarded steps of one group, from the first on. */
         void guarded(StepOptions step, AdamOptions options, int steps, List<AdamArrays> arrays);
@@ -166,6 +177,11 @@ final class Fingerprint {
                             .forEach(bits -> add(digest, bits));
                 }
             }
+            for (int rows : new int[] {1, 17, 1025, 9000}) {
+                for (Reduction reduction : Reduction.values()) {
+                    nllLoss(source, rows, reduction).forEach(bits -> add(digest, bits));
+                }
+            }
             AdamOptions[] options = {AdamOptions.adamW(), AdamOptions.adam().withWeightDecay(0.1),
                 AdamOptions.adamW().withAmsgrad(true)};
             for (int i = 0; i < options.length; i++) {
@@ -206,11 +222,30 @@ final class Fingerprint {
                     source.guarded(each, base, 4, arrays);
                     add(digest, arrays);
                 }
+                AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 9000, new SplittableRandom(7));
+                source.guarded(each, sgd.withMomentum(0.9), 4, arrays);
+                add(digest, List.of(arrays));
             }
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    private static List<float[]> nllLoss(Source source, int rows, Reduction reduction) {
+        SplittableRandom random = new SplittableRandom(rows);
+        float[] weights = {0.3f, 0, 1.7f, 0.1f, 2.9f};
+        float[] logProbabilities = new float[rows * weights.length];
+        for (int i = 0; i < logProbabilities.length; i++) {
+            logProbabilities[i] = random.nextInt(40) == 0 ? Float.NEGATIVE_INFINITY : -9 * (float) random.nextDouble();
+        }
+        long[] targets = random.ints(rows, -1, weights.length).mapToLong(t -> t < 0 ? -100 : t).toArray();
+        // A sum that is infinite would tell nothing of its order.
+        for (int row = 0; rows > 1000 && row < rows; row++) {
+            int at = row * weights.length + (int) Math.max(0, targets[row]);
+            logProbabilities[at] = Math.max(-9, logProbabilities[at]);
+        }
+        return source.nllLoss(reduction, logProbabilities, targets, weights);
     }
 
     private static void add(MessageDigest digest, List<AdamArrays> arrays) {
@@ -261,6 +296,21 @@ final class Fingerprint {
                 definition.adam(List.of(options), new double[] {options.lr()}, new boolean[] {true},
                         List.of(arrays));
             }
+        }
+
+        @Override
+        public void guarded(StepOptions step, SgdOptions options, int steps, AdamArrays arrays) {
+            GuardDefinition definition = new GuardDefinition(step, 1);
+            for (int i = 0; i < steps; i++) {
+                definition.sgd(List.of(options), new double[] {options.lr()}, new boolean[] {true},
+                        List.of(List.of(arrays)));
+            }
+        }
+
+        @Override
+        public List<float[]> nllLoss(Reduction reduction, float[] logProbabilities, long[] targets,
+                float[] classWeights) {
+            return NllLossDefinition.of(reduction, logProbabilities, targets, classWeights);
         }
 
         @Override
@@ -358,6 +408,37 @@ final class Fingerprint {
             if (buffer != null) {
                 System.arraycopy(read(buffer), 0, a.expAvg(), 0, size);
             }
+        }
+
+        @Override
+        public void guarded(StepOptions step, SgdOptions options, int steps, AdamArrays a) {
+            int size = a.param().length;
+            Tensor param = tensor(a.param(), size);
+            Tensor buffer = tensor(a.expAvg(), size);
+            try (Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(options,
+                    List.of(new SgdParameter("p", param, tensor(a.grad(), size), buffer)))), step,
+                    backend.defaultStream())) {
+                for (int i = 0; i < steps; i++) {
+                    sgd.step();
+                }
+            }
+            System.arraycopy(read(param), 0, a.param(), 0, size);
+            System.arraycopy(read(buffer), 0, a.expAvg(), 0, size);
+        }
+
+        @Override
+        public List<float[]> nllLoss(Reduction reduction, float[] logProbabilities, long[] targets,
+                float[] classWeights) {
+            int rows = targets.length;
+            Tensor gradient = tensor(new float[logProbabilities.length], rows, classWeights.length);
+            Tensor loss = reduction == Reduction.NONE ? tensor(new float[rows], rows) : tensor(new float[1]);
+            var operands = NllLossOperands
+                    .of(tensor(logProbabilities, rows, classWeights.length), Tensor.of(targets, rows))
+                    .withClassWeights(tensor(classWeights, classWeights.length));
+            try (NllLoss op = NllLoss.on(backend, NllLossOptions.defaults().withReduction(reduction))) {
+                op.lossAndGradient(operands, loss, gradient);
+            }
+            return List.of(read(loss), read(gradient));
         }
 
         @Override
