@@ -13,6 +13,7 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.Reduction;
 import dev.isobit.SgdOptions;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.ptx.PtxModule;
 import java.io.IOException;
@@ -25,9 +26,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -40,16 +41,20 @@ import org.junit.jupiter.api.Test;
  * <p>{@code -Disobit.mutants=20 -Disobit.mutants.seed=7} makes others and more of them.
  */
 class MutationTest {
-    private static final List<String> OPS = List.of("cross_entropy", "adam", "sgd");
+    private static final List<String> OPS = List.of("cross_entropy", "adam", "sgd", "softmax", "nll_loss", "guard");
     /** Of each kernel. */
     private static final int COUNT = Integer.getInteger("isobit.mutants", 6);
-    /** Kernels whose mutants nobody has judged yet: those of guarded steps, which GuardPtxTest compares. */
-    private static final Pattern UNJUDGED = Pattern.compile(".*_(begin|guarded)");
+    /** Kernels of which a mutant passes that nobody has judged yet; other tests compare their bits. */
+    private static final Set<String> UNJUDGED = Set.of("adam_step_f32_guarded", "adam_step_f32_amsgrad_guarded",
+            "guard_set", "guard_square_f32", "nll_loss_reduce_f32", "nll_loss_weigh_f32", "sgd_begin",
+            "sgd_step_f32_guarded", "softmax_forward_f32_block", "softmax_forward_f32_column",
+            "softmax_grad_f32_column");
     private static final long SEED = Long.getLong("isobit.mutants.seed", 1);
 
     /** One check of the suite. */
     private static final class Check {
-        final String op;
+        /** Whose kernels it launches. */
+        final List<String> ops;
         final String name;
         /** Whether races and the like are looked for, too. */
         final boolean watched;
@@ -59,7 +64,11 @@ class MutationTest {
         long instructions;
 
         Check(String op, String name, boolean watched, Consumer<PtxKernels> body) {
-            this.op = op;
+            this(List.of(op), name, watched, body);
+        }
+
+        Check(List<String> ops, String name, boolean watched, Consumer<PtxKernels> body) {
+            this.ops = ops;
             this.name = name;
             this.watched = watched;
             this.body = body;
@@ -100,6 +109,9 @@ class MutationTest {
         addCrossEntropy();
         addAdam();
         addSgd();
+        addSoftmax();
+        addNllLoss();
+        addGuard();
         suite.forEach(Check::passes);
         suite.sort(Comparator.comparingLong(check -> check.watched ? 4 * check.instructions : check.instructions));
         System.out.printf("mutants: %d checks of %d warp instructions%n", suite.size(),
@@ -450,6 +462,80 @@ class MutationTest {
         }
     }
 
+    private static void addSoftmax() {
+        Random random = new Random(3);
+        int turn = 0;
+        for (boolean logarithm : new boolean[] {false, true}) {
+            for (boolean gradient : new boolean[] {false, true}) {
+                for (int classes : new int[] {1, 3, 5, 31, 32, 33, 65, 127, 128, 255, 257, 500, 1000, 1023, 1024, 1025,
+                    4099, 8192, 8193, 20_000}) {
+                    int rows = classes <= 256 ? 37 : classes <= 1024 ? 11 : 3;
+                    for (int place = 0; place < 3; place++) {
+                        softmax(new SoftmaxCase(rows, classes, 1, logarithm, gradient, random).mixed(random), turn++,
+                                place);
+                    }
+                    if (classes <= 1025) {
+                        softmax(new SoftmaxCase(2, classes, classes <= 33 ? 150 : 5, logarithm, gradient, random)
+                                .mixed(random), turn++, turn % 3);
+                    }
+                }
+                for (int classes : new int[] {40, 300, 8192}) {
+                    SoftmaxCase far = new SoftmaxCase(3, classes, 1, logarithm, gradient, random);
+                    far.firstRow = classes <= 300 ? 3L << 31 : 1L << 30;
+                    softmax(far, turn++, 0);
+                }
+                SoftmaxCase column = new SoftmaxCase(2, 5, 64, logarithm, gradient, random);
+                column.firstRow = 3L << 29;
+                softmax(column, turn++, 0);
+            }
+        }
+    }
+
+    private static void softmax(SoftmaxCase c, int turn, int place) {
+        c.inputSkip = 4 * (turn % 4);
+        c.gradSkip = turn % 3 == 0 ? 4 * (turn / 4 % 4) : c.inputSkip;
+        c.resultSkip = turn % 5 == 0 ? 4 * (turn / 2 % 4) : c.inputSkip;
+        c.place = place;
+        c.grid = 1 + turn % 3;
+        c.expect(cpu);
+        suite.add(new Check("softmax", c.toString(), turn % 4 == 0, c::check));
+    }
+
+    private static void addNllLoss() {
+        int[][] shapes = {{1, 1, 1}, {3, 5, 1}, {300, 2, 1}, {257, 33, 1}, {2, 9001, 1}, {8193, 2, 1}, {20_000, 1, 1},
+            {1, 3, 7}, {2, 5, 300}, {1, 1, 8200}};
+        for (int[] shape : shapes) {
+            for (Reduction reduction : Reduction.values()) {
+                for (int grid = 1; grid <= 3; grid++) {
+                    int of = grid;
+                    suite.add(new Check("nll_loss", "nll_loss of " + Arrays.toString(shape), grid == 2,
+                            kernels -> NllLossPtxTest.check(kernels, cpu, shape[0], shape[1], shape[2], reduction, of,
+                                    new Random(of))));
+                }
+            }
+        }
+    }
+
+    private static void addGuard() {
+        for (StepOptions options : GuardPtxTest.options()) {
+            for (int from : new int[] {1, 29, 121, 1000}) {
+                for (int kind = 0; kind < 6; kind++) {
+                    boolean even = kind < 3;
+                    boolean amsgrad = kind % 3 == 1;
+                    boolean isSgd = kind % 3 == 2;
+                    suite.add(new Check(List.of("guard", isSgd ? "sgd" : "adam"), "guarded from " + from, from < 100,
+                            kernels -> GuardPtxTest.check(kernels, cpu, options,
+                                    isSgd ? null : GuardPtxTest.adamOptions(amsgrad),
+                                    isSgd ? GuardPtxTest.sgdOptions() : null,
+                                    GuardPtxTest.groups(kernels, 6, from, even, new Random(from)),
+                                    amsgrad ? 1_000_000 : 1, 0)));
+                }
+            }
+        }
+        suite.add(new Check(List.of("guard", "adam", "sgd"), "guarded far", false,
+                kernels -> GuardPtxTest.far(kernels, cpu)));
+    }
+
     /** Checks that execute the line of a mutant, or would if the one before it went on. */
     private static List<Check> checksOf(PtxMutant mutant) {
         String[] lines = mutant.shipped().split("\n", -1);
@@ -458,7 +544,7 @@ class MutationTest {
             before--;
         }
         int previous = before;
-        return suite.stream().filter(check -> mutant.file().startsWith(check.op + "."))
+        return suite.stream().filter(check -> check.ops.stream().anyMatch(op -> mutant.file().startsWith(op + ".")))
                 .filter(check -> check.lines.get(mutant.line()) || check.lines.get(previous)).toList();
     }
 
@@ -500,10 +586,9 @@ class MutationTest {
         List<String> survivors = new ArrayList<>();
         List<PtxMutant> mutants = new ArrayList<>();
         for (String op : OPS) {
-            List<PtxMutant> ofOp = PtxMutant.choose(COUNT, SEED, op).stream()
-                    .filter(mutant -> !UNJUDGED.matcher(mutant.entry()).matches()).toList();
+            List<PtxMutant> ofOp = PtxMutant.choose(COUNT, SEED, op);
             assertFalse(ofOp.isEmpty(), op);
-            mutants.addAll(ofOp);
+            ofOp.stream().filter(mutant -> !UNJUDGED.contains(mutant.entry())).forEach(mutants::add);
         }
         for (PtxMutant mutant : mutants) {
             long start = System.nanoTime();

@@ -44,13 +44,14 @@ class NllLossPtxTest {
         for (int grid = 1; grid <= 3; grid++) {
             for (Reduction reduction : Reduction.values()) {
                 kernels.seed = grid;
-                check(outer, classes, inner, reduction, grid, new Random(classes + grid));
+                check(kernels, cpu, outer, classes, inner, reduction, grid, new Random(classes + grid));
             }
         }
         kernels.seed = 0;
     }
 
-    private static void check(int outer, int classes, int inner, Reduction reduction, int grid, Random random) {
+    static void check(PtxKernels kernels, Backend cpu, int outer, int classes, int inner, Reduction reduction,
+            int grid, Random random) {
         int rows = outer * inner;
         boolean none = reduction == Reduction.NONE;
         boolean mean = reduction == Reduction.MEAN;
