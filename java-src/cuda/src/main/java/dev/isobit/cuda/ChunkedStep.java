@@ -146,11 +146,8 @@ final class ChunkedStep implements AutoCloseable {
             if (part.grid == 0) {
                 continue;
             }
-            int result = part.launcher.launch(function, part.grid, LaunchTable.OPTIMIZER_THREADS, 0);
-            if (result != 0) {
-                driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + part.grid
-                        + ", block " + LaunchTable.OPTIMIZER_THREADS + ")", result);
-            }
+            driver.checkLaunch(operation, function, part.grid, LaunchTable.OPTIMIZER_THREADS, 0,
+                    part.launcher.launch(function, part.grid, LaunchTable.OPTIMIZER_THREADS, 0));
         }
     }
 

@@ -4,7 +4,6 @@ import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
-import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import dev.isobit.cuda.KernelParams.Bce;
 import dev.isobit.cuda.KernelParams.BceAxes;
 import dev.isobit.cuda.KernelParams.BceGroup;
@@ -36,7 +35,6 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
     }
 
     private final CudaDriver driver;
-    private final HandleRegistry handles;
     private final LaunchTable table;
     private final CudaStream stream;
     private final boolean reduces;
@@ -50,7 +48,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
     private @Nullable Entries f16;
     private final MemorySegment block;
     private final Launcher launcher;
-    private final List<OwnedHandle> scratch = new ArrayList<>();
+    private final ScratchMemory scratch;
     private final long denominator;
     private final long arrivals;
     private long weightParts;
@@ -60,7 +58,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
 
     CudaBceWithLogits(CudaBackend backend, BceWithLogitsOptions options, CudaStream stream) {
         this.driver = backend.driver();
-        this.handles = backend.handles();
+        this.scratch = new ScratchMemory(this, "BceWithLogits", backend);
         this.table = backend.launchTable();
         this.stream = stream;
         this.mean = options.reduction() == Reduction.MEAN;
@@ -73,7 +71,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         ArgumentBlock arguments = new ArgumentBlock(Bce.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
-        denominator = allocate(MAKING, 2 * ALIGNMENT);
+        denominator = scratch.allocate(MAKING, 2 * ALIGNMENT);
         arrivals = denominator + ALIGNMENT;
         block.set(ValueLayout.JAVA_FLOAT, Bce.IGNORE_VALUE, (float) options.ignoreValue());
         block.set(ValueLayout.JAVA_FLOAT, Bce.KEEP, (float) (1 - options.labelSmoothing()));
@@ -112,14 +110,6 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         return entries;
     }
 
-    private long allocate(String operation, long bytes) {
-        long pointer = driver.allocate(operation, bytes);
-        CudaDriver releasing = driver;
-        scratch.add(handles.own(this, "scratch memory of a BceWithLogits",
-                () -> releasing.free("BceWithLogits.close", pointer)));
-        return pointer;
-    }
-
     /**
      * Room for the sums of segments. What there was stays until close: launches that use it may be queued, and to wait
      * for them is not for an operation. Doubling keeps that to as much again.
@@ -128,7 +118,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         if (segments > capacity) {
             long enlarged = Math.max(segments, 2 * capacity);
             long bytes = (enlarged * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-            lossParts = allocate(operation, 2 * bytes);
+            lossParts = scratch.allocate(operation, 2 * bytes);
             weightParts = lossParts + bytes;
             capacity = enlarged;
         }
@@ -210,12 +200,8 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
     }
 
     private void launch(String operation, CudaFunction function, int grid, int threads) {
-        int result = launcher.launch(function, grid, threads, 0);
-        if (result != 0) {
-            driver.check(operation,
-                    "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + threads + ", shared 0)",
-                    result);
-        }
+        driver.checkLaunch(operation, function, grid, threads, 0,
+                launcher.launch(function, grid, threads, 0));
     }
 
     @Override
@@ -228,9 +214,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         if (stream.isOpen() && !driver.isLost()) {
             HandleRegistry.attempt(failures, () -> stream.synchronize("BceWithLogits.close"));
         }
-        for (OwnedHandle handle : scratch) {
-            HandleRegistry.attempt(failures, handle::release);
-        }
+        scratch.release(failures);
         HandleRegistry.raise(failures);
     }
 }

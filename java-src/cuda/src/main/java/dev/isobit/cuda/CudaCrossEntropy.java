@@ -4,7 +4,6 @@ import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
-import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import dev.isobit.cuda.KernelParams.CrossEntropy;
 import dev.isobit.cuda.LaunchTable.Variant;
 import dev.isobit.spi.CrossEntropyCall;
@@ -29,7 +28,6 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private final CudaBackend backend;
     private final CrossEntropyOptions options;
     private final CudaDriver driver;
-    private final HandleRegistry handles;
     private final LaunchTable table;
     private final CudaStream stream;
     private final boolean mean;
@@ -42,7 +40,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private final MemorySegment block;
     private final Launcher launcher;
     private final StatusBoard.Slot status;
-    private final List<OwnedHandle> scratch = new ArrayList<>();
+    private final ScratchMemory scratch;
     private final long denominatorParts;
     private final long arrivals;
     private long rowLoss;
@@ -55,7 +53,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         this.backend = backend;
         this.options = options;
         this.driver = backend.driver();
-        this.handles = backend.handles();
+        this.scratch = new ScratchMemory(this, "CrossEntropy", backend);
         this.table = backend.launchTable();
         this.stream = stream;
         this.mean = options.reduction() == Reduction.MEAN;
@@ -68,12 +66,14 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         ArgumentBlock arguments = new ArgumentBlock(CrossEntropy.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
-        denominatorParts = allocate(MAKING, PARTS_BYTES + ALIGNMENT);
+        denominatorParts = scratch.allocate(MAKING, PARTS_BYTES + ALIGNMENT);
         arrivals = denominatorParts + PARTS_BYTES;
         try {
             status = stream.statuses().acquire(MAKING);
         } catch (RuntimeException e) {
-            scratch.forEach(OwnedHandle::release);
+            List<RuntimeException> failures = new ArrayList<>(List.of(e));
+            scratch.release(failures);
+            HandleRegistry.raise(failures);
             throw e;
         }
         block.set(ValueLayout.JAVA_LONG, CrossEntropy.STATUS, status.address());
@@ -94,14 +94,6 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         return functions;
     }
 
-    private long allocate(String operation, long bytes) {
-        long pointer = driver.allocate(operation, bytes);
-        CudaDriver releasing = driver;
-        scratch.add(handles.own(this, "scratch memory of a CrossEntropy",
-                () -> releasing.free("CrossEntropy.close", pointer)));
-        return pointer;
-    }
-
     /**
      * Room for the row losses. What there was stays until close: launches that use it may be queued, and to wait for
      * them is not for an operation. Doubling keeps that to as much again.
@@ -110,7 +102,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         if (rows > rowCapacity) {
             long capacity = Math.max(rows, Math.min(2 * rowCapacity, Long.MAX_VALUE / 8));
             long lossBytes = (capacity * Float.BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-            rowLoss = allocate(operation,
+            rowLoss = scratch.allocate(operation,
                     lossBytes + LaunchTable.ceil(capacity, CrossEntropy.SEGMENT) * Float.BYTES);
             lossParts = rowLoss + lossBytes;
             rowCapacity = capacity;
@@ -194,11 +186,8 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     }
 
     private void launch(String operation, CudaFunction function, int grid, int threads, int sharedBytes) {
-        int result = launcher.launch(function, grid, threads, sharedBytes);
-        if (result != 0) {
-            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + threads
-                    + ", shared " + sharedBytes + ")", result);
-        }
+        driver.checkLaunch(operation, function, grid, threads, sharedBytes,
+                launcher.launch(function, grid, threads, sharedBytes));
     }
 
     @Override
@@ -215,9 +204,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
             general.release(failures);
         }
         stream.statuses().giveBack(status);
-        for (OwnedHandle handle : scratch) {
-            HandleRegistry.attempt(failures, handle::release);
-        }
+        scratch.release(failures);
         HandleRegistry.raise(failures);
     }
 }

@@ -121,6 +121,14 @@ final class CudaDriver {
         }
     }
 
+    /** As {@link #check}, of a launch with one grid and block dimension. */
+    void checkLaunch(String operation, CudaFunction function, int grid, int block, int sharedBytes, int result) {
+        if (result != 0) {
+            throw failure(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + block
+                    + (sharedBytes == 0 ? "" : ", shared " + sharedBytes) + ")", result);
+        }
+    }
+
     private CudaException failure(String operation, String call, int result) {
         boolean loses = CudaException.losesContext(result);
         CudaException failure = new CudaException(operation, result, call + ": " + library.errorName(result)

@@ -6,12 +6,10 @@ import dev.isobit.CrossEntropyOptions.Denominator;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
-import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import dev.isobit.cuda.KernelParams.General;
 import dev.isobit.spi.CrossEntropyCall;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -25,7 +23,6 @@ final class CudaGeneralCrossEntropy {
     private static final long ALIGNMENT = 256;
 
     private final CudaDriver driver;
-    private final HandleRegistry handles;
     private final LaunchTable table;
     private final CrossEntropyOptions options;
     private final boolean mean;
@@ -40,7 +37,7 @@ final class CudaGeneralCrossEntropy {
     private final MemorySegment block;
     private final Launcher launcher;
     private final StatusBoard.Slot status;
-    private final List<OwnedHandle> scratch = new ArrayList<>();
+    private final ScratchMemory scratch;
     private final long denominator;
     private final long arrivals;
     private long rowLoss;
@@ -51,7 +48,7 @@ final class CudaGeneralCrossEntropy {
     CudaGeneralCrossEntropy(CudaBackend backend, CrossEntropyOptions options, CudaStream stream,
             StatusBoard.Slot status) {
         this.driver = backend.driver();
-        this.handles = backend.handles();
+        this.scratch = new ScratchMemory(this, "CrossEntropy", backend);
         this.table = backend.launchTable();
         this.options = options;
         this.status = status;
@@ -68,7 +65,7 @@ final class CudaGeneralCrossEntropy {
         ArgumentBlock arguments = new ArgumentBlock(General.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
-        denominator = allocate(MAKING, 2 * ALIGNMENT);
+        denominator = scratch.allocate(MAKING, 2 * ALIGNMENT);
         arrivals = denominator + ALIGNMENT;
         float softcap = (float) options.softcap();
         block.set(ValueLayout.JAVA_LONG, General.STATUS, status.address());
@@ -80,21 +77,13 @@ final class CudaGeneralCrossEntropy {
         block.set(ValueLayout.JAVA_FLOAT, General.SOFTCAP_RATE, softcap == 0 ? 0 : (float) (2 / options.softcap()));
     }
 
-    private long allocate(String operation, long bytes) {
-        long pointer = driver.allocate(operation, bytes);
-        CudaDriver releasing = driver;
-        scratch.add(handles.own(this, "scratch memory of a CrossEntropy",
-                () -> releasing.free("CrossEntropy.close", pointer)));
-        return pointer;
-    }
-
     /** Room for row losses and sums of segments, as {@link CudaCrossEntropy} has it. */
     private void reserve(String operation, long rows) {
         if (rows > capacity) {
             long enlarged = Math.max(rows, Math.min(2 * capacity, Long.MAX_VALUE / 16));
             long lossBytes = aligned(enlarged * Float.BYTES);
             long partsBytes = aligned(LaunchTable.ceil(enlarged, General.SEGMENT) * Float.BYTES);
-            rowLoss = allocate(operation, lossBytes + 2 * partsBytes);
+            rowLoss = scratch.allocate(operation, lossBytes + 2 * partsBytes);
             lossParts = rowLoss + lossBytes;
             weightParts = lossParts + partsBytes;
             capacity = enlarged;
@@ -171,17 +160,12 @@ final class CudaGeneralCrossEntropy {
     }
 
     private void launch(String operation, CudaFunction function, int grid) {
-        int result = launcher.launch(function, grid, LaunchTable.GENERAL_THREADS, 0);
-        if (result != 0) {
-            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block "
-                    + LaunchTable.GENERAL_THREADS + ", shared 0)", result);
-        }
+        driver.checkLaunch(operation, function, grid, LaunchTable.GENERAL_THREADS, 0,
+                launcher.launch(function, grid, LaunchTable.GENERAL_THREADS, 0));
     }
 
     /** Frees scratch memory; no launch may be left that uses it. */
     void release(List<RuntimeException> failures) {
-        for (OwnedHandle handle : scratch) {
-            HandleRegistry.attempt(failures, handle::release);
-        }
+        scratch.release(failures);
     }
 }

@@ -4,7 +4,6 @@ import dev.isobit.DType;
 import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
-import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import dev.isobit.cuda.KernelParams.NllLoss;
 import dev.isobit.spi.NllLossCall;
 import dev.isobit.spi.NllLossKernel;
@@ -24,7 +23,6 @@ final class CudaNllLoss implements NllLossKernel {
     private static final long ALIGNMENT = 256;
 
     private final CudaDriver driver;
-    private final HandleRegistry handles;
     private final LaunchTable table;
     private final CudaStream stream;
     private final boolean mean;
@@ -35,7 +33,7 @@ final class CudaNllLoss implements NllLossKernel {
     private final MemorySegment block;
     private final Launcher launcher;
     private final StatusBoard.Slot status;
-    private final List<OwnedHandle> scratch = new ArrayList<>();
+    private final ScratchMemory scratch;
     private final long arrivals;
     private long rowLoss;
     private long weightParts;
@@ -45,7 +43,7 @@ final class CudaNllLoss implements NllLossKernel {
 
     CudaNllLoss(CudaBackend backend, NllLossOptions options, CudaStream stream) {
         this.driver = backend.driver();
-        this.handles = backend.handles();
+        this.scratch = new ScratchMemory(this, "NllLoss", backend);
         this.table = backend.launchTable();
         this.stream = stream;
         this.mean = options.reduction() == Reduction.MEAN;
@@ -57,23 +55,17 @@ final class CudaNllLoss implements NllLossKernel {
         ArgumentBlock arguments = new ArgumentBlock(NllLoss.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
-        arrivals = allocate(MAKING, ALIGNMENT);
+        arrivals = scratch.allocate(MAKING, ALIGNMENT);
         try {
             status = stream.statuses().acquire(MAKING);
         } catch (RuntimeException e) {
-            scratch.forEach(OwnedHandle::release);
+            List<RuntimeException> failures = new ArrayList<>(List.of(e));
+            scratch.release(failures);
+            HandleRegistry.raise(failures);
             throw e;
         }
         block.set(ValueLayout.JAVA_LONG, NllLoss.STATUS, status.address());
         block.set(ValueLayout.JAVA_LONG, NllLoss.IGNORE_INDEX, options.ignoreIndex());
-    }
-
-    private long allocate(String operation, long bytes) {
-        long pointer = driver.allocate(operation, bytes);
-        CudaDriver releasing = driver;
-        scratch.add(handles.own(this, "scratch memory of an NllLoss",
-                () -> releasing.free("NllLoss.close", pointer)));
-        return pointer;
     }
 
     private static long aligned(long bytes) {
@@ -89,7 +81,7 @@ final class CudaNllLoss implements NllLossKernel {
             long enlarged = Math.max(count, Math.min(2 * capacity, Long.MAX_VALUE / 16));
             long lossBytes = aligned(enlarged * Float.BYTES);
             long partBytes = aligned(LaunchTable.ceil(enlarged, NllLoss.SEGMENT) * Float.BYTES);
-            rowLoss = allocate(operation, lossBytes + 2 * partBytes);
+            rowLoss = scratch.allocate(operation, lossBytes + 2 * partBytes);
             weightParts = rowLoss + lossBytes;
             lossParts = weightParts + partBytes;
             capacity = enlarged;
@@ -147,11 +139,8 @@ final class CudaNllLoss implements NllLossKernel {
     }
 
     private void launch(String operation, CudaFunction function, int grid) {
-        int result = launcher.launch(function, grid, LaunchTable.NLL_THREADS, 0);
-        if (result != 0) {
-            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block "
-                    + LaunchTable.NLL_THREADS + ")", result);
-        }
+        driver.checkLaunch(operation, function, grid, LaunchTable.NLL_THREADS, 0,
+                launcher.launch(function, grid, LaunchTable.NLL_THREADS, 0));
     }
 
     @Override
@@ -165,9 +154,7 @@ final class CudaNllLoss implements NllLossKernel {
             HandleRegistry.attempt(failures, () -> stream.synchronize("NllLoss.close"));
         }
         stream.statuses().giveBack(status);
-        for (OwnedHandle handle : scratch) {
-            HandleRegistry.attempt(failures, handle::release);
-        }
+        scratch.release(failures);
         HandleRegistry.raise(failures);
     }
 }

@@ -65,12 +65,8 @@ final class CudaSoftmax implements SoftmaxKernel {
         SoftmaxVariant variant = table.softmaxVariant(call.classes, call.inner);
         CudaFunction function = (isGradient ? gradient : forward)[variant.ordinal()];
         int grid = table.softmaxGrid(variant, isGradient, call.outer, call.classes, call.inner);
-        int result = launcher.launch(function, grid, variant.threads, 0);
-        if (result != 0) {
-            driver.check(operation,
-                    "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + variant.threads + ")",
-                    result);
-        }
+        driver.checkLaunch(operation, function, grid, variant.threads, 0,
+                launcher.launch(function, grid, variant.threads, 0));
     }
 
     private static long address(@Nullable Tensor tensor) {
