@@ -11,16 +11,16 @@ final class VectorLogSum implements SegmentStage {
     public void run(SegmentWork work) {
         SmallBlock block = work.block;
         int rows = block.groups * VectorAccess.WIDTH;
+        VectorMath.log1p(block.sums, block.logSums, rows);
         for (int r = 0; r < rows; r += VectorAccess.WIDTH) {
-            FloatVector sum = FloatVector.fromArray(VectorMath.SPECIES, block.sums, r);
             FloatVector count = FloatVector.fromArray(VectorMath.SPECIES, block.counts, r);
             VectorMask<Float> single = count.eq(1);
-            FloatVector logSum = VectorMath.log1p(sum);
             if (!single.allTrue()) {
                 // Counts are small: rounded in float32 the sum is what it is when rounded in float64 and then in float32.
-                logSum = VectorMath.log(sum.add(count)).blend(logSum, single);
+                FloatVector sum = FloatVector.fromArray(VectorMath.SPECIES, block.sums, r);
+                FloatVector others = FloatVector.fromArray(VectorMath.SPECIES, block.logSums, r);
+                VectorMath.log(sum.add(count)).blend(others, single).intoArray(block.logSums, r);
             }
-            logSum.intoArray(block.logSums, r);
         }
     }
 }

@@ -167,23 +167,29 @@ final class VectorMath {
         return result.blend(Float.NEGATIVE_INFINITY, x.eq(ZERO));
     }
 
-    /** Twin of {@link ExactMath#log1p(float)}. */
-    static FloatVector log1p(FloatVector x) {
-        FloatVector u = x.add(ONE);
-        FloatVector c = ONE.sub(u.sub(x)).blend(x.sub(u.sub(ONE)), x.compare(VectorOperators.LE, ONE));
-        IntVector bits = u.reinterpretAsInts();
-        IntVector k = bits.sub(ExactMath.SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
-        FloatVector significand = bits.sub(k.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
-        FloatVector scale = k.neg().add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()
-                .blend(ZERO, k.compare(VectorOperators.GE, 126).cast(SPECIES));
-        var near = x.compare(VectorOperators.GT, ExactMath.LOG1P_NEAR_START).and(x.lt(ExactMath.LOG1P_NEAR_END));
-        FloatVector f = significand.sub(ONE).blend(x, near);
-        FloatVector correction = c.mul(scale).div(significand).blend(ZERO, near);
-        FloatVector kf = ((FloatVector) k.convertShape(VectorOperators.I2F, SPECIES, 0)).blend(ZERO, near);
-        FloatVector result = log(f, correction, kf);
-        result = result.blend(x, x.eq(Float.POSITIVE_INFINITY).or(x.eq(ZERO)));
-        result = result.blend(Float.NaN, x.compare(VectorOperators.GE, -1).not());
-        return result.blend(Float.NEGATIVE_INFINITY, x.eq(-1));
+    /**
+     * Twin of {@link ExactMath#log1p(float)}, for the whole vectors of an array. The loop is here: where the JIT does not inline
+     * a method, since it has compiled it before its caller, vectors that this takes or returns are boxed.
+     */
+    static void log1p(float[] from, float[] to, int count) {
+        for (int i = 0; i < count; i += SPECIES.length()) {
+            FloatVector x = FloatVector.fromArray(SPECIES, from, i);
+            FloatVector u = x.add(ONE);
+            FloatVector c = ONE.sub(u.sub(x)).blend(x.sub(u.sub(ONE)), x.compare(VectorOperators.LE, ONE));
+            IntVector bits = u.reinterpretAsInts();
+            IntVector k = bits.sub(ExactMath.SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
+            FloatVector significand = bits.sub(k.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
+            FloatVector scale = k.neg().add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()
+                    .blend(ZERO, k.compare(VectorOperators.GE, 126).cast(SPECIES));
+            var near = x.compare(VectorOperators.GT, ExactMath.LOG1P_NEAR_START).and(x.lt(ExactMath.LOG1P_NEAR_END));
+            FloatVector f = significand.sub(ONE).blend(x, near);
+            FloatVector correction = c.mul(scale).div(significand).blend(ZERO, near);
+            FloatVector kf = ((FloatVector) k.convertShape(VectorOperators.I2F, SPECIES, 0)).blend(ZERO, near);
+            FloatVector result = log(f, correction, kf);
+            result = result.blend(x, x.eq(Float.POSITIVE_INFINITY).or(x.eq(ZERO)));
+            result = result.blend(Float.NaN, x.compare(VectorOperators.GE, -1).not());
+            result.blend(Float.NEGATIVE_INFINITY, x.eq(-1)).intoArray(to, i);
+        }
     }
 
     private static FloatVector log(FloatVector f, FloatVector c, FloatVector k) {

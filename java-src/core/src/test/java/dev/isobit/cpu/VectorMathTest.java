@@ -47,7 +47,12 @@ class VectorMathTest {
 
     @Test
     void log1p() {
-        checkAll("log1p", FloatInputs.ofLog(), ExactMath::log1p, VectorMath::log1p);
+        float[] lanes = new float[VectorMath.SPECIES.length()];
+        checkAll("log1p", FloatInputs.ofLog(), ExactMath::log1p, x -> {
+            x.intoArray(lanes, 0);
+            VectorMath.log1p(lanes, lanes, lanes.length);
+            return FloatVector.fromArray(VectorMath.SPECIES, lanes, 0);
+        });
     }
 
     @Test
