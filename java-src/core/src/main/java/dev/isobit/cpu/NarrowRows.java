@@ -36,6 +36,8 @@ final class NarrowRows {
                 batch.gradLogits.narrow(first + at, floats, at * Float.BYTES, (int) Math.min(PIECE, count - at));
             }
         }
+        // Nobody's memory is kept; the rest is scratch memory or the batch's own.
+        window.gradLossPerRow(null);
     }
 
     /** Grows with the longest row so far. */

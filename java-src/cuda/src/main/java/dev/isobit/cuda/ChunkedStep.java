@@ -158,9 +158,7 @@ final class ChunkedStep implements AutoCloseable {
         }
         closed = true;
         List<RuntimeException> failures = new ArrayList<>();
-        if (stream.isOpen() && !driver.isLost()) {
-            HandleRegistry.attempt(failures, () -> stream.synchronize(optimizer + ".close"));
-        }
+        stream.rest(optimizer + ".close", failures);
         if (tableMemory != null) {
             HandleRegistry.attempt(failures, tableMemory::release);
         }

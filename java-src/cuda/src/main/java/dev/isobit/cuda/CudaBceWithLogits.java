@@ -211,9 +211,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         }
         closed = true;
         List<RuntimeException> failures = new ArrayList<>();
-        if (stream.isOpen() && !driver.isLost()) {
-            HandleRegistry.attempt(failures, () -> stream.synchronize("BceWithLogits.close"));
-        }
+        stream.rest("BceWithLogits.close", failures);
         scratch.release(failures);
         HandleRegistry.raise(failures);
     }

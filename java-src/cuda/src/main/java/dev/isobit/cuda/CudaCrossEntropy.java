@@ -197,9 +197,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         }
         closed = true;
         List<RuntimeException> failures = new ArrayList<>();
-        if (stream.isOpen() && !driver.isLost()) {
-            HandleRegistry.attempt(failures, () -> stream.synchronize("CrossEntropy.close"));
-        }
+        stream.rest("CrossEntropy.close", failures);
         if (general != null) {
             general.release(failures);
         }

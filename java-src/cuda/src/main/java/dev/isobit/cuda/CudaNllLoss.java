@@ -150,9 +150,7 @@ final class CudaNllLoss implements NllLossKernel {
         }
         closed = true;
         List<RuntimeException> failures = new ArrayList<>();
-        if (stream.isOpen() && !driver.isLost()) {
-            HandleRegistry.attempt(failures, () -> stream.synchronize("NllLoss.close"));
-        }
+        stream.rest("NllLoss.close", failures);
         stream.statuses().giveBack(status);
         scratch.release(failures);
         HandleRegistry.raise(failures);

@@ -73,6 +73,13 @@ public final class CudaStream implements Stream {
         statuses.synchronize(operation);
     }
 
+    /** Before memory of launches is freed: waits for them, if they can be waited for. Goes on after a failure. */
+    void rest(String operation, List<RuntimeException> failures) {
+        if (isOpen() && !driver.isLost()) {
+            HandleRegistry.attempt(failures, () -> synchronize(operation));
+        }
+    }
+
     /**
      * Makes what is queued from now on wait for an event. The host does not wait.
      *

@@ -259,11 +259,7 @@ final class GuardedStep implements GuardedKernel {
     }
 
     private void launch(Launcher by, CudaFunction function, int grid, int threads) {
-        int result = by.launch(function, grid, threads, 0);
-        if (result != 0) {
-            driver.check(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + threads
-                    + ")", result);
-        }
+        driver.checkLaunch(operation, function, grid, threads, 0, by.launch(function, grid, threads, 0));
     }
 
     /** Waits for the stream, then reads part of the memory. */
@@ -335,9 +331,7 @@ final class GuardedStep implements GuardedKernel {
         }
         closed = true;
         List<RuntimeException> failures = new ArrayList<>();
-        if (stream.isOpen() && !driver.isLost()) {
-            HandleRegistry.attempt(failures, () -> stream.synchronize(optimizer.name + ".close"));
-        }
+        stream.rest(optimizer.name + ".close", failures);
         HandleRegistry.attempt(failures, memory::close);
         HandleRegistry.raise(failures);
     }
