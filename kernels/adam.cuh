@@ -19,6 +19,7 @@
 #include "exact_math.cuh"
 #include "guard.cuh"
 #include "params.h"
+#include "schedule.cuh"
 
 namespace isobit {
 namespace adam {
@@ -87,20 +88,10 @@ __device__ __forceinline__ void step_guarded(const adam_guarded_params& p) {
     }
 }
 
-/* base^exponent by repeated squaring, lowest bit first. */
-__device__ __forceinline__ double power(double base, int64_t exponent) {
-    double result = 1.0;
-    for (; exponent != 0; exponent >>= 1) {
-        if ((exponent & 1) != 0) result = __dmul_rn(result, base);
-        base = __dmul_rn(base, base);
-    }
-    return result;
-}
-
 /* What a moment that starts at 0 has to be divided by. */
 __device__ __forceinline__ double correction(float weight, int64_t step, bool onnx) {
     if (onnx) step--;
-    return onnx && step == 0 ? 1.0 : __dsub_rn(1.0, power(__dsub_rn(1.0, static_cast<double>(weight)), step));
+    return onnx && step == 0 ? 1.0 : __dsub_rn(1.0, schedule::power(__dsub_rn(1.0, static_cast<double>(weight)), step));
 }
 
 /* The scalars of a step, as the host computes them for one that is not guarded: dev.isobit.spi.AdamScalars. */
@@ -137,7 +128,8 @@ __device__ __forceinline__ void begin(const adam_guarded_params& p) {
         } else if (skips) {
             p.groups[g].flags = 0;
         } else {
-            p.groups[g] = scalars(p.settings[g], control.lr, ++p.guard.steps[g]);
+            const int64_t step = ++p.guard.steps[g];
+            p.groups[g] = scalars(p.settings[g], guard::scheduled_lr(p.guard, g, control.lr, step), step);
         }
     }
 }

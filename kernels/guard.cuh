@@ -16,6 +16,7 @@
 #include "chunks.cuh"
 #include "lanes.cuh"
 #include "params.h"
+#include "schedule.cuh"
 
 namespace isobit {
 namespace guard {
@@ -146,6 +147,11 @@ __device__ __forceinline__ bool decide(const guard_params& p) {
     }
     __syncthreads();
     return skips;
+}
+
+/* The learning rate of a group's step, from 1. */
+__device__ __forceinline__ double scheduled_lr(const guard_params& p, int64_t group, double lr, int64_t step) {
+    return __dmul_rn(lr, schedule::factor(p.schedules[group], step));
 }
 
 /* An update of chunks.cuh whose gradient is scaled and clipped first. */

@@ -475,6 +475,7 @@ typedef struct {
  *   parts              w   r
  *   state                  rw  r   set by the host before the first step, or to resume a run
  *   steps                  rw      likewise
+ *   schedules              r       set by the host once
  *   settings               r       set by the host once
  *   groups                 w   r
  */
@@ -499,10 +500,28 @@ typedef struct {
 
 /* What the host changes of a group. */
 typedef struct {
-    double lr;
+    double lr;         /* the schedule's factor multiplies it */
     uint32_t disabled; /* 1: the group stays as it is, its gradients are not looked at */
     uint32_t reserved; /* 0 */
 } guard_control;
+
+/* Shapes of a schedule after its warm-up. */
+enum {
+    SCHEDULE_CONSTANT = 0,
+    SCHEDULE_LINEAR = 1,
+    SCHEDULE_COSINE = 2, /* half of one */
+    SCHEDULE_STEP = 3
+};
+
+/* How a group's learning rate changes with the steps that it has done: schedule.cuh. All zeros: it does not. */
+typedef struct {
+    int64_t warmup_steps; /* 0: no warm-up */
+    int64_t decay_steps; /* at least 1: until the decay ends; SCHEDULE_STEP: of each of its steps. Else not looked at */
+    double warmup_start; /* factor of the first step, in [0, 1] */
+    double decay;        /* factor at the end; SCHEDULE_STEP: of each step; in [0, 1] */
+    uint32_t shape;      /* of the enum above */
+    uint32_t reserved;   /* 0 */
+} lr_schedule;
 
 typedef struct {
     double grad_norm;       /* of the last step's gradients, unscaled */
@@ -515,13 +534,14 @@ typedef struct {
 } guard_state;
 
 typedef struct {
-    const guard_piece* pieces;   /* in the order of the row */
-    const int64_t* first_pieces; /* [segments + 1] */
-    guard_control* controls;     /* [group_count] */
-    float* parts;                /* scratch: [segments] */
-    guard_state* state;          /* one */
-    int64_t* steps;              /* [group_count] steps done */
-    int64_t segments;            /* ceil(elements / GUARD_SEGMENT) */
+    const guard_piece* pieces;    /* in the order of the row */
+    const int64_t* first_pieces;  /* [segments + 1] */
+    guard_control* controls;      /* [group_count] */
+    float* parts;                 /* scratch: [segments] */
+    guard_state* state;           /* one */
+    int64_t* steps;               /* [group_count] steps done */
+    const lr_schedule* schedules; /* [group_count] */
+    int64_t segments;             /* ceil(elements / GUARD_SEGMENT) */
     int64_t group_count;
     int64_t growth_interval; /* see GUARD_SCALING */
     double max_norm;         /* infinity: gradients are not clipped by norm */

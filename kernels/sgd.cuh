@@ -86,12 +86,13 @@ __device__ __forceinline__ void begin(const sgd_guarded_params& p) {
     for (int64_t g = threadIdx.x; g < p.guard.group_count; g += guard::kBlock) {
         const guard_control control = p.guard.controls[g];
         sgd_group group = p.settings[g];
-        group.neg_lr = -__double2float_rn(control.lr);
         group.flags &= SGD_MAXIMIZE | SGD_WEIGHT_DECAY | SGD_NESTEROV;
         if (control.disabled != 0) {
             group.flags = SGD_DISABLED;
-        } else if (!skips && ++p.guard.steps[g] == 1) {
-            group.flags |= SGD_FIRST;
+        } else if (!skips) {
+            const int64_t step = ++p.guard.steps[g];
+            group.neg_lr = -__double2float_rn(guard::scheduled_lr(p.guard, g, control.lr, step));
+            if (step == 1) group.flags |= SGD_FIRST;
         }
         p.groups[g] = group;
     }

@@ -30,6 +30,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Groups: parameters with options of their own, see {@link AdamGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.
  *
+ * <p>The learning rate of a group follows the {@link LrSchedule} in its options.
+ *
  * <p>Around the update, see {@link StepOptions}: loss scaling, clipping, steps that are skipped, zeroed gradients.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
@@ -279,7 +281,7 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The learning rate of the next step.
+     * The learning rate that was given or set, which the schedule's factor multiplies.
      *
      * @return learning rate of the first group
      */
@@ -288,7 +290,7 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The learning rate of a group's next step.
+     * The learning rate of a group that was given or set, which the schedule's factor multiplies.
      *
      * @param group index of the group
      * @return learning rate
@@ -298,7 +300,18 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * Sets the learning rate of all groups from the next step on.
+     * The learning rate of a group's next step, by its {@link LrSchedule}. With {@link StepOptions} it waits for the steps
+     * that are queued.
+     *
+     * @param group index of the group
+     * @return learning rate times the schedule's factor
+     */
+    public double scheduledLr(int group) {
+        return lrs[index(group)] * groups.get(group).options().schedule().factor(stepCount(group) + 1);
+    }
+
+    /**
+     * Sets the learning rate of all groups, which their schedules' factors multiply, from the next step on.
      *
      * @param lr learning rate, finite, at least 0
      */
@@ -309,7 +322,8 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * Sets the learning rate of a group from the next step on. Nothing is built anew.
+     * Sets the learning rate of a group, which its schedule's factor multiplies, from the next step on. Nothing is built
+     * anew.
      *
      * @param group index of the group
      * @param lr learning rate, finite, at least 0
@@ -338,6 +352,17 @@ public final class Adam implements AutoCloseable {
     public void setEnabled(int group, boolean enabled) {
         scalars[index(group)].enabled = enabled;
         setGuarded(group);
+    }
+
+    /**
+     * Queues now what {@link #setLr} and {@link #setEnabled} changed, where the next {@link #step} would: before a CUDA graph
+     * captures a step, which then finds nothing to write, and for graphs that replay one. A replayed step takes its learning
+     * rate from the device: the one written there last, times its schedule's factor for the step count, which is there too.
+     *
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}, whose host has the learning rate
+     */
+    public void queueChanges() {
+        guarded().queueChanges();
     }
 
     /**

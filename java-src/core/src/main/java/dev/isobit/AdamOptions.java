@@ -5,7 +5,7 @@ import java.util.Objects;
 /**
  * Options of {@link Adam}; immutable and range-checked. A NaN anywhere is refused.
  *
- * @param lr learning rate, finite, at least 0
+ * @param lr learning rate, finite, at least 0; the schedule's factor multiplies it
  * @param beta1 decay of the first moment, in [0, 1)
  * @param beta2 decay of the second moment, in [0, 1)
  * @param eps added to the denominator, finite, at least 0
@@ -14,13 +14,16 @@ import java.util.Objects;
  * @param maximize true to ascend: the gradient is negated first
  * @param amsgrad true to divide by the largest second moment so far: AMSGrad
  * @param semantics whose reading of Adam
+ * @param schedule how the learning rate changes with the steps
  */
 public record AdamOptions(double lr, double beta1, double beta2, double eps, double weightDecay, boolean decoupled,
-        boolean maximize, boolean amsgrad, AdamSemantics semantics) {
+        boolean maximize, boolean amsgrad, AdamSemantics semantics, LrSchedule schedule) {
     private static final AdamOptions ADAM =
-            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 0.0, false, false, false, AdamSemantics.TORCH);
+            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 0.0, false, false, false, AdamSemantics.TORCH,
+                    LrSchedule.constant());
     private static final AdamOptions ADAM_W =
-            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 1e-2, true, false, false, AdamSemantics.TORCH);
+            new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 1e-2, true, false, false, AdamSemantics.TORCH,
+                    LrSchedule.constant());
 
     /** Checks the ranges. */
     public AdamOptions {
@@ -30,6 +33,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
         atLeastZero("eps", eps);
         atLeastZero("weightDecay", weightDecay);
         Objects.requireNonNull(semantics, "semantics");
+        Objects.requireNonNull(schedule, "schedule");
     }
 
     private static void atLeastZero(String name, double value) {
@@ -69,7 +73,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withLr(double lr) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 
     /**
@@ -80,7 +84,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withBetas(double beta1, double beta2) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 
     /**
@@ -90,7 +94,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withEps(double eps) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 
     /**
@@ -100,7 +104,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withWeightDecay(double weightDecay) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 
     /**
@@ -110,7 +114,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withMaximize(boolean maximize) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 
     /**
@@ -120,7 +124,7 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withAmsgrad(boolean amsgrad) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 
     /**
@@ -130,6 +134,16 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withSemantics(AdamSemantics semantics) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+    }
+
+    /**
+     * A copy whose learning rate changes otherwise.
+     *
+     * @param schedule how the learning rate changes with the steps
+     * @return changed options
+     */
+    public AdamOptions withSchedule(LrSchedule schedule) {
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
     }
 }

@@ -1,18 +1,21 @@
 package dev.isobit;
 
+import java.util.Objects;
+
 /**
  * Options of {@link Sgd}; immutable and range-checked. A NaN anywhere is refused.
  *
- * @param lr learning rate, finite, at least 0
+ * @param lr learning rate, finite, at least 0; the schedule's factor multiplies it
  * @param momentum share of the momentum buffer that is kept, finite, at least 0; 0 for no momentum
  * @param dampening what the gradient's share in the momentum buffer lacks to 1, finite
  * @param weightDecay weight decay, added to the gradient, finite, at least 0
  * @param nesterov true for Nesterov's momentum; needs momentum and no dampening
  * @param maximize true to ascend: the gradient is negated first
+ * @param schedule how the learning rate changes with the steps
  */
 public record SgdOptions(double lr, double momentum, double dampening, double weightDecay, boolean nesterov,
-        boolean maximize) {
-    private static final SgdOptions DEFAULTS = new SgdOptions(1e-3, 0, 0, 0, false, false);
+        boolean maximize, LrSchedule schedule) {
+    private static final SgdOptions DEFAULTS = new SgdOptions(1e-3, 0, 0, 0, false, false, LrSchedule.constant());
 
     /** Checks the ranges. */
     public SgdOptions {
@@ -22,6 +25,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
             throw new IllegalArgumentException("Sgd: dampening = " + dampening + " is not finite");
         }
         atLeastZero("weightDecay", weightDecay);
+        Objects.requireNonNull(schedule, "schedule");
         if (nesterov && (momentum == 0 || dampening != 0)) {
             throw new IllegalArgumentException("Sgd: nesterov needs momentum and no dampening, not momentum = "
                     + momentum + ", dampening = " + dampening);
@@ -50,7 +54,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withLr(double lr) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
     }
 
     /**
@@ -60,7 +64,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withMomentum(double momentum) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
     }
 
     /**
@@ -70,7 +74,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withDampening(double dampening) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
     }
 
     /**
@@ -80,7 +84,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withWeightDecay(double weightDecay) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
     }
 
     /**
@@ -90,7 +94,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withNesterov(boolean nesterov) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
     }
 
     /**
@@ -100,6 +104,16 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withMaximize(boolean maximize) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+    }
+
+    /**
+     * A copy whose learning rate changes otherwise.
+     *
+     * @param schedule how the learning rate changes with the steps
+     * @return changed options
+     */
+    public SgdOptions withSchedule(LrSchedule schedule) {
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
     }
 }

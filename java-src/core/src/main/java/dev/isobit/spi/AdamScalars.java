@@ -2,6 +2,7 @@ package dev.isobit.spi;
 
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamSemantics;
+import dev.isobit.math.StepMath;
 
 /**
  * What changes from step to step of Adam, computed once per step from exactly rounded float64 operations only, so that
@@ -41,11 +42,12 @@ public final class AdamScalars extends GroupScalars {
      * Computes the scalars of one step.
      *
      * @param options options
-     * @param lr the learning rate of this step
+     * @param lr the learning rate, which the schedule's factor multiplies
      * @param step the step, from 1
      */
     public void set(AdamOptions options, double lr, long step) {
         maximize = options.maximize();
+        lr *= options.schedule().factor(step);
         this.lr = lr;
         this.step = step;
         w1 = (float) (1 - options.beta1());
@@ -73,21 +75,8 @@ public final class AdamScalars extends GroupScalars {
     /** What a moment that starts at 0 has to be divided by. */
     private static double correction(float weight, long step, AdamSemantics semantics) {
         if (semantics != AdamSemantics.ONNX) {
-            return 1 - power(1 - (double) weight, step);
+            return 1 - StepMath.power(1 - (double) weight, step);
         }
-        return step == 1 ? 1 : 1 - power(1 - (double) weight, step - 1);
-    }
-
-    /** base^exponent by repeated squaring, lowest bit first: only multiplications, each exactly rounded. */
-    static double power(double base, long exponent) {
-        double result = 1;
-        double square = base;
-        for (long e = exponent; e != 0; e >>>= 1) {
-            if ((e & 1) != 0) {
-                result *= square;
-            }
-            square *= square;
-        }
-        return result;
+        return step == 1 ? 1 : 1 - StepMath.power(1 - (double) weight, step - 1);
     }
 }

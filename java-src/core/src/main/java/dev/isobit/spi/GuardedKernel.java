@@ -12,10 +12,13 @@ public interface GuardedKernel extends AutoCloseable {
      * Changes a group from the next step on.
      *
      * @param group index of the group
-     * @param lr its learning rate
+     * @param lr its learning rate, which the schedule's factor multiplies
      * @param enabled whether it is updated
      */
     void set(int group, double lr, boolean enabled);
+
+    /** Queues what {@link #set} changed now; else the next step does. */
+    void queueChanges();
 
     /** Runs, or queues, one step over all parameters. */
     void step();

@@ -131,6 +131,12 @@ public final class HostGuardedKernel implements GuardedKernel {
         enabled[group] = isEnabled;
     }
 
+    /** There is no queue. */
+    @Override
+    public void queueChanges() {
+        backend.requireOpen();
+    }
+
     @Override
     public void step() {
         backend.requireOpen();

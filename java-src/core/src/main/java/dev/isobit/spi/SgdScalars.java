@@ -10,7 +10,7 @@ public final class SgdScalars extends GroupScalars {
     public boolean decays;
     /** Whether the momentum buffer becomes the gradient: the group's first step. */
     public boolean first;
-    /** {@code -float(lr)}. */
+    /** {@code -float(lr)}, lr with the schedule's factor. */
     public float negLr;
     /** {@code float(momentum)}. */
     public float momentum;
@@ -26,7 +26,7 @@ public final class SgdScalars extends GroupScalars {
      * Computes the scalars of one step.
      *
      * @param options options
-     * @param lr the learning rate of this step
+     * @param lr the learning rate, which the schedule's factor multiplies
      * @param step the step, from 1
      */
     public void set(SgdOptions options, double lr, long step) {
@@ -34,7 +34,7 @@ public final class SgdScalars extends GroupScalars {
         nesterov = options.nesterov();
         decays = options.weightDecay() != 0;
         first = step == 1;
-        negLr = -(float) lr;
+        negLr = -(float) (lr * options.schedule().factor(step));
         momentum = (float) options.momentum();
         gradShare = (float) (1 - options.dampening());
         weightDecay = (float) options.weightDecay();

@@ -12,6 +12,7 @@ import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
+import dev.isobit.LrSchedule;
 import dev.isobit.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -54,7 +55,11 @@ public abstract class AdamContract extends AdamInputContract {
                 adamW.withSemantics(AdamSemantics.APEX), adam.withSemantics(AdamSemantics.KERAS).withEps(1e-3),
                 adamW.withSemantics(AdamSemantics.KERAS), adam.withSemantics(AdamSemantics.ONNX).withWeightDecay(0.1),
                 adamW.withSemantics(AdamSemantics.ONNX).withAmsgrad(true), adam.withSemantics(AdamSemantics.HF),
-                adamW.withSemantics(AdamSemantics.HF).withMaximize(true));
+                adamW.withSemantics(AdamSemantics.HF).withMaximize(true),
+                adamW.withSchedule(LrSchedule.cosine(20, 0.1).withWarmup(3, 0.25)),
+                adam.withWeightDecay(0.1).withSchedule(LrSchedule.linear(12, 0).withWarmup(1, 0)),
+                adamW.withSemantics(AdamSemantics.KERAS).withSchedule(LrSchedule.cosine(3_000_000, 0)),
+                adamW.withAmsgrad(true).withSchedule(LrSchedule.step(1, 0.9).withWarmup(2, 0.5)));
     }
 
     /** Steps over parameters of these sizes, each compared with the definition. */

@@ -11,7 +11,7 @@ public final class AdamDefinition {
      * One step over one parameter.
      *
      * @param options options
-     * @param lr the learning rate of this step
+     * @param lr the learning rate, which the schedule's factor multiplies
      * @param step from 1
      * @param param updated
      * @param grad gradient
@@ -21,6 +21,7 @@ public final class AdamDefinition {
      */
     public static void step(AdamOptions options, double lr, long step, float[] param, float[] grad, float[] expAvg,
             float[] expAvgSq, float[] maxExpAvgSq) {
+        lr *= ScheduleDefinition.factor(options.schedule(), step);
         float w1 = (float) (1 - options.beta1());
         float w2 = (float) (1 - options.beta2());
         boolean onnx = options.semantics() == AdamSemantics.ONNX;

@@ -11,6 +11,7 @@ import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
+import dev.isobit.LrSchedule;
 import dev.isobit.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -198,7 +199,9 @@ public abstract class AdamInputContract extends BackendContract {
             refused(IllegalArgumentException.class, () -> good.withBetas(0.5, beta), "Adam", "beta2", "" + beta);
         }
         refused(IllegalArgumentException.class,
-                () -> new AdamOptions(bad, 0, 0, 0, 0, false, false, false, AdamSemantics.TORCH), "lr");
+                () -> new AdamOptions(bad, 0, 0, 0, 0, false, false, false, AdamSemantics.TORCH,
+                        LrSchedule.constant()),
+                "lr");
         try (Adam adam = Adam.on(backend(), good, parameters())) {
             refused(IllegalArgumentException.class, () -> adam.setLr(bad), "lr", "" + bad);
             assertEquals(good.lr(), adam.lr());

@@ -11,6 +11,7 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.GradScaling;
+import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
@@ -36,6 +37,10 @@ public abstract class GuardContract extends BackendContract {
     private static final StepOptions PLAIN = StepOptions.defaults();
     private static final GradScaling SCALING = new GradScaling(1024, 2, 0.5f, 3);
     private static final SgdOptions SGD = SgdOptions.defaults().withLr(0.1).withMomentum(0.9);
+
+    private static final List<LrSchedule> SCHEDULES = List.of(LrSchedule.constant(), LrSchedule.cosine(4, 0),
+            LrSchedule.linear(3, 0.25).withWarmup(2, 0.5), LrSchedule.step(2, 0.3),
+            LrSchedule.cosine(700, 0.1).withWarmup(3, 0));
 
     /** For subclasses. */
     protected GuardContract() {}
@@ -84,8 +89,9 @@ public abstract class GuardContract extends BackendContract {
             List<SgdOptions> plain = List.of(SGD.withNesterov(true), SGD.withMomentum(0).withWeightDecay(0.1),
                     SGD.withDampening(0.2).withMaximize(true));
             for (int g = 0; g < shape.size(); g++) {
-                adamOptions.add(variants.get(g % variants.size()));
-                sgdOptions.add(plain.get(g % plain.size()));
+                LrSchedule schedule = SCHEDULES.get(random.nextInt(SCHEDULES.size()));
+                adamOptions.add(variants.get(g % variants.size()).withSchedule(schedule));
+                sgdOptions.add(plain.get(g % plain.size()).withSchedule(schedule));
                 List<AdamArrays> ofGroup = new ArrayList<>();
                 List<AdamParameter> there = new ArrayList<>();
                 boolean momentum = sgdOptions.get(g).momentum() != 0;

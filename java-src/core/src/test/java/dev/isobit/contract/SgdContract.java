@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.isobit.Backend;
 import dev.isobit.DType;
+import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
@@ -39,7 +40,10 @@ public abstract class SgdContract extends BackendContract {
                 MOMENTUM.withDampening(0.3), MOMENTUM.withNesterov(true),
                 MOMENTUM.withWeightDecay(0.01).withNesterov(true).withMaximize(true),
                 MOMENTUM.withWeightDecay(1e-60).withDampening(1), MOMENTUM.withMaximize(true).withLr(1e300),
-                MOMENTUM.withWeightDecay(1e300), PLAIN.withMomentum(1e-60));
+                MOMENTUM.withWeightDecay(1e300), PLAIN.withMomentum(1e-60),
+                MOMENTUM.withSchedule(LrSchedule.cosine(3, 0.1).withWarmup(1, 0.25)),
+                PLAIN.withWeightDecay(0.1).withSchedule(LrSchedule.linear(3_000_000, 0)),
+                MOMENTUM.withNesterov(true).withSchedule(LrSchedule.step(2, 0.3)));
     }
 
     /** Param, gradient, momentum buffer. */

@@ -10,14 +10,14 @@ public final class SgdDefinition {
      * One step over one parameter.
      *
      * @param options options
-     * @param lr the learning rate of this step
+     * @param lr the learning rate, which the schedule's factor multiplies
      * @param step from 1
      * @param param updated
      * @param grad gradient
      * @param buffer momentum buffer, updated with momentum
      */
     public static void step(SgdOptions options, double lr, long step, float[] param, float[] grad, float[] buffer) {
-        float negLr = -(float) lr;
+        float negLr = -(float) (lr * ScheduleDefinition.factor(options.schedule(), step));
         float momentum = (float) options.momentum();
         float gradShare = (float) (1 - options.dampening());
         float weightDecay = (float) options.weightDecay();

@@ -13,6 +13,7 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
 import dev.isobit.LogSoftmax;
+import dev.isobit.LrSchedule;
 import dev.isobit.NllLoss;
 import dev.isobit.NllLossOperands;
 import dev.isobit.NllLossOptions;
@@ -225,6 +226,23 @@ final class Fingerprint {
                 AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 9000, new SplittableRandom(7));
                 source.guarded(each, sgd.withMomentum(0.9), 4, arrays);
                 add(digest, List.of(arrays));
+            }
+            for (LrSchedule schedule : List.of(LrSchedule.cosine(30, 0.1).withWarmup(7, 0.2),
+                    LrSchedule.linear(25, 0), LrSchedule.step(9, 0.7))) {
+                for (boolean guarded : new boolean[] {false, true}) {
+                    AdamOptions adamW = AdamOptions.adamW().withLr(0.1).withSchedule(schedule);
+                    SgdOptions momentum = sgd.withMomentum(0.9).withSchedule(schedule);
+                    AdamArrays ofAdam = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(8));
+                    AdamArrays ofSgd = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(9));
+                    if (guarded) {
+                        source.guarded(step.withMaxNorm(1), adamW, TRAJECTORY, List.of(ofAdam));
+                        source.guarded(step.withMaxNorm(1), momentum, TRAJECTORY, ofSgd);
+                    } else {
+                        source.adam(adamW, 1, TRAJECTORY, List.of(ofAdam));
+                        source.sgd(momentum, TRAJECTORY, ofSgd);
+                    }
+                    add(digest, List.of(ofAdam, ofSgd));
+                }
             }
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {

@@ -52,6 +52,7 @@ final class CudaAdam implements AdamKernel {
         List<List<@Nullable Tensor[]>> tensors = tensors(groups);
         return new GuardedStep(backend, stream, options, tensors,
                 new GuardedStep.Optimizer("Adam", AdamGuarded.LAYOUT, AdamChunk.LAYOUT.byteSize(), settings,
+                        groups.stream().map(group -> group.options().schedule()).toList(),
                         AdamGroupParams.LAYOUT.byteSize(), module.function("Adam.on", "adam_begin"),
                         module.function("Adam.on",
                                 amsgrad ? "adam_step_f32_amsgrad_guarded" : "adam_step_f32_guarded"),

@@ -42,7 +42,8 @@ final class CudaSgd implements SgdKernel {
         }
         CudaModule module = backend.module("Sgd.on", "sgd");
         return new GuardedStep(backend, stream, options, tensors(groups),
-                new GuardedStep.Optimizer("Sgd", SgdGuarded.LAYOUT, SgdChunk.LAYOUT.byteSize(), settings, size,
+                new GuardedStep.Optimizer("Sgd", SgdGuarded.LAYOUT, SgdChunk.LAYOUT.byteSize(), settings,
+                        groups.stream().map(group -> group.options().schedule()).toList(), size,
                         module.function("Sgd.on", "sgd_begin"), module.function("Sgd.on", "sgd_step_f32_guarded"),
                         chunks -> backend.launchTable().sgdGrid(chunks)));
     }

@@ -2,6 +2,7 @@ package dev.isobit.cuda;
 
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
+import dev.isobit.LrSchedule;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
 import dev.isobit.Tensor;
@@ -10,6 +11,7 @@ import dev.isobit.cuda.KernelParams.GuardControl;
 import dev.isobit.cuda.KernelParams.GuardPiece;
 import dev.isobit.cuda.KernelParams.GuardSet;
 import dev.isobit.cuda.KernelParams.GuardState;
+import dev.isobit.cuda.KernelParams.Schedule;
 import dev.isobit.spi.GuardedKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout.PathElement;
@@ -37,12 +39,14 @@ final class GuardedStep implements GuardedKernel {
      * @param params the argument block
      * @param chunks bytes of a chunk
      * @param settings what does not change of the groups, as the kernel finds it
+     * @param schedules of their learning rates
      * @param groupBytes of the scalars of a group
      * @param begin decides about a step
      * @param step does it
      * @param grid the blocks for a number of chunks
      */
-    record Optimizer(String name, StructLayout params, long chunks, MemorySegment settings, long groupBytes,
+    record Optimizer(String name, StructLayout params, long chunks, MemorySegment settings,
+            List<LrSchedule> schedules, long groupBytes,
             CudaFunction begin, CudaFunction step, LongToIntFunction grid) {}
 
     private final Optimizer optimizer;
@@ -112,6 +116,7 @@ final class GuardedStep implements GuardedKernel {
         steps = at.next((long) groups.size() * Long.BYTES);
         controls = at.next(groups.size() * GuardControl.LAYOUT.byteSize());
         long settings = at.next(optimizer.settings.byteSize());
+        long schedules = at.next(groups.size() * Schedule.LAYOUT.byteSize());
         long firstPieces = at.next((segments + 1) * Long.BYTES);
         long pieceTable = at.next(pieces * GuardPiece.LAYOUT.byteSize());
         long chunkTable = at.next(chunks * optimizer.chunks);
@@ -127,6 +132,7 @@ final class GuardedStep implements GuardedKernel {
             host.set(ValueLayout.JAVA_FLOAT, state + GuardState.GRAD_SCALE,
                     scaling == null ? 1 : scaling.initialScale());
             MemorySegment.copy(optimizer.settings, 0, host, settings, optimizer.settings.byteSize());
+            fillSchedules(host.asSlice(schedules), optimizer.schedules);
             ChunkedStep.fill(host.asSlice(chunkTable), groups, groups.size());
             if (checks) {
                 fillPieces(host.asSlice(pieceTable), host.asSlice(firstPieces), groups);
@@ -147,6 +153,7 @@ final class GuardedStep implements GuardedKernel {
         to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + parts);
         to.set(ValueLayout.JAVA_LONG, Guard.STATE, base + state);
         to.set(ValueLayout.JAVA_LONG, Guard.STEPS, base + steps);
+        to.set(ValueLayout.JAVA_LONG, Guard.SCHEDULES, base + schedules);
         to.set(ValueLayout.JAVA_LONG, Guard.SEGMENTS, segments);
         to.set(ValueLayout.JAVA_LONG, Guard.GROUP_COUNT, (long) groups.size());
         setOptions(to, options);
@@ -184,6 +191,23 @@ final class GuardedStep implements GuardedKernel {
         to.set(ValueLayout.JAVA_FLOAT, Guard.BACKOFF_FACTOR, scaling == null ? 0 : scaling.backoffFactor());
         to.set(ValueLayout.JAVA_INT, Guard.FLAGS, (options.checksGrad() ? Guard.CHECK : 0)
                 | (scaling == null ? 0 : Guard.SCALING) | (options.zeroGrad() ? Guard.ZERO_GRAD : 0));
+    }
+
+    private static void fillSchedules(MemorySegment table, List<LrSchedule> schedules) {
+        for (int g = 0; g < schedules.size(); g++) {
+            LrSchedule schedule = schedules.get(g);
+            long at = g * Schedule.LAYOUT.byteSize();
+            table.set(ValueLayout.JAVA_LONG, at + Schedule.WARMUP_STEPS, schedule.warmupSteps());
+            table.set(ValueLayout.JAVA_LONG, at + Schedule.DECAY_STEPS, schedule.decaySteps());
+            table.set(ValueLayout.JAVA_DOUBLE, at + Schedule.WARMUP_START, schedule.warmupStart());
+            table.set(ValueLayout.JAVA_DOUBLE, at + Schedule.DECAY, schedule.decay());
+            table.set(ValueLayout.JAVA_INT, at + Schedule.SHAPE, switch (schedule.shape()) {
+                case CONSTANT -> Schedule.CONSTANT;
+                case LINEAR -> Schedule.LINEAR;
+                case COSINE -> Schedule.COSINE;
+                case STEP -> Schedule.STEP;
+            });
+        }
     }
 
     /** All elements are one row, in which gradients are cut at multiples of a piece, and segments begin. */
@@ -228,14 +252,20 @@ final class GuardedStep implements GuardedKernel {
     }
 
     @Override
-    public void step() {
-        check(operation);
+    public void queueChanges() {
+        check(optimizer.name + ".queueChanges");
         for (int i = 0; i < changed.length; i++) {
             if (changed[i]) {
                 setControls(i * Guard.CONTROLS);
                 changed[i] = false;
             }
         }
+    }
+
+    @Override
+    public void step() {
+        check(operation);
+        queueChanges();
         if (squareGrid > 0) {
             launch(launcher, square, squareGrid, LaunchTable.GUARD_THREADS);
         }

@@ -373,6 +373,26 @@ final class KernelParams {
         private GuardControl() {}
     }
 
+    /** {@code lr_schedule} */
+    static final class Schedule {
+        static final int CONSTANT = 0;
+        static final int LINEAR = 1;
+        static final int COSINE = 2;
+        static final int STEP = 3;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(I64.withName("warmup_steps"),
+                I64.withName("decay_steps"), F64.withName("warmup_start"), F64.withName("decay"),
+                I32.withName("shape"), I32.withName("reserved")).withName("lr_schedule");
+
+        static final long WARMUP_STEPS = offset(LAYOUT, "warmup_steps");
+        static final long DECAY_STEPS = offset(LAYOUT, "decay_steps");
+        static final long WARMUP_START = offset(LAYOUT, "warmup_start");
+        static final long DECAY = offset(LAYOUT, "decay");
+        static final long SHAPE = offset(LAYOUT, "shape");
+
+        private Schedule() {}
+    }
+
     /** {@code guard_state} */
     static final class GuardState {
         static final StructLayout LAYOUT = MemoryLayout.structLayout(F64.withName("grad_norm"),
@@ -400,7 +420,8 @@ final class KernelParams {
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("pieces"),
                 POINTER.withName("first_pieces"), POINTER.withName("controls"), POINTER.withName("parts"),
-                POINTER.withName("state"), POINTER.withName("steps"), I64.withName("segments"),
+                POINTER.withName("state"), POINTER.withName("steps"), POINTER.withName("schedules"),
+                I64.withName("segments"),
                 I64.withName("group_count"), I64.withName("growth_interval"), F64.withName("max_norm"),
                 F32.withName("clip_value"), F32.withName("growth_factor"), F32.withName("backoff_factor"),
                 I32.withName("flags")).withName("guard_params");
@@ -411,6 +432,7 @@ final class KernelParams {
         static final long PARTS = offset(LAYOUT, "parts");
         static final long STATE = offset(LAYOUT, "state");
         static final long STEPS = offset(LAYOUT, "steps");
+        static final long SCHEDULES = offset(LAYOUT, "schedules");
         static final long SEGMENTS = offset(LAYOUT, "segments");
         static final long GROUP_COUNT = offset(LAYOUT, "group_count");
         static final long GROWTH_INTERVAL = offset(LAYOUT, "growth_interval");

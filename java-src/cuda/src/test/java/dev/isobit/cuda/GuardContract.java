@@ -15,6 +15,7 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
+import dev.isobit.LrSchedule;
 import dev.isobit.Memory;
 import dev.isobit.Reduction;
 import dev.isobit.Sgd;
@@ -281,7 +282,9 @@ abstract class GuardContract {
 
     private static List<AdamOptions> adamOptions(boolean amsgrad) {
         AdamOptions adamW = AdamOptions.adamW().withAmsgrad(amsgrad).withLr(0.01);
-        return List.of(adamW, AdamOptions.adam().withWeightDecay(0.1).withMaximize(true).withAmsgrad(amsgrad),
+        return List.of(adamW.withSchedule(LrSchedule.cosine(800, 0.1).withWarmup(2, 0.5)),
+                AdamOptions.adam().withWeightDecay(0.1).withMaximize(true).withAmsgrad(amsgrad)
+                        .withSchedule(LrSchedule.step(2, 0.3)),
                 adamW.withSemantics(AdamSemantics.KERAS), adamW.withSemantics(AdamSemantics.ONNX),
                 adamW.withSemantics(AdamSemantics.HF), adamW.withBetas(0.5, 0.8).withWeightDecay(0));
     }

@@ -11,6 +11,7 @@ import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.GradScaling;
+import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
@@ -58,16 +59,26 @@ class GuardPtxTest {
                 PLAIN.withGradScaling(new GradScaling(0x1p-126f, 2, 0.5f, 3)).withMaxNorm(0.01));
     }
 
+    /** Their schedules are, at step 1 and at 1,000,000, before, at and behind the places where the formula changes. */
     static List<AdamOptions> adamOptions(boolean amsgrad) {
         AdamOptions adamW = AdamOptions.adamW().withAmsgrad(amsgrad).withLr(0.01);
-        return List.of(adamW, AdamOptions.adam().withAmsgrad(amsgrad),
-                adamW.withSemantics(AdamSemantics.ONNX).withWeightDecay(0.3),
-                adamW.withSemantics(AdamSemantics.HF), adamW.withSemantics(AdamSemantics.KERAS).withMaximize(true),
-                AdamOptions.adam().withWeightDecay(0.1).withAmsgrad(amsgrad));
+        return List.of(adamW.withSchedule(LrSchedule.cosine(3_000_000, 0.1).withWarmup(2, 0.3)),
+                AdamOptions.adam().withAmsgrad(amsgrad),
+                adamW.withSemantics(AdamSemantics.ONNX).withWeightDecay(0.3)
+                        .withSchedule(LrSchedule.step(7, 0.9999).withWarmup(1, 0)),
+                adamW.withSemantics(AdamSemantics.HF).withSchedule(LrSchedule.cosine(1_000_000, 0.25)),
+                adamW.withSemantics(AdamSemantics.KERAS).withMaximize(true)
+                        .withSchedule(LrSchedule.linear(5, 0).withWarmup(1_000_000, 0.1)),
+                AdamOptions.adam().withWeightDecay(0.1).withAmsgrad(amsgrad)
+                        .withSchedule(LrSchedule.linear(1_000_001, 0.2)));
     }
 
     static List<SgdOptions> sgdOptions() {
-        return SgdContract.options();
+        List<LrSchedule> schedules = List.of(LrSchedule.cosine(2, 0.1), LrSchedule.linear(4, 0.2),
+                LrSchedule.step(2, 0.3).withWarmup(1, 0.5), LrSchedule.constant().withWarmup(3, 0));
+        List<SgdOptions> plain = SgdContract.options();
+        return IntStream.range(0, plain.size())
+                .mapToObj(i -> plain.get(i).withSchedule(schedules.get(i % schedules.size()))).toList();
     }
 
     /** What is launched, in memory of its own. */
@@ -351,6 +362,9 @@ class GuardPtxTest {
     }
 
     private static void settings(Device device, List<AdamOptions> adam, List<SgdOptions> sgd) {
+        schedules(device, adam != null
+                ? adam.stream().map(AdamOptions::schedule).toList()
+                : sgd.stream().map(SgdOptions::schedule).toList());
         String struct = adam != null ? "adam_setting" : "sgd_group";
         PtxKernels.Buffer settings = device.buffer(struct, device.groups.size());
         for (int g = 0; g < device.groups.size(); g++) {
@@ -377,6 +391,17 @@ class GuardPtxTest {
             }
         }
         device.params.set("settings", settings);
+    }
+
+    private static void schedules(Device device, List<LrSchedule> of) {
+        PtxKernels.Buffer schedules = device.buffer("lr_schedule", device.groups.size());
+        for (int g = 0; g < device.groups.size(); g++) {
+            LrSchedule s = of.get(g);
+            device.element(schedules, "lr_schedule", g).set("warmup_steps", s.warmupSteps())
+                    .set("decay_steps", s.decaySteps()).set("warmup_start", Double.doubleToRawLongBits(s.warmupStart()))
+                    .set("decay", Double.doubleToRawLongBits(s.decay())).set("shape", s.shape().ordinal());
+        }
+        device.guard.set("schedules", schedules);
     }
 
     /** A group each, of tensors of such sizes. */

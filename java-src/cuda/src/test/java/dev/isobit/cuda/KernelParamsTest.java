@@ -31,7 +31,8 @@ class KernelParamsTest {
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT,
             KernelParams.NllLoss.LAYOUT,
-            KernelParams.GuardPiece.LAYOUT, KernelParams.GuardControl.LAYOUT, KernelParams.GuardState.LAYOUT,
+            KernelParams.GuardPiece.LAYOUT, KernelParams.GuardControl.LAYOUT, KernelParams.Schedule.LAYOUT,
+            KernelParams.GuardState.LAYOUT,
             KernelParams.Guard.LAYOUT, KernelParams.GuardSet.LAYOUT, KernelParams.AdamSetting.LAYOUT,
             KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT);
 
@@ -134,6 +135,10 @@ class KernelParamsTest {
         found.put("SGD_DISABLED", (long) KernelParams.Sgd.DISABLED);
         found.put("SGD_CHUNK", (long) KernelParams.Sgd.CHUNK);
         found.put("SGD_GROUPS", (long) KernelParams.Sgd.GROUPS);
+        found.put("SCHEDULE_CONSTANT", (long) KernelParams.Schedule.CONSTANT);
+        found.put("SCHEDULE_LINEAR", (long) KernelParams.Schedule.LINEAR);
+        found.put("SCHEDULE_COSINE", (long) KernelParams.Schedule.COSINE);
+        found.put("SCHEDULE_STEP", (long) KernelParams.Schedule.STEP);
         found.put("GUARD_CHECK", (long) KernelParams.Guard.CHECK);
         found.put("GUARD_SCALING", (long) KernelParams.Guard.SCALING);
         found.put("GUARD_ZERO_GRAD", (long) KernelParams.Guard.ZERO_GRAD);

@@ -14,6 +14,7 @@ import dev.isobit.Backend;
 import dev.isobit.BackendProbe;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
+import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
@@ -81,6 +82,39 @@ class OptimizerStateTest {
             assertEquals(3, run.adam().stepCount());
             run.steps(4);
             assertArrayEquals(whole, run.bits());
+        }
+    }
+
+    /** The step count is in the file, and decides where in its schedule the learning rate is. */
+    @ParameterizedTest
+    @CsvSource({"cpu, cpu", "reference, reference", "sim, cpu", "cpu, sim"})
+    void aScheduleGoesOn(String first, String second) {
+        assumeRuns(first);
+        assumeRuns(second);
+        AdamOptions options = OPTIONS.withSchedule(LrSchedule.cosine(4, 0.1).withWarmup(2, 0.25));
+        for (StepOptions step : List.of(StepOptions.defaults(), StepOptions.defaults().withMaxNorm(1))) {
+            int[] whole;
+            double lr;
+            try (Backend backend = Backend.open(first.equals("reference") ? first : "cpu");
+                    var run = new Run(backend, options, step)) {
+                run.steps(4);
+                lr = run.adam().scheduledLr(0);
+                assertTrue(lr < OPTIONS.lr() * 0.6, "lr " + lr);
+                run.steps(3);
+                whole = run.bits();
+            }
+            try (Backend backend = Backend.open(first); var run = new Run(backend, options, step)) {
+                run.steps(4);
+                OptimizerState.save(file, backend, run.adam());
+            }
+            try (Backend backend = Backend.open(second); var run = new Run(backend, options, step)) {
+                run.scramble();
+                OptimizerState.load(file, backend, run.adam());
+                assertEquals(lr, run.adam().scheduledLr(0));
+                assertEquals(OPTIONS.lr(), run.adam().lr());
+                run.steps(3);
+                assertArrayEquals(whole, run.bits());
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 package dev.isobit.state;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.DType;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,17 +22,25 @@ final class Run implements AutoCloseable {
     private final Adam adam;
 
     Run(Backend backend, AdamOptions options) {
-        this(backend, options, "fc.weight", "fc.bias");
+        this(backend, options, StepOptions.defaults());
+    }
+
+    Run(Backend backend, AdamOptions options, StepOptions step) {
+        this(backend, options, step, "fc.weight", "fc.bias");
     }
 
     Run(Backend backend, AdamOptions options, String... names) {
+        this(backend, options, StepOptions.defaults(), names);
+    }
+
+    private Run(Backend backend, AdamOptions options, StepOptions step, String... names) {
         this.backend = backend;
         for (int p = 0; p < names.length; p++) {
             Tensor param = backend.allocate(DType.F32, SHAPES[p]);
             put(param, i -> (float) Math.sin(i + 1));
             parameters.add(AdamParameter.of(names[p], param, backend.allocate(DType.F32, SHAPES[p])));
         }
-        adam = Adam.on(backend, options, parameters);
+        adam = Adam.on(backend, List.of(new AdamGroup(options, parameters)), step, backend.defaultStream());
     }
 
     /** An element by its index. */

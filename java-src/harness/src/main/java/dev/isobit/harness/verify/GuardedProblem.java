@@ -8,6 +8,7 @@ import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
+import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
@@ -27,7 +28,8 @@ import java.util.stream.IntStream;
 
 /**
  * One guarded step, or several, of Adam or SGD over groups of parameters, each group with options of its own. Over several
- * steps gradients and learning rates change, some gradients are not finite, and the last group is disabled for one step.
+ * steps gradients and learning rates change, some gradients are not finite, and the last group is disabled for one step; in
+ * half of these problems each group has a schedule.
  *
  * @param shape what the sizes are, for people
  * @param groups elements of each parameter of each group
@@ -110,7 +112,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
     @Override
     public String name() {
         return operation() + (optimizer == Optimizer.AMSGRAD ? ", amsgrad" : "") + " " + shape + ", " + guard.label
-                + ", " + values + (steps > 1 ? ", " + steps + " steps" : "") + ", seed " + seed;
+                + ", " + values + (steps > 1 ? ", " + steps + " steps" : "") + (isScheduled() ? ", scheduled" : "")
+                + ", seed " + seed;
     }
 
     private StepOptions options() {
@@ -132,12 +135,24 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         return optimizer == Optimizer.SGD;
     }
 
+    private boolean isScheduled() {
+        return steps > 1 && seed / 2 % 2 == 0;
+    }
+
+    /** Short enough for their shapes to show in a few steps. */
+    private LrSchedule schedule(int group) {
+        List<LrSchedule> all = List.of(LrSchedule.cosine(13, 0).withWarmup(2, 0), LrSchedule.step(2, 0.3),
+                LrSchedule.linear(9, 0.1).withWarmup(3, 0.25), LrSchedule.cosine(4, 0.1));
+        return isScheduled() ? all.get((int) ((seed / 4 + group) % all.size())) : LrSchedule.constant();
+    }
+
     private AdamOptions adam(int group) {
         AdamOptions adamW = AdamOptions.adamW().withLr(0.01);
         List<AdamOptions> all = List.of(adamW, AdamOptions.adam().withWeightDecay(0.1),
                 adamW.withSemantics(AdamSemantics.ONNX).withMaximize(true), adamW.withSemantics(AdamSemantics.HF),
                 adamW.withSemantics(AdamSemantics.KERAS));
-        return all.get((int) ((seed + group) % all.size())).withAmsgrad(optimizer == Optimizer.AMSGRAD);
+        return all.get((int) ((seed + group) % all.size())).withAmsgrad(optimizer == Optimizer.AMSGRAD)
+                .withSchedule(schedule(group));
     }
 
     private SgdOptions sgd(int group) {
@@ -145,7 +160,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         SgdOptions momentum = plain.withMomentum(0.9);
         List<SgdOptions> all = List.of(momentum, plain.withWeightDecay(0.1), momentum.withNesterov(true),
                 momentum.withDampening(0.2).withMaximize(true));
-        return all.get((int) ((seed + group) % all.size()));
+        return all.get((int) ((seed + group) % all.size())).withSchedule(schedule(group));
     }
 
     @Override
