@@ -18,6 +18,7 @@ import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
 import dev.isobit.LogSoftmax;
+import dev.isobit.LrSchedule;
 import dev.isobit.NllLoss;
 import dev.isobit.NllLossOperands;
 import dev.isobit.NllLossOptions;
@@ -173,12 +174,13 @@ class CpuAllocationTest {
             parameters.add(new AdamParameter("p" + size, tensor(nativeMemory, size), tensor(nativeMemory, size),
                     tensor(nativeMemory, size), tensor(nativeMemory, size)));
         }
-        Adam adam = Adam.on(backend, AdamOptions.adamW(), parameters);
+        AdamOptions adamW = AdamOptions.adamW().withSchedule(LrSchedule.cosine(1000, 0.1).withWarmup(20, 0));
+        Adam adam = Adam.on(backend, adamW, parameters);
         opened.add(adam);
         ops.add(new Op("Adam.step" + where, repeats, adam::step));
         StepOptions step = StepOptions.defaults().withMaxNorm(1).withClipValue(0.5).withZeroGrad(true)
                 .withGradScaling(GradScaling.defaults());
-        Adam guarded = Adam.on(backend, List.of(new AdamGroup(AdamOptions.adamW(), parameters)), step,
+        Adam guarded = Adam.on(backend, List.of(new AdamGroup(adamW, parameters)), step,
                 backend.defaultStream());
         opened.add(guarded);
         ops.add(new Op("guarded Adam.step" + where, repeats, guarded::step));

@@ -227,23 +227,25 @@ final class Fingerprint {
                 source.guarded(each, sgd.withMomentum(0.9), 4, arrays);
                 add(digest, List.of(arrays));
             }
-            for (LrSchedule schedule : List.of(LrSchedule.cosine(30, 0.1).withWarmup(7, 0.2),
-                    LrSchedule.linear(25, 0), LrSchedule.step(9, 0.7))) {
+            AdamOptions scheduled = AdamOptions.adamW().withLr(0.1)
+                    .withSchedule(LrSchedule.cosine(700, 0.1).withWarmup(100, 0.2));
+            for (AdamOptions each : List.of(scheduled, AdamOptions.adam().withWeightDecay(0.1)
+                    .withSchedule(LrSchedule.linear(900, 0)))) {
                 for (boolean guarded : new boolean[] {false, true}) {
-                    AdamOptions adamW = AdamOptions.adamW().withLr(0.1).withSchedule(schedule);
-                    SgdOptions momentum = sgd.withMomentum(0.9).withSchedule(schedule);
-                    AdamArrays ofAdam = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(8));
-                    AdamArrays ofSgd = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(9));
+                    AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(8));
                     if (guarded) {
-                        source.guarded(step.withMaxNorm(1), adamW, TRAJECTORY, List.of(ofAdam));
-                        source.guarded(step.withMaxNorm(1), momentum, TRAJECTORY, ofSgd);
+                        source.guarded(step.withMaxNorm(1).withClipValue(0.1), each, TRAJECTORY, List.of(arrays));
                     } else {
-                        source.adam(adamW, 1, TRAJECTORY, List.of(ofAdam));
-                        source.sgd(momentum, TRAJECTORY, ofSgd);
+                        source.adam(each, 1, TRAJECTORY, List.of(arrays));
                     }
-                    add(digest, List.of(ofAdam, ofSgd));
+                    add(digest, List.of(arrays));
                 }
             }
+            SgdOptions momentum = sgd.withMomentum(0.9).withSchedule(LrSchedule.step(150, 0.7).withWarmup(50, 0.2));
+            AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 37, new SplittableRandom(9));
+            source.sgd(momentum, TRAJECTORY, arrays);
+            source.guarded(step.withMaxNorm(1).withClipValue(0.1), momentum, TRAJECTORY, arrays);
+            add(digest, List.of(arrays));
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);

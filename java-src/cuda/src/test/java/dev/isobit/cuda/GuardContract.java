@@ -362,23 +362,36 @@ abstract class GuardContract {
         }
     }
 
-    /** A thousand steps, some of them skipped. */
-    @Test
-    void trajectory() {
+    /** A thousand steps of AdamW and Adam, or of SGD with momentum, scheduled, clipped, some of them skipped. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void trajectory(boolean isSgd) {
         Random random = new Random(9);
         StepOptions options =
                 PLAIN.withGradScaling(new GradScaling(64, 2, 0.5f, 20)).withMaxNorm(0.5).withClipValue(0.2);
+        List<LrSchedule> schedules =
+                List.of(LrSchedule.cosine(700, 0.1).withWarmup(100, 0), LrSchedule.step(150, 0.7).withWarmup(50, 0.2));
         try (Twins twins = new Twins()) {
             twins.add(random, 1, 37);
-            twins.adam(options, adamOptions(false));
+            twins.add(random, 0, 5);
+            if (isSgd) {
+                SgdOptions momentum = SgdOptions.defaults().withLr(0.1).withMomentum(0.9);
+                twins.sgd(options, schedules.stream().map(momentum::withSchedule).toList());
+            } else {
+                twins.adam(options, List.of(AdamOptions.adamW().withLr(0.05).withSchedule(schedules.get(0)),
+                        AdamOptions.adam().withLr(0.05).withWeightDecay(0.1).withSchedule(schedules.get(1))));
+            }
             for (int step = 1; step <= 1000; step++) {
-                float[] grad = twins.host.get(0)[1];
                 if (step % 10 == 0) {
-                    for (int i = 0; i < 37; i++) {
-                        grad[i] = 64 * (twins.host.get(0)[0][i] - 0.5f + 0.1f * (float) random.nextGaussian());
+                    for (int i = 0; i < twins.host.size(); i++) {
+                        float[] param = twins.host.get(i)[0];
+                        float[] grad = twins.host.get(i)[1];
+                        for (int k = 0; k < grad.length; k++) {
+                            grad[k] = 64 * (param[k] - 0.5f + 0.1f * (float) random.nextGaussian());
+                        }
+                        grad[random.nextInt(grad.length)] = step % 100 == 0 ? Float.NaN : 0;
+                        twins.upload(i);
                     }
-                    grad[random.nextInt(37)] = step % 100 == 0 ? Float.NaN : 0;
-                    twins.upload(0);
                 }
                 twins.step();
                 if (step % 50 == 0) {
