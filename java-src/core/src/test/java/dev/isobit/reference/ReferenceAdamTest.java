@@ -7,6 +7,10 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
+import dev.isobit.LrSchedule;
+import dev.isobit.Sgd;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamOracle;
 import java.util.List;
@@ -102,6 +106,41 @@ class ReferenceAdamTest {
                         assertEquals(exact.maxExpAvgSq(), largest.get(0), 1e-15);
                     }
                 }
+            }
+        }
+    }
+
+    /** Warm-up, half a cosine, and what is behind it, from the formula; with semantics that take the lr elsewhere, too. */
+    @ParameterizedTest
+    @EnumSource(AdamSemantics.class)
+    void schedule(AdamSemantics semantics) {
+        AdamOptions options =
+                AdamOptions.adamW().withSemantics(semantics).withLr(0.1).withEps(0.01).withWeightDecay(0.25);
+        LrSchedule schedule = LrSchedule.cosine(10, 0.2).withWarmup(5, 0.1);
+        for (long step = 1; step <= 20; step++) {
+            double factor = step <= 5
+                    ? 0.1 + 0.9 * (step - 1) / 5
+                    : 0.2 + 0.4 * (1 + Math.cos(Math.PI * Math.min(10, step - 6) / 10));
+            AdamOracle.After exact = new AdamOracle(options.withLr(0.1 * factor)).step(step, 0.5, -0.75, 0.25, 0.3, 0);
+            assertEquals(exact.param(), step(options.withSchedule(schedule), step, 0.5, -0.75, 0.25, 0.3)[0],
+                    6e-8 * exact.largest(), "step " + step);
+        }
+    }
+
+    @Test
+    void scheduleOfSgd() {
+        SgdOptions options = SgdOptions.defaults().withLr(0.5).withSchedule(LrSchedule.step(3, 0.1).withWarmup(2, 0));
+        double[] lrs = {0, 0.25, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.005};
+        var param = Tensor.of(new double[] {1}, 1);
+        double expected = 1;
+        try (Backend backend = Backend.open("reference");
+                Sgd sgd = Sgd.on(backend, options,
+                        List.of(SgdParameter.of("p", param, Tensor.of(new double[] {2}, 1))))) {
+            for (double lr : lrs) {
+                assertEquals(lr, sgd.scheduledLr(0), 1e-16);
+                sgd.step();
+                expected -= 2 * lr;
+                assertEquals(expected, param.get(0), 1e-7);
             }
         }
     }

@@ -2,6 +2,7 @@ package dev.isobit.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.isobit.Adam;
 import dev.isobit.AdamGroup;
@@ -30,6 +31,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The kernels of guarded steps, interpreted, launched as params.h says, against the CPU backend: every bit. */
 class GuardPtxTest {
@@ -324,24 +327,35 @@ class GuardPtxTest {
                     assertEquals(a != null ? a.stepCount(g) : s.stepCount(g),
                             device.steps.view().getAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, g));
                 }
+                compare(groups, step);
             }
         }
         assertEquals(List.of(), kernels.device.findings());
         for (List<AdamPtxTest.Parameter> group : groups) {
             for (AdamPtxTest.Parameter p : group) {
-                for (int a = 0; a < 5; a++) {
-                    float[] actual = p.device[a].floats();
-                    for (int i = 0; i < actual.length; i++) {
-                        assertEquals(Integer.toHexString(Float.floatToRawIntBits(p.host[a][i])),
-                                Integer.toHexString(Float.floatToRawIntBits(actual[i])),
-                                "array " + a + ", element " + i + " of " + actual.length);
-                    }
-                    assertTrue(p.device[a].isUntouchedBefore());
-                    p.device[a].free();
+                for (PtxKernels.Buffer array : p.device) {
+                    assertTrue(array.isUntouchedBefore());
+                    array.free();
                 }
             }
         }
         device.free();
+    }
+
+    private static void compare(List<List<AdamPtxTest.Parameter>> groups, int step) {
+        for (List<AdamPtxTest.Parameter> group : groups) {
+            for (AdamPtxTest.Parameter p : group) {
+                for (int a = 0; a < 5; a++) {
+                    float[] actual = p.device[a].floats();
+                    for (int i = 0; i < actual.length; i++) {
+                        if (Float.floatToRawIntBits(p.host[a][i]) != Float.floatToRawIntBits(actual[i])) {
+                            fail("step " + step + ", array " + a + ", element " + i + " of " + actual.length + ": "
+                                    + actual[i] + ", not " + p.host[a][i]);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     private static void gradients(List<List<AdamPtxTest.Parameter>> groups, int disabled, Random random, int step) {
@@ -450,6 +464,42 @@ class GuardPtxTest {
                 far);
         check(kernels, cpu, options().get(0), null, sgdOptions(), groups(kernels, 2, 2047, true, new Random(1)), 1,
                 far);
+    }
+
+    /** More segments than lanes. Their gradients would be large, so that there are only the sums of their squares. */
+    @ParameterizedTest
+    @ValueSource(strings = {"adam", "sgd"})
+    void manySegments(String op) {
+        for (int segments : new int[] {1, 1024, 2000, 6500}) {
+            manySegments(kernels, op, segments);
+        }
+    }
+
+    static void manySegments(PtxKernels kernels, String op, int segments) {
+        Random random = new Random(segments);
+        float[] parts = new float[segments];
+        double[] lanes = new double[1024];
+        for (int i = 0; i < segments; i++) {
+            parts[i] = (float) Math.exp(20 * random.nextGaussian());
+            lanes[i % 1024] += parts[i];
+        }
+        for (int half = 512; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        List<List<AdamPtxTest.Parameter>> groups = groups(kernels, 1, 1, true, random);
+        Device device = new Device(kernels, PLAIN.withMaxNorm(1), groups, op, op + "_step_f32_guarded", 0);
+        settings(device, op.equals("adam") ? adamOptions(false) : null, sgdOptions());
+        device.set(List.of(0.1), -1);
+        PtxKernels.Buffer buffer = kernels.new Buffer(4L * segments, 4).set(parts);
+        device.guard.set("parts", buffer).set("segments", (long) segments);
+        device.begin();
+        assertEquals(Math.sqrt(lanes[0]), device.state().gradNorm(), segments + " segments");
+        assertEquals(List.of(), kernels.device.findings());
+        buffer.free();
+        groups.getFirst().forEach(p -> List.of(p.device).forEach(PtxKernels.Buffer::free));
+        device.free();
     }
 
     /**

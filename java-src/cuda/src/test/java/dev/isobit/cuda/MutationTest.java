@@ -46,7 +46,7 @@ class MutationTest {
     private static final int COUNT = Integer.getInteger("isobit.mutants", 6);
     /** Kernels of which a mutant passes that nobody has judged yet; other tests compare their bits. */
     private static final Set<String> UNJUDGED = Set.of("guard_set", "guard_square_f32",
-            "nll_loss_reduce_f32", "nll_loss_weigh_f32", "sgd_begin", "sgd_step_f32_guarded",
+            "nll_loss_reduce_f32", "nll_loss_weigh_f32",
             "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_grad_f32_column");
     private static final long SEED = Long.getLong("isobit.mutants.seed", 1);
 
@@ -529,6 +529,12 @@ class MutationTest {
                                     GuardPtxTest.groups(kernels, 6, from, even, new Random(from)),
                                     amsgrad ? 1_000_000 : 1, 0)));
                 }
+            }
+        }
+        for (String op : List.of("adam", "sgd")) {
+            for (int segments : new int[] {1, 1024, 2000, 6500}) {
+                suite.add(new Check(op, segments + " segments", segments < 2000,
+                        kernels -> GuardPtxTest.manySegments(kernels, op, segments)));
             }
         }
         suite.add(new Check(List.of("guard", "adam", "sgd"), "guarded far", false,

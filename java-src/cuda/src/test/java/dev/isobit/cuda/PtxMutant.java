@@ -47,7 +47,7 @@ record PtxMutant(String operator, String file, String entry, int line, String or
             }),
             edit("predicate negated", "@(%p\\d+) bra", "@!$1 bra"),
             edit("or for and", "and\\.pred", "or.pred"),
-            edit("and for or", "or\\.pred", "and.pred"),
+            edit("and for or", "\\bor\\.pred", "and.pred"),
             edit("other choice", "(selp\\.\\w+ \\s*[^,]+, )([^,]+), ([^,]+),", "$1$3, $2,"),
             edit("barrier missing", ".*bar\\.(warp\\.)?sync.*", ""),
             edit("store missing", ".*\\bst\\..*", ""),
