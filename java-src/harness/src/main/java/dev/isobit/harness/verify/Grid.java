@@ -157,6 +157,7 @@ record Grid(String name, List<Problem> problems) {
                 }
             }
         }
+        trajectories(problems);
         return new Grid(SIMULATED, Collections.unmodifiableList(problems));
     }
 
@@ -306,6 +307,17 @@ record Grid(String name, List<Problem> problems) {
         // More than a chunk for every thread or block.
         problems.add(guarded(List.of(List.of(300_003, 5), List.of(100_000)), GuardedProblem.Optimizer.ADAM,
                 GuardedProblem.Guard.ALL, GuardedProblem.Values.NORMAL, 1, seed));
+        if (full) {
+            trajectories(problems);
+        }
+    }
+
+    /** A thousand steps, scheduled and clipped, of which one is skipped. */
+    private static void trajectories(List<Problem> problems) {
+        for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
+            problems.add(guarded(List.of(List.of(37), List.of(5)), optimizer, GuardedProblem.Guard.NORM,
+                    GuardedProblem.Values.NORMAL, 1000, (8L << 34) + 4 * optimizer.ordinal()));
+        }
     }
 
     private static GuardedProblem guarded(List<List<Integer>> shape, GuardedProblem.Optimizer optimizer,

@@ -139,11 +139,15 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         return steps > 1 && seed / 2 % 2 == 0;
     }
 
-    /** Short enough for their shapes to show in a few steps. */
+    /** Their shapes show within the steps. */
     private LrSchedule schedule(int group) {
-        List<LrSchedule> all = List.of(LrSchedule.cosine(13, 0).withWarmup(2, 0), LrSchedule.step(2, 0.3),
-                LrSchedule.linear(9, 0.1).withWarmup(3, 0.25), LrSchedule.cosine(4, 0.1));
-        return isScheduled() ? all.get((int) ((seed / 4 + group) % all.size())) : LrSchedule.constant();
+        if (!isScheduled()) {
+            return LrSchedule.constant();
+        }
+        List<LrSchedule> all = List.of(LrSchedule.cosine(2 * steps + 3, 0).withWarmup(steps / 2, 0),
+                LrSchedule.step(steps / 2, 0.3), LrSchedule.linear(2 * steps - 1, 0.1).withWarmup(steps / 2 + 1, 0.25),
+                LrSchedule.cosine(steps - 1, 0.1));
+        return all.get((int) ((seed / 4 + group) % all.size()));
     }
 
     private AdamOptions adam(int group) {
@@ -387,7 +391,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         private void next(Stepper stepper, int step, List<List<Operand[]>> operands) {
             int start = 0;
             for (int g = 0; g < groups.size(); g++) {
-                double lr = (isSgd() ? sgd(g).lr() : adam(g).lr()) / (1 + step / 3);
+                double lr = (isSgd() ? sgd(g).lr() : adam(g).lr()) / (1 + 5 * step / steps / 3);
                 stepper.set(g, lr, step != 1 || g < groups.size() - 1);
                 for (Operand[] all : operands.get(g)) {
                     int size = Math.toIntExact(all[GRAD].tensor().elementCount());
