@@ -15,8 +15,8 @@
  *
  * Memory moved: logits and targets read once, gradient written once: 12 bytes an element, 6 of 16 bits, and 4 for each of
  * weights, pos_weight, grad_loss, loss and sigmoid that has an element for each. 128-bit accesses where arrays have a
- * boundary of 16 bytes at the first element at which the logits have one. Targets of a byte and masks are read byte by
- * byte. A weight that repeats is read by index, mostly from cache.
+ * boundary of 16 bytes at the first element at which the logits have one. Targets of a byte or a bit and masks are
+ * read byte by byte. A weight that repeats is read by index, mostly from cache.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, after it has read them.
  */
@@ -191,13 +191,14 @@ struct Targets {
 
     const void* values;
     bool bytes;
+    bool bits; /* of bytes */
     bool narrow;
     bool has_ignore_value;
     float ignore_value;
     Spread<uint8_t> mask;
 
     __device__ __forceinline__ explicit Targets(const bce_with_logits_params& p)
-        : values(p.targets), bytes((p.flags & BCE_TARGETS_U8) != 0),
+        : values(p.targets), bytes((p.flags & BCE_TARGETS_U8) != 0), bits((p.flags & BCE_TARGETS_BITS) != 0),
           narrow(T::kPack > 4 && (p.flags & BCE_TARGETS_NARROW) != 0),
           has_ignore_value((p.flags & BCE_IGNORE_VALUE) != 0), ignore_value(p.ignore_value),
           mask(p.mask, p.mask_axes, (p.flags & BCE_MASK_FULL) != 0, (p.flags & BCE_WIDE_INDEX) != 0) {}
@@ -206,9 +207,12 @@ struct Targets {
     __device__ __forceinline__ const Stored* stored() const { return static_cast<const Stored*>(values); }
 
     __device__ __forceinline__ float at(int64_t i) const {
-        return bytes    ? static_cast<float>(static_cast<const uint8_t*>(values)[i])
-               : narrow ? T::widen(stored()[i])
-                        : floats()[i];
+        if (bytes) {
+            const int64_t at = bits ? i >> 3 : i;
+            const uint32_t byte = static_cast<const uint8_t*>(values)[at];
+            return static_cast<float>(bits ? byte >> (i & 7) & 1u : byte);
+        }
+        return narrow ? T::widen(stored()[i]) : floats()[i];
     }
 
     __device__ __forceinline__ bool is_ignored(float target) const {

@@ -1,5 +1,6 @@
 /*
- * Cross-entropy with class indices, float32: row losses, gradient of the logits, or both in one pass.
+ * Cross-entropy with class indices: row losses, gradient of the logits, or both in one pass. Logits and gradient (type D)
+ * float32, BF16 or F16; the rest float32.
  *
  *   m = max z    N = #{z = m}    R = sum of exp(z_k - m) over z_k < m    S = N + R
  *   row loss     = (m - z_t) + (N = 1 ? log1p(R) : log(S))
@@ -9,10 +10,10 @@
  * NUMERICS.md gives the order of every operation, and cuts rows beyond 8192 classes into segments with a maximum of their
  * own; params.h the arguments, shapes, launches and who writes what.
  *
- * Memory moved: logits read once and gradient written once, 8 bytes an element, up to 32 classes by a thread, 2048 by a
+ * Memory moved: logits read once and gradient written once, 8 bytes an element, 4 of 16 bits, up to 32 classes by a thread, 2048 by a
  * part of a warp or a warp, 8192 by a block, each holding a row in registers. A longer row is read a second time for the
  * gradient, from the end backwards to find what the cache still has, except for its last segment (registers) and the
- * stash_segments before it (shared memory). Beyond 256 segments, 2 M classes, it is read three times. Beyond 32 classes
+ * stash_segments before it (shared memory). Beyond as many segments as a block has threads, 2 M classes (1 M of 16 bits), it is read three times. Beyond 32 classes
  * a row that is ignored or has a bad target is not read at all.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, and z_t is read before a
@@ -39,6 +40,16 @@ __device__ __forceinline__ bool has_narrow_targets(const cross_entropy_params& p
 __device__ __forceinline__ int64_t target_of(const cross_entropy_params& p, int64_t row) {
     return has_narrow_targets(p) ? static_cast<const int32_t*>(p.targets)[row]
                                  : static_cast<const int64_t*>(p.targets)[row];
+}
+
+template <typename D>
+__device__ __forceinline__ typename D::Stored* logits_of(const cross_entropy_params& p) {
+    return static_cast<typename D::Stored*>(const_cast<void*>(p.logits));
+}
+
+template <typename D>
+__device__ __forceinline__ typename D::Stored* grad_of(const cross_entropy_params& p) {
+    return static_cast<typename D::Stored*>(p.grad_logits);
 }
 
 __device__ __forceinline__ Kind kind_of(const cross_entropy_params& p, int64_t target) {
@@ -133,11 +144,11 @@ __device__ __forceinline__ float exponentiate(float& value, float max, int& coun
 constexpr int kThreadBlock = 128;
 
 /* Moves a run of elements between global and shared memory, whose addresses are equal modulo 16. */
-template <bool kToShared>
-__device__ __forceinline__ void move_run(float* global, float* shared, int n, int thread) {
-    int head = floats_to_boundary(global);
+template <typename D, bool kToShared>
+__device__ __forceinline__ void move_run(typename D::Stored* global, typename D::Stored* shared, int n, int thread) {
+    int head = elements_to_boundary<D>(global);
     if (head > n) head = n;
-    int whole = (n - head) / 4;
+    int whole = (n - head) / D::kPack;
     float4* quads = reinterpret_cast<float4*>(global + head);
     float4* shared_quads = reinterpret_cast<float4*>(shared + head);
     ISOBIT_MAIN_LOOP_BEGIN;
@@ -150,9 +161,9 @@ __device__ __forceinline__ void move_run(float* global, float* shared, int n, in
         }
     }
     ISOBIT_MAIN_LOOP_END;
-    int tail = n - head - 4 * whole;
+    int tail = n - head - D::kPack * whole;
     if (thread < head + tail) {
-        int i = thread < head ? thread : 4 * whole + thread;
+        int i = thread < head ? thread : D::kPack * whole + thread;
         if (kToShared) {
             shared[i] = global[i];
         } else {
@@ -162,8 +173,9 @@ __device__ __forceinline__ void move_run(float* global, float* shared, int n, in
 }
 
 /* A row of at most M classes in L lanes, L a power of two: the lanes from M on are +0. */
-template <bool kGrad, int L, int M = L>
-__device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float* shared) {
+template <typename D, bool kGrad, int L, int M = L>
+__device__ __forceinline__ void thread_rows(const cross_entropy_params& p, typename D::Stored* shared) {
+    using Stored = typename D::Stored;
     const int classes = static_cast<int>(p.classes);
     const int thread = threadIdx.x;
     const Upstream upstream(p);
@@ -177,25 +189,25 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
         const int64_t row = first_row + thread;
         const int64_t target = thread < rows ? target_of(p, row) : 0;
         const Kind kind = thread < rows ? kind_of(p, target) : Kind::kAbsent;
-        float* logits = const_cast<float*>(p.logits) + first_row * classes;
-        float* grad = kGrad ? p.grad_logits + first_row * classes : logits;
-        const int in = (4 - floats_to_boundary(logits)) & 3;
-        const int out = (4 - floats_to_boundary(grad)) & 3;
+        Stored* logits = logits_of<D>(p) + first_row * classes;
+        Stored* grad = kGrad ? grad_of<D>(p) + first_row * classes : logits;
+        const int in = (D::kPack - elements_to_boundary<D>(logits)) & (D::kPack - 1);
+        const int out = (D::kPack - elements_to_boundary<D>(grad)) & (D::kPack - 1);
 
-        move_run<true>(logits, shared + in, rows * classes, thread);
+        move_run<D, true>(logits, shared + in, rows * classes, thread);
         __syncthreads();
 
         const bool live = kind == Kind::kLive;
-        float* mine = shared + in + thread * classes;
+        Stored* mine = shared + in + thread * classes;
         float v[M];
         float max = -infinity();
 #pragma unroll
         for (int i = 0; i < M; i++) {
             int k = (i + turn) & (L - 1);
-            v[i] = live && k < classes ? mine[k] : -infinity();
+            v[i] = live && k < classes ? D::widen(mine[k]) : -infinity();
             max = fmaxf(max, v[i]);
         }
-        const float target_logit = live ? mine[target] : 0.0f;
+        const float target_logit = live ? D::widen(mine[target]) : 0.0f;
         if (kGrad && in != out) {
             __syncthreads();
             mine = shared + out + thread * classes;
@@ -217,14 +229,15 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
 #pragma unroll
                 for (int i = 0; i < M; i++) {
                     int k = (i + turn) & (L - 1);
-                    if (k < classes) mine[k] = canonical(__fmul_rn(v[i], factor));
+                    if (k < classes) mine[k] = D::narrow(__fmul_rn(v[i], factor));
                 }
                 if (valid) {
-                    mine[target] = sums.target_gradient(a, target_logit, exp_difference(target_logit, max), 1.0);
+                    mine[target] =
+                        D::narrow(sums.target_gradient(a, target_logit, exp_difference(target_logit, max), 1.0));
                 }
             }
             __syncthreads();
-            move_run<false>(grad, shared + out, rows * classes, thread);
+            move_run<D, false>(grad, shared + out, rows * classes, thread);
         }
         if (kind == Kind::kBad) report_bad_target(p, row);
         if (p.arrivals != nullptr && row == 0) *p.arrivals = 0;
@@ -232,24 +245,24 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p, float
     }
 }
 
-template <bool kGrad>
+template <typename D, bool kGrad>
 __device__ __forceinline__ void thread_rows(const cross_entropy_params& p) {
     extern __shared__ float4 isobit_shared[];
-    float* shared = reinterpret_cast<float*>(isobit_shared);
+    typename D::Stored* shared = reinterpret_cast<typename D::Stored*>(isobit_shared);
     if (p.classes <= 4) {
-        thread_rows<kGrad, 4>(p, shared);
+        thread_rows<D, kGrad, 4>(p, shared);
     } else if (p.classes <= 6) {
-        thread_rows<kGrad, 8, 6>(p, shared);
+        thread_rows<D, kGrad, 8, 6>(p, shared);
     } else if (p.classes <= 8) {
-        thread_rows<kGrad, 8>(p, shared);
+        thread_rows<D, kGrad, 8>(p, shared);
     } else if (p.classes <= 10) {
-        thread_rows<kGrad, 16, 10>(p, shared);
+        thread_rows<D, kGrad, 16, 10>(p, shared);
     } else if (p.classes <= 16) {
-        thread_rows<kGrad, 16>(p, shared);
+        thread_rows<D, kGrad, 16>(p, shared);
     } else if (p.classes <= 20) {
-        thread_rows<kGrad, 32, 20>(p, shared);
+        thread_rows<D, kGrad, 32, 20>(p, shared);
     } else {
-        thread_rows<kGrad, 32>(p, shared);
+        thread_rows<D, kGrad, 32>(p, shared);
     }
 }
 
@@ -257,13 +270,15 @@ __device__ __forceinline__ void thread_rows(const cross_entropy_params& p) {
 
 constexpr int kWarpBlock = 128;
 
-/* A group of T threads takes a row of at most 4·T·Q classes. */
-template <bool kGrad, int T, int Q>
+/* A group of T threads takes a row of at most kClasses classes. */
+template <typename D, bool kGrad, int T, int kClasses>
 __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
+    constexpr int P = D::kPack;
+    constexpr int Q = kClasses / (P * T);
     constexpr int kRows = 32 / T;
-    /* Quads of lanes that a thread has. Two elements may share a lane, not more: their order does not matter. */
-    constexpr int kQuads = 4 * T * Q > kLanes ? kLanes / (4 * T) : Q;
-    static_assert(Q <= 2 * kQuads, "a lane of three elements has an order");
+    /* Packs of lanes that a thread has. Two elements may share a lane, not more: their order does not matter. */
+    constexpr int kPacks = kClasses > kLanes ? kLanes / (P * T) : Q;
+    static_assert(Q <= 2 * kPacks, "a lane of three elements has an order");
     const int classes = static_cast<int>(p.classes);
     const int thread = threadIdx.x & (T - 1);
     const int group = (threadIdx.x & 31) / T;
@@ -280,35 +295,33 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
 
         const bool live = kind == Kind::kLive;
         const int64_t offset = row * classes;
-        const float* logits = p.logits + offset;
-        const Placement<T, Q> placement(logits, thread);
-        float v[Q][4];
+        const typename D::Stored* logits = logits_of<D>(p) + offset;
+        const Placement<D, T, Q> placement(logits, thread);
+        float v[Q][P];
         placement.load(logits, live ? classes : 0, -infinity(), v);
-        const float target_logit = live ? logits[this_target] : 0.0f;
+        const float target_logit = live ? D::widen(logits[this_target]) : 0.0f;
         __syncwarp(); /* z_t is read by all before one of them writes over it */
 
         float max = -infinity();
 #pragma unroll
         for (int s = 0; s < Q; s++) {
 #pragma unroll
-            for (int c = 0; c < 4; c++) max = fmaxf(max, v[s][c]);
+            for (int c = 0; c < P; c++) max = fmaxf(max, v[s][c]);
         }
         max = group_max<T>(max);
         if (!live) max = 0.0f; /* exponentials +0, as an ignored row's gradient wants them */
 
         int count = 0;
         const auto slot = [&](int s) {
-            float4 lane = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+            LanePack<P> pack = {};
             if (placement.in_use(s, classes)) {
-                lane.x = exponentiate(v[s][0], max, count);
-                lane.y = exponentiate(v[s][1], max, count);
-                lane.z = exponentiate(v[s][2], max, count);
-                lane.w = exponentiate(v[s][3], max, count);
+#pragma unroll
+                for (int c = 0; c < P; c++) pack.lane[c] = exponentiate(v[s][c], max, count);
             }
-            return lane;
+            return pack;
         };
-        const float rest = fold_group<T, kQuads>(
-            thread, [&](int s) { return kQuads == Q ? slot(s) : add_lanes(slot(s), slot(s + kQuads)); });
+        const float rest = fold_group<T, kPacks, P>(
+            thread, [&](int s) { return kPacks == Q ? slot(s) : add_lanes(slot(s), slot(s + kPacks)); });
         const Row sums(max, group_sum<T>(count), static_cast<double>(rest));
         const bool valid = live && sums.is_valid();
 
@@ -321,12 +334,13 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
 #pragma unroll
             for (int s = 0; s < Q; s++) {
 #pragma unroll
-                for (int c = 0; c < 4; c++) v[s][c] = canonical(__fmul_rn(v[s][c], factor));
+                for (int c = 0; c < P; c++) v[s][c] = __fmul_rn(v[s][c], factor);
             }
-            float* grad = p.grad_logits + offset;
+            typename D::Stored* grad = grad_of<D>(p) + offset;
             placement.store(grad, kind == Kind::kAbsent ? 0 : classes, v);
             if (valid && thread == placement.owner(static_cast<int>(this_target))) {
-                grad[this_target] = sums.target_gradient(a, target_logit, exp_difference(target_logit, max), 1.0);
+                grad[this_target] =
+                    D::narrow(sums.target_gradient(a, target_logit, exp_difference(target_logit, max), 1.0));
             }
         }
         if (thread == 0) {
@@ -336,41 +350,49 @@ __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
     }
 }
 
-template <bool kGrad>
+template <typename D, bool kGrad>
 __device__ __forceinline__ void warp_rows(const cross_entropy_params& p) {
     if (p.classes <= 64) {
-        warp_rows<kGrad, 8, 2>(p);
+        warp_rows<D, kGrad, 8, 64>(p);
     } else if (p.classes <= 128) {
-        warp_rows<kGrad, 8, 4>(p);
+        warp_rows<D, kGrad, 8, 128>(p);
     } else if (p.classes <= 256) {
-        warp_rows<kGrad, 8, 8>(p);
+        warp_rows<D, kGrad, 8, 256>(p);
     } else if (p.classes <= 512) {
-        warp_rows<kGrad, 16, 8>(p);
+        warp_rows<D, kGrad, 16, 512>(p);
     } else {
-        warp_rows<kGrad, 32, 8>(p);
+        warp_rows<D, kGrad, 32, 1024>(p);
     }
 }
 
 /* 1024 < C <= 2048: twice the registers of the others, which would keep fewer of their warps at work. */
-template <bool kGrad>
+template <typename D, bool kGrad>
 __device__ __forceinline__ void wide_rows(const cross_entropy_params& p) {
-    warp_rows<kGrad, 32, 16>(p);
+    warp_rows<D, kGrad, 32, 2048>(p);
 }
 
 /* ----------------------------------------------------------------------------------------- a block per row, any C */
 
-constexpr int kBlock = 256;
+constexpr int kBlock = 256; /* of count and reduce */
 constexpr int kBlockWarps = kBlock / 32;
-constexpr int kSlots = kSegment / (4 * kBlock);
-/* Segments whose states a block keeps; it joins them with a thread each. */
-constexpr int kStates = kBlock;
+constexpr int kSlots = kSegment / kLanes;
 
-using BlockPlacement = Placement<kBlock, kSlots>;
+/* Of rows: a lane has one thread. */
+template <typename D>
+constexpr int kRowBlock = kLanes / D::kPack;
 
+template <typename D>
+using BlockPlacement = Placement<D, kRowBlock<D>, kSlots>;
+
+template <typename D>
 struct BlockShared {
+    static constexpr int kWarps = kRowBlock<D> / 32;
+    /* Segments whose states a block keeps; it joins them with a thread each. */
+    static constexpr int kStates = kRowBlock<D>;
+
     float lanes[kLanes];
-    float warp_max[kBlockWarps];
-    int warp_count[kBlockWarps];
+    float warp_max[kWarps];
+    int warp_count[kWarps];
     /* per segment: m_j, n_j, r_j, f_j, w_j and what it adds to R */
     float max[kStates];
     int count[kStates];
@@ -384,11 +406,13 @@ struct BlockShared {
 };
 
 /* One row's operands. */
+template <typename D>
 struct BlockRow {
+    using Stored = typename D::Stored;
     int64_t classes;
     int64_t target;
-    const float* logits;
-    float* grad;
+    const Stored* logits;
+    Stored* grad;
     float target_logit;
     double upstream;
     int segments;
@@ -398,8 +422,10 @@ struct BlockRow {
         int64_t rest = classes - static_cast<int64_t>(j) * kSegment;
         return rest < kSegment ? static_cast<int>(rest) : kSegment;
     }
-    __device__ __forceinline__ const float* segment(int j) const { return logits + static_cast<int64_t>(j) * kSegment; }
-    __device__ __forceinline__ float* grad_segment(int j) const { return grad + static_cast<int64_t>(j) * kSegment; }
+    __device__ __forceinline__ const Stored* segment(int j) const {
+        return logits + static_cast<int64_t>(j) * kSegment;
+    }
+    __device__ __forceinline__ Stored* grad_segment(int j) const { return grad + static_cast<int64_t>(j) * kSegment; }
     __device__ __forceinline__ int target_segment() const { return static_cast<int>(target / kSegment); }
 };
 
@@ -407,35 +433,39 @@ struct BlockRow {
  * segment is the +0 that it is to be, and a NaN is still a NaN. */
 __device__ __forceinline__ float base_of(float max) { return max == -infinity() ? 0.0f : max; }
 
-__device__ __forceinline__ float thread_max(const float (&v)[kSlots][4]) {
+template <int P>
+__device__ __forceinline__ float thread_max(const float (&v)[kSlots][P]) {
     float max = -infinity();
 #pragma unroll
     for (int s = 0; s < kSlots; s++) {
 #pragma unroll
-        for (int c = 0; c < 4; c++) max = fmaxf(max, v[s][c]);
+        for (int c = 0; c < P; c++) max = fmaxf(max, v[s][c]);
     }
     return max;
 }
 
 /* One barrier; another must come before the next call. A NaN is dropped. */
-__device__ __forceinline__ float block_max(float x, BlockShared& shared) {
+template <typename D>
+__device__ __forceinline__ float block_max(float x, BlockShared<D>& shared) {
     x = group_max<32>(x);
     if ((threadIdx.x & 31) == 0) shared.warp_max[threadIdx.x / 32] = x;
     __syncthreads();
 #pragma unroll
-    for (int w = 0; w < kBlockWarps; w++) x = fmaxf(x, shared.warp_max[w]);
+    for (int w = 0; w < BlockShared<D>::kWarps; w++) x = fmaxf(x, shared.warp_max[w]);
     return x;
 }
 
-/* Adds the elements of a segment to this thread's four lanes in rising order; add(slot, component) is what the element
+/* Adds the elements of a segment to this thread's lanes in rising order; add(slot, component) is what the element
  * there adds. The head stands at the end of the circle and comes first. Leaves the lanes in shared memory. */
-template <typename Add>
-__device__ __forceinline__ void add_to_lanes(const BlockPlacement& placement, int n, BlockShared& shared, Add add) {
-    float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    float last[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+template <typename D, typename Add>
+__device__ __forceinline__ void add_to_lanes(const BlockPlacement<D>& placement, int n, BlockShared<D>& shared,
+                                             Add add) {
+    constexpr int P = D::kPack;
+    float lane[P] = {};
+    float last[P] = {};
     if (placement.in_use(kSlots - 1, n)) {
 #pragma unroll
-        for (int c = 0; c < 4; c++) {
+        for (int c = 0; c < P; c++) {
             last[c] = add(kSlots - 1, c);
             if (placement.is_head(c)) lane[c] = __fadd_rn(lane[c], last[c]);
         }
@@ -444,22 +474,25 @@ __device__ __forceinline__ void add_to_lanes(const BlockPlacement& placement, in
     for (int s = 0; s < kSlots - 1; s++) {
         if (placement.in_use(s, n)) {
 #pragma unroll
-            for (int c = 0; c < 4; c++) lane[c] = __fadd_rn(lane[c], add(s, c));
+            for (int c = 0; c < P; c++) lane[c] = __fadd_rn(lane[c], add(s, c));
         }
     }
 #pragma unroll
-    for (int c = 0; c < 4; c++) {
+    for (int c = 0; c < P; c++) {
         if (!placement.is_head(c)) lane[c] = __fadd_rn(lane[c], last[c]);
     }
-    reinterpret_cast<float4*>(shared.lanes)[threadIdx.x] = make_float4(lane[0], lane[1], lane[2], lane[3]);
+    float4* mine = reinterpret_cast<float4*>(shared.lanes) + threadIdx.x * (P / 4);
+#pragma unroll
+    for (int c = 0; c < P; c += 4) mine[c / 4] = make_float4(lane[c], lane[c + 1], lane[c + 2], lane[c + 3]);
 }
 
 /* Turns the logits of a segment into exponentials; leaves lanes and counts in shared memory. */
-__device__ __forceinline__ void exponentiate_segment(const BlockPlacement& placement, int n, float max,
-                                                     float (&v)[kSlots][4], BlockShared& shared) {
+template <typename D>
+__device__ __forceinline__ void exponentiate_segment(const BlockPlacement<D>& placement, int n, float max,
+                                                     float (&v)[kSlots][D::kPack], BlockShared<D>& shared) {
     const float base = base_of(max);
     int count = 0;
-    add_to_lanes(placement, n, shared, [&](int s, int c) {
+    add_to_lanes<D>(placement, n, shared, [&](int s, int c) {
         bool is_max = v[s][c] == max;
         v[s][c] = exp_difference(v[s][c], base);
         count += is_max;
@@ -471,10 +504,11 @@ __device__ __forceinline__ void exponentiate_segment(const BlockPlacement& place
 
 /* n_j, a barrier after exponentiate_segment. For a maximum of -inf it is not the 0 of the definition, which nobody can
  * tell: the weight of such a segment is 0, or the row is invalid. */
-__device__ __forceinline__ int segment_count(const BlockShared& shared) {
+template <typename D>
+__device__ __forceinline__ int segment_count(const BlockShared<D>& shared) {
     int count = 0;
 #pragma unroll
-    for (int w = 0; w < kBlockWarps; w++) count += shared.warp_count[w];
+    for (int w = 0; w < BlockShared<D>::kWarps; w++) count += shared.warp_count[w];
     return count;
 }
 
@@ -491,13 +525,14 @@ __device__ __forceinline__ double term_of(float segment_max, int count, float su
 }
 
 /* Writes the gradient of a segment from its exponentials. */
-__device__ __forceinline__ void store_gradient(const BlockPlacement& placement, float* grad, int n, float factor,
-                                               float (&v)[kSlots][4]) {
+template <typename D>
+__device__ __forceinline__ void store_gradient(const BlockPlacement<D>& placement, typename D::Stored* grad, int n,
+                                               float factor, float (&v)[kSlots][D::kPack]) {
 #pragma unroll
     for (int s = 0; s < kSlots; s++) {
         if (placement.in_use(s, n)) {
 #pragma unroll
-            for (int c = 0; c < 4; c++) v[s][c] = canonical(__fmul_rn(v[s][c], factor));
+            for (int c = 0; c < D::kPack; c++) v[s][c] = __fmul_rn(v[s][c], factor);
         }
     }
     placement.store(grad, n, v);
@@ -505,15 +540,16 @@ __device__ __forceinline__ void store_gradient(const BlockPlacement& placement, 
 
 /* Returns the row's loss in thread 0. Beyond kStates segments no state is kept: the maximum of the row comes first, in a pass of its
  * own, so that a segment can be joined as soon as it is summed, and the gradient finds each segment's maximum again. */
-template <bool kGrad>
-__device__ __forceinline__ float block_row(const BlockRow& row, int stash_segments, BlockShared& shared,
+template <typename D, bool kGrad>
+__device__ __forceinline__ float block_row(const BlockRow<D>& row, int stash_segments, BlockShared<D>& shared,
                                            float4* stash) {
-    const BlockPlacement placement(row.logits, threadIdx.x);
+    constexpr int P = D::kPack;
+    const BlockPlacement<D> placement(row.logits, threadIdx.x);
     const int segments = row.segments;
     const int last = segments - 1;
-    const bool is_long = segments > kStates;
+    const bool is_long = segments > BlockShared<D>::kStates;
     const int first_stashed = kGrad && !is_long ? last - stash_segments : last;
-    float v[kSlots][4];
+    float v[kSlots][P];
     float max = -infinity();
     float segment_max = -infinity();
     for (int pass = is_long ? 0 : 1; pass < 2; pass++) {
@@ -535,17 +571,21 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
             }
             segment_max = block_max(segment_max, shared);
             max = fmaxf(max, segment_max);
-            exponentiate_segment(placement, n, segment_max, v, shared);
+            exponentiate_segment<D>(placement, n, segment_max, v, shared);
             if (j >= first_stashed && j < last) {
                 float4* mine = stash + (last - 1 - j) * (kSegment / 4) + threadIdx.x;
 #pragma unroll
                 for (int s = 0; s < kSlots; s++) {
-                    mine[s * kBlock] = make_float4(v[s][0], v[s][1], v[s][2], v[s][3]);
+#pragma unroll
+                    for (int c = 0; c < P; c += 4) {
+                        mine[(s * P + c) / 4 * kRowBlock<D>] =
+                            make_float4(v[s][c], v[s][c + 1], v[s][c + 2], v[s][c + 3]);
+                    }
                 }
             }
             __syncthreads();
             /* Warps take turns, so that none falls behind; what they read is safe until the barrier in block_max. */
-            if (threadIdx.x / 32 == (j & (kBlockWarps - 1))) {
+            if (threadIdx.x / 32 == (j & (BlockShared<D>::kWarps - 1))) {
                 const float sum = fold_shared(shared.lanes, threadIdx.x & 31);
                 if ((threadIdx.x & 31) == 0) {
                     const int count = segment_count(shared);
@@ -600,11 +640,14 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
                 const float4* mine = stash + (last - 1 - j) * (kSegment / 4) + threadIdx.x;
 #pragma unroll
                 for (int s = 0; s < kSlots; s++) {
-                    const float4 x = mine[s * kBlock];
-                    v[s][0] = x.x;
-                    v[s][1] = x.y;
-                    v[s][2] = x.z;
-                    v[s][3] = x.w;
+#pragma unroll
+                    for (int c = 0; c < P; c += 4) {
+                        const float4 x = mine[(s * P + c) / 4 * kRowBlock<D>];
+                        v[s][c] = x.x;
+                        v[s][c + 1] = x.y;
+                        v[s][c + 2] = x.z;
+                        v[s][c + 3] = x.w;
+                    }
                 }
             } else if (j < last) {
                 placement.load(row.segment(j), n, -infinity(), v);
@@ -613,7 +656,7 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
 #pragma unroll
                 for (int s = 0; s < kSlots; s++) {
 #pragma unroll
-                    for (int c = 0; c < 4; c++) v[s][c] = exp_difference(v[s][c], base);
+                    for (int c = 0; c < P; c++) v[s][c] = exp_difference(v[s][c], base);
                 }
             }
             float factor;
@@ -625,24 +668,24 @@ __device__ __forceinline__ float block_row(const BlockRow& row, int stash_segmen
                 segment_max = shared.max[j];
             }
             if (j == row.target_segment()) target_max = segment_max;
-            store_gradient(placement, row.grad_segment(j), n, factor, v);
+            store_gradient<D>(placement, row.grad_segment(j), n, factor, v);
         }
         if (valid && placement.thread == placement.owner(static_cast<int>(row.target & (kSegment - 1)))) {
             const float target_exp = exp_difference(row.target_logit, base_of(target_max));
             row.grad[row.target] =
-                sums.target_gradient(row.upstream, row.target_logit, target_exp, weight_of(target_max, max));
+                D::narrow(sums.target_gradient(row.upstream, row.target_logit, target_exp, weight_of(target_max, max)));
         }
     }
     /* Thread 0 stores it; the other warps need not know. */
     return row.wants_loss && valid && threadIdx.x < 32 ? sums.loss(row.target_logit) : canonical_nan();
 }
 
-template <bool kGrad>
+template <typename D, bool kGrad>
 __device__ __forceinline__ void block_rows(const cross_entropy_params& p) {
-    __shared__ __align__(16) BlockShared shared;
+    __shared__ __align__(16) BlockShared<D> shared;
     extern __shared__ float4 isobit_shared[];
     const Upstream upstream(p);
-    BlockRow row;
+    BlockRow<D> row;
     row.classes = p.classes;
     row.segments = static_cast<int>((p.classes + kSegment - 1) / kSegment);
     row.wants_loss = p.row_loss != nullptr;
@@ -651,14 +694,14 @@ __device__ __forceinline__ void block_rows(const cross_entropy_params& p) {
         const Kind kind = kind_of(p, row.target);
         float loss;
         if (kind == Kind::kLive) {
-            row.logits = p.logits + i * p.classes;
-            row.grad = kGrad ? p.grad_logits + i * p.classes : nullptr;
-            row.target_logit = row.logits[row.target];
+            row.logits = logits_of<D>(p) + i * p.classes;
+            row.grad = kGrad ? grad_of<D>(p) + i * p.classes : nullptr;
+            row.target_logit = D::widen(row.logits[row.target]);
             row.upstream = kGrad ? upstream.of(i) : 0.0;
-            loss = block_row<kGrad>(row, p.stash_segments, shared, isobit_shared);
+            loss = block_row<D, kGrad>(row, p.stash_segments, shared, isobit_shared);
         } else {
             loss = value_without_sums(kind);
-            if (kGrad) fill<kBlock>(p.grad_logits + i * p.classes, p.classes, loss, threadIdx.x);
+            if (kGrad) fill<D, kRowBlock<D>>(grad_of<D>(p) + i * p.classes, p.classes, loss, threadIdx.x);
         }
         if (threadIdx.x == 0) {
             if (row.wants_loss) p.row_loss[i] = loss;
@@ -721,16 +764,16 @@ __device__ __forceinline__ void count_targets(const cross_entropy_params& p) {
 /* Blocks sum segments of row losses; the one that comes last joins them. The row launch before this one has set
  * `arrivals` to 0, so that nothing is left over from a launch that broke off. */
 __device__ __forceinline__ void reduce_loss(const cross_entropy_params& p) {
-    __shared__ __align__(16) BlockShared shared;
+    __shared__ __align__(16) BlockShared<F32> shared;
     __shared__ bool is_last;
     const int64_t segments = (p.rows + kSegment - 1) / kSegment;
-    const BlockPlacement placement(p.row_loss, threadIdx.x);
+    const BlockPlacement<F32> placement(p.row_loss, threadIdx.x);
     for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {
         const int64_t rest = p.rows - j * kSegment;
         const int n = rest < kSegment ? static_cast<int>(rest) : kSegment;
         float v[kSlots][4];
         placement.load(p.row_loss + j * kSegment, n, 0.0f, v);
-        add_to_lanes(placement, n, shared, [&](int s, int c) { return v[s][c]; });
+        add_to_lanes<F32>(placement, n, shared, [&](int s, int c) { return v[s][c]; });
         __syncthreads();
         if (threadIdx.x < 32) {
             const float sum = fold_shared(shared.lanes, threadIdx.x);

@@ -649,7 +649,7 @@ struct BlockRow {
 
 /* T threads write one value to n elements, if they are to. */
 __device__ __forceinline__ void fill_unless(bool skipped, float* to, int64_t n, float value) {
-    if (!skipped) fill<kBlock>(to, n, value, threadIdx.x);
+    if (!skipped) fill<F32, kBlock>(to, n, value, threadIdx.x);
 }
 
 template <bool kGrad>

@@ -187,7 +187,7 @@ __device__ __forceinline__ void step_chunk(const guard_params& p, const guard_st
         const typename Guarded<Op>::Group group = {own, state.grad_factor, p.clip_value, zeroes};
         chunks::step_chunk<Guarded<Op>>(group, arrays, count, chunks::lane());
     } else if (zeroes) {
-        fill<chunks::kWarp>(arrays[chunks::kGrad], count, 0.0f, chunks::lane());
+        fill<F32, chunks::kWarp>(arrays[chunks::kGrad], count, 0.0f, chunks::lane());
     }
 }
 

@@ -32,11 +32,21 @@ __device__ __forceinline__ Integer group_sum(Integer x) {
 
 __device__ __forceinline__ float add_lanes(float a, float b) { return __fadd_rn(a, b); }
 
-__device__ __forceinline__ float4 add_lanes(float4 a, float4 b) {
-    return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w));
+/* The lanes of neighbouring elements: as many as one 128-bit access has. */
+template <int P>
+struct LanePack {
+    float lane[P];
+};
+
+template <int P>
+__device__ __forceinline__ LanePack<P> add_lanes(const LanePack<P>& a, const LanePack<P>& b) {
+    LanePack<P> sum;
+#pragma unroll
+    for (int c = 0; c < P; c++) sum.lane[c] = __fadd_rn(a.lane[c], b.lane[c]);
+    return sum;
 }
 
-/* Folds L lanes, or quads of lanes, that one thread makes: lane(i) is called once for each i, in an order that keeps few
+/* Folds L lanes, or packs of lanes, that one thread makes: lane(i) is called once for each i, in an order that keeps few
  * of them waiting. */
 template <int L, int kFirst = 0, int kStride = 1, typename Lane>
 __device__ __forceinline__ auto fold_thread(Lane lane) {
@@ -48,23 +58,35 @@ __device__ __forceinline__ auto fold_thread(Lane lane) {
     }
 }
 
-/* Folds 4·T·Q lanes of a group of T >= 8 neighbouring threads; thread t makes lanes 4·(t + T·s) + 0..3 as slot(s). All
+/* Folds P·T·Q lanes of a group of T >= 8 neighbouring threads; thread t makes lanes P·(t + T·s) + 0..P-1 as slot(s). All
  * threads get the sum. */
-template <int T, int Q, typename Slot>
+template <int T, int Q, int P, typename Slot>
 __device__ __forceinline__ float fold_group(int thread, Slot slot) {
-    const float4 lane = fold_thread<Q>(slot);
-    /* Four lanes a thread. The first two halvings of the threads also deal these out, two and then one to each, so that
-     * 8 shuffles do instead of 20: the upper half of the threads keeps components 2 and 3, the lower 0 and 1, ... */
-    bool high = (thread & (T / 2)) != 0;
-    float x0 = __fadd_rn(high ? lane.z : lane.x, __shfl_xor_sync(kWarp, high ? lane.x : lane.z, T / 2));
-    float x1 = __fadd_rn(high ? lane.w : lane.y, __shfl_xor_sync(kWarp, high ? lane.y : lane.w, T / 2));
-    bool odd = (thread & (T / 4)) != 0;
-    float x = __fadd_rn(odd ? x1 : x0, __shfl_xor_sync(kWarp, odd ? x0 : x1, T / 4));
+    LanePack<P> x = fold_thread<Q>(slot);
+    /* P lanes a thread. The first halvings of the threads also deal these out, until each has one, so that fewer shuffles
+     * do: the upper half of the threads keeps the upper components, the lower the lower ones, ... */
+    int half = T / 2;
 #pragma unroll
-    for (int half = T / 8; half > 0; half /= 2) x = __fadd_rn(x, __shfl_xor_sync(kWarp, x, half));
-    /* ... and the components are the lowest bits of the lane, so these two come last. */
-    x = __fadd_rn(x, __shfl_xor_sync(kWarp, x, T / 2));
-    return __fadd_rn(x, __shfl_xor_sync(kWarp, x, T / 4));
+    for (int n = P / 2; n > 0; n /= 2) {
+        const bool high = (thread & half) != 0;
+#pragma unroll
+        for (int c = 0; c < n; c++) {
+            const float other = __shfl_xor_sync(kWarp, high ? x.lane[c] : x.lane[c + n], half);
+            x.lane[c] = __fadd_rn(high ? x.lane[c + n] : x.lane[c], other);
+        }
+        half /= 2;
+    }
+    float sum = x.lane[0];
+#pragma unroll
+    for (; half > 0; half /= 2) sum = __fadd_rn(sum, __shfl_xor_sync(kWarp, sum, half));
+    /* ... and the components are the lowest bits of the lane, so these come last. */
+    half = T / 2;
+#pragma unroll
+    for (int n = P / 2; n > 0; n /= 2) {
+        sum = __fadd_rn(sum, __shfl_xor_sync(kWarp, sum, half));
+        half /= 2;
+    }
+    return sum;
 }
 
 /* One warp folds 1024 lanes in shared memory. All its threads get the sum. */

@@ -134,7 +134,7 @@ __device__ __forceinline__ void rows(const nll_loss_params& p) {
             const bool together = p.inner == 1;
             if (together) {
                 __syncthreads(); /* it may lie over log-probabilities that another thread reads */
-                fill<kBlock>(p.grad_log_probabilities + first * p.classes, count * p.classes, 0.0f, threadIdx.x);
+                fill<F32, kBlock>(p.grad_log_probabilities + first * p.classes, count * p.classes, 0.0f, threadIdx.x);
                 __syncthreads();
                 if (live) p.grad_log_probabilities[base + target] = at_target;
             }

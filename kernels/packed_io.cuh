@@ -1,9 +1,9 @@
 /*
  * 128-bit access to rows that start anywhere.
  *
- * A row starts `head` = 0..3 elements before a 16-byte boundary. A group of T threads lays it over a circle of 4·T·Q
- * positions: thread t holds, in slot s, component c, the position p = 4·(t + T·s) + c, and in it element p + head of the
- * row, or, for the last `head` positions of the circle, the row's first `head` elements. So every whole slot is one
+ * Such an access has P elements: four of float32, eight of 16 bits. A row starts `head` = 0..P-1 elements before a 16-byte
+ * boundary. A group of T threads lays it over a circle of P·T·Q positions: thread t holds, in slot s, component c, the
+ * position p = P·(t + T·s) + c, and in it element p + head of the row, or, for the last `head` positions of the circle, the row's first `head` elements. So every whole slot is one
  * aligned 128-bit access, whatever the row's start, and only the head and the tail are accessed one by one.
  *
  * Who holds an element changes with the alignment; the folds in lanes.cuh do not see it, since halving a circle of lanes
@@ -69,20 +69,23 @@ __device__ __forceinline__ void store_pack(T, uint16_t* p, const float (&v)[8]) 
                                                    T::narrow_pair(v[4], v[5]), T::narrow_pair(v[6], v[7])));
 }
 
-template <int T, int Q>
+/* Of a row of elements of type D, in registers as float32. */
+template <typename D, int T, int Q>
 struct Placement {
-    static constexpr int kStep = 4 * T;
+    using Stored = typename D::Stored;
+    static constexpr int kPack = D::kPack;
+    static constexpr int kStep = kPack * T;
     static constexpr int kPositions = kStep * Q;
 
     int head;   /* elements before the first boundary */
     int thread; /* in 0..T-1 */
     int first;  /* the element in slot 0, component 0 */
 
-    __device__ __forceinline__ Placement(const float* row, int thread)
-        : head(floats_to_boundary(row)), thread(thread), first(head + 4 * thread) {}
+    __device__ __forceinline__ Placement(const Stored* row, int thread)
+        : head(elements_to_boundary<D>(row)), thread(thread), first(head + kPack * thread) {}
 
     /* Whether a slot lies whole in a row of n elements. */
-    __device__ __forceinline__ bool is_whole(int slot, int n) const { return first + kStep * slot + 3 < n; }
+    __device__ __forceinline__ bool is_whole(int slot, int n) const { return first + kStep * slot + kPack - 1 < n; }
 
     /* Whether a slot can hold an element of a row of n; the same for all threads of the group. */
     __device__ __forceinline__ bool in_use(int slot, int n) const {
@@ -90,64 +93,63 @@ struct Placement {
     }
 
     /* Whether this component of the last slot holds an element of the head. */
-    __device__ __forceinline__ bool is_head(int component) const { return thread == T - 1 && component >= 4 - head; }
+    __device__ __forceinline__ bool is_head(int component) const {
+        return thread == T - 1 && component >= kPack - head;
+    }
 
     /* The thread of the group that holds an element. */
     __device__ __forceinline__ int owner(int element) const {
-        return (((element - head) & (kPositions - 1)) >> 2) & (T - 1);
+        return (((element - head) & (kPositions - 1)) / kPack) & (T - 1);
     }
 
-    /* How many elements, 0..3, of the last slot that a row of n elements begins here are this thread's alone. */
+    /* How many elements, 0..P-1, of the last slot that a row of n elements begins here are this thread's alone. */
     __device__ __forceinline__ int tail_of(int n) const {
         int left = n - first;
         int tail = left & (kStep - 1);
-        return left > 0 && tail < 4 ? tail : 0;
+        return left > 0 && tail < kPack ? tail : 0;
     }
 
     /* Reads a row of n elements; a position without an element gets `missing`. */
-    __device__ __forceinline__ void load(const float* row, int n, float missing, float (&v)[Q][4]) const {
-        const float* mine = row + first;
+    __device__ __forceinline__ void load(const Stored* row, int n, float missing, float (&v)[Q][kPack]) const {
+        const Stored* mine = row + first;
         ISOBIT_MAIN_LOOP_BEGIN;
 #pragma unroll
         for (int s = 0; s < Q; s++) {
-            float4 x = make_float4(missing, missing, missing, missing);
-            if (is_whole(s, n)) x = *reinterpret_cast<const float4*>(mine + kStep * s);
-            v[s][0] = x.x;
-            v[s][1] = x.y;
-            v[s][2] = x.z;
-            v[s][3] = x.w;
+#pragma unroll
+            for (int c = 0; c < kPack; c++) v[s][c] = missing;
+            if (is_whole(s, n)) load_pack(D(), mine + kStep * s, v[s]);
         }
         ISOBIT_MAIN_LOOP_END;
         const int tail = tail_of(n);
         if (tail > 0) {
             const int slot = (n - first) / kStep;
-            float x[3];
+            float x[kPack - 1];
 #pragma unroll
-            for (int c = 0; c < 3; c++) x[c] = c < tail ? row[n - tail + c] : missing;
+            for (int c = 0; c < kPack - 1; c++) x[c] = c < tail ? D::widen(row[n - tail + c]) : missing;
 #pragma unroll
             for (int s = 0; s < Q; s++) {
 #pragma unroll
-                for (int c = 0; c < 3; c++) v[s][c] = s == slot ? x[c] : v[s][c];
+                for (int c = 0; c < kPack - 1; c++) v[s][c] = s == slot ? x[c] : v[s][c];
             }
         }
         if (thread == T - 1) {
 #pragma unroll
-            for (int c = 1; c < 4; c++) {
-                int e = c - (4 - head);
-                if (e >= 0 && e < n) v[Q - 1][c] = row[e];
+            for (int c = 1; c < kPack; c++) {
+                int e = c - (kPack - head);
+                if (e >= 0 && e < n) v[Q - 1][c] = D::widen(row[e]);
             }
         }
     }
 
     /* Writes a row of n elements that may start at another distance from a boundary than the row of this placement:
      * then every element is written by itself. */
-    __device__ __forceinline__ void store(float* row, int n, const float (&v)[Q][4]) const {
-        float* mine = row + first;
-        if (floats_to_boundary(row) == head) {
+    __device__ __forceinline__ void store(Stored* row, int n, const float (&v)[Q][kPack]) const {
+        Stored* mine = row + first;
+        if (elements_to_boundary<D>(row) == head) {
             ISOBIT_MAIN_LOOP_BEGIN;
 #pragma unroll
             for (int s = 0; s < Q; s++) {
-                if (is_whole(s, n)) store_streaming(mine + kStep * s, v[s]);
+                if (is_whole(s, n)) store_pack(D(), mine + kStep * s, v[s]);
             }
             ISOBIT_MAIN_LOOP_END;
         } else {
@@ -155,48 +157,52 @@ struct Placement {
             for (int s = 0; s < Q; s++) {
                 if (is_whole(s, n)) {
 #pragma unroll
-                    for (int c = 0; c < 4; c++) mine[kStep * s + c] = v[s][c];
+                    for (int c = 0; c < kPack; c++) mine[kStep * s + c] = D::narrow(v[s][c]);
                 }
             }
         }
         const int tail = tail_of(n);
         if (tail > 0) {
             const int slot = (n - first) / kStep;
-            float x[3] = {v[0][0], v[0][1], v[0][2]};
+            float x[kPack - 1];
+#pragma unroll
+            for (int c = 0; c < kPack - 1; c++) x[c] = v[0][c];
 #pragma unroll
             for (int s = 1; s < Q; s++) {
 #pragma unroll
-                for (int c = 0; c < 3; c++) x[c] = s == slot ? v[s][c] : x[c];
+                for (int c = 0; c < kPack - 1; c++) x[c] = s == slot ? v[s][c] : x[c];
             }
 #pragma unroll
-            for (int c = 0; c < 3; c++) {
-                if (c < tail) row[n - tail + c] = x[c];
+            for (int c = 0; c < kPack - 1; c++) {
+                if (c < tail) row[n - tail + c] = D::narrow(x[c]);
             }
         }
         if (thread == T - 1) {
 #pragma unroll
-            for (int c = 1; c < 4; c++) {
-                int e = c - (4 - head);
-                if (e >= 0 && e < n) row[e] = v[Q - 1][c];
+            for (int c = 1; c < kPack; c++) {
+                int e = c - (kPack - head);
+                if (e >= 0 && e < n) row[e] = D::narrow(v[Q - 1][c]);
             }
         }
     }
 };
 
 /* T threads write one value to n elements. */
-template <int T>
-__device__ __forceinline__ void fill(float* row, int64_t n, float value, int thread) {
-    int64_t head = floats_to_boundary(row);
+template <typename D, int T>
+__device__ __forceinline__ void fill(typename D::Stored* row, int64_t n, float value, int thread) {
+    int64_t head = elements_to_boundary<D>(row);
     if (head > n) head = n;
-    int64_t whole = (n - head) / 4;
-    float v[4] = {value, value, value, value};
+    int64_t whole = (n - head) / D::kPack;
+    float v[D::kPack];
+#pragma unroll
+    for (int c = 0; c < D::kPack; c++) v[c] = value;
     ISOBIT_MAIN_LOOP_BEGIN;
 #pragma unroll 4
-    for (int64_t q = thread; q < whole; q += T) store_streaming(row + head + 4 * q, v);
+    for (int64_t q = thread; q < whole; q += T) store_pack(D(), row + head + D::kPack * q, v);
     ISOBIT_MAIN_LOOP_END;
-    if (thread < head) row[thread] = value;
-    int64_t tail = head + 4 * whole + thread;
-    if (tail < n) row[tail] = value;
+    if (thread < head) row[thread] = D::narrow(value);
+    int64_t tail = head + D::kPack * whole + thread;
+    if (tail < n) row[tail] = D::narrow(value);
 }
 
 } // namespace isobit

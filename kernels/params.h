@@ -17,11 +17,12 @@
  * An op is at most three launches on one stream, in this order, all with the same argument block:
  *
  *   1. cross_entropy_count                          only for MEAN with rows > 0
- *   2. cross_entropy_loss_f32_<variant>             only with rows > 0; the loss alone
- *      cross_entropy_loss_grad_f32_<variant>        only with rows > 0; loss and gradient, or with row_loss = null the
+ *   2. cross_entropy_loss_<dtype>_<variant>         only with rows > 0; the loss alone
+ *      cross_entropy_loss_grad_<dtype>_<variant>    only with rows > 0; loss and gradient, or with row_loss = null the
  *                                                   gradient alone
  *   3. cross_entropy_reduce_loss_f32                only for SUM and MEAN where a loss is asked for; with rows = 0 too
  *
+ *   <dtype>    f32 | bf16 | f16: of the logits and grad_logits
  *   <variant>  thread | warp | wide | block: how much of a block works on one row
  *
  * No kernel keeps state from one op to the next: nothing is to be set to zero, at allocation or between ops, and an op
@@ -33,11 +34,13 @@
  *
  *   entry    classes      block  dynamic shared bytes            blocks that have work
  *   count    any          256    0                               exactly count_blocks
- *   thread   1 .. 32      128    512·classes + 16                ceil(rows / 128)
+ *   thread   1 .. 32      128    512·classes + 16 *              ceil(rows / 128)
  *   warp     1 .. 1024    128    0                               ceil(rows / 16) for classes <= 256, else ceil(rows / 4)
  *   wide     1 .. 2048    128    0                               ceil(rows / 4)
- *   block    any          256    32768·stash_segments            rows
+ *   block    any          256 *  32768·stash_segments            rows
  *   reduce   any          256    0                               ceil(rows / 8192), at least 1
+ *
+ *   * with 16 bits: 256·classes + 16; a block of 128 threads
  *
  * Which variant to take where two will do: thread for classes <= 32, warp to 1024, wide (a warp with more registers) to
  * 2048, block beyond. All give the same bits.
@@ -76,12 +79,12 @@ enum {
 };
 
 typedef struct {
-    const float* logits;          /* [rows, classes], row stride classes */
+    const void* logits;           /* [rows, classes] of <dtype>, row stride classes */
     const void* targets;          /* [rows] int64, or int32 with CROSS_ENTROPY_TARGETS_I32 */
     const float* grad_loss;       /* null, one value, or [rows] */
     float* row_loss;              /* [rows] */
     float* loss;                  /* one value */
-    float* grad_logits;           /* [rows, classes], row stride classes */
+    void* grad_logits;            /* [rows, classes] of <dtype>, row stride classes */
     int64_t* denominator_parts;   /* scratch: int64 [count_blocks]; their sum is the denominator */
     float* loss_parts;            /* scratch: [ceil(rows / 8192)] */
     uint32_t* arrivals;           /* scratch: one value */
@@ -230,6 +233,7 @@ enum {
     BCE_IGNORE_VALUE = 512,        /* elements whose target is ignore_value are ignored */
     BCE_WEIGHTED_MEAN = 1024,      /* what the summed denominator adds is the weight, else 1 */
     BCE_TARGETS_NARROW = 2048,     /* targets are of the type of the logits, 16 bits */
+    BCE_TARGETS_BITS = 4096,       /* with BCE_TARGETS_U8: element i is bit i mod 8, the lowest first, of byte i / 8 */
 
     BCE_SEGMENT = 8192
 };

@@ -26,19 +26,23 @@ namespace softmax {
 using cross_entropy::add_to_lanes;
 using cross_entropy::base_of;
 using cross_entropy::block_max;
-using cross_entropy::BlockPlacement;
-using cross_entropy::BlockShared;
 using cross_entropy::exponentiate;
 using cross_entropy::kBlock;
-using cross_entropy::kBlockWarps;
 using cross_entropy::kSegment;
 using cross_entropy::kSlots;
-using cross_entropy::kStates;
 using cross_entropy::Row;
 using cross_entropy::segment_count;
 using cross_entropy::term_of;
 using cross_entropy::thread_max;
 using cross_entropy::weight_of;
+
+using BlockPlacement = cross_entropy::BlockPlacement<F32>;
+using BlockShared = cross_entropy::BlockShared<F32>;
+constexpr int kBlockWarps = BlockShared::kWarps;
+constexpr int kStates = BlockShared::kStates;
+
+template <int T, int Q>
+using Placement = isobit::Placement<F32, T, Q>;
 
 constexpr int kWarpBlock = 128;
 constexpr int kColumnBlock = 128;
@@ -133,15 +137,13 @@ __device__ __forceinline__ void warp_rows(const softmax_params& p) {
             if (!log) value = exponential;
             return term;
         };
-        const float rest = fold_group<T, Q>(thread, [&](int s) {
-            float4 lane = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        const float rest = fold_group<T, Q, 4>(thread, [&](int s) {
+            LanePack<4> pack = {};
             if (placement.in_use(s, n)) {
-                lane.x = element(v[s][0]);
-                lane.y = element(v[s][1]);
-                lane.z = element(v[s][2]);
-                lane.w = element(v[s][3]);
+#pragma unroll
+                for (int c = 0; c < 4; c++) pack.lane[c] = element(v[s][c]);
             }
-            return lane;
+            return pack;
         });
         const Scale scale(Row(max, group_sum<T>(count), static_cast<double>(rest)), log, 1.0);
 #pragma unroll
@@ -186,8 +188,9 @@ __device__ __forceinline__ void warp_gradients(const softmax_params& p) {
         load_like(placement, p.grad_output + offset, n, g);
         /* A lane starts at +0: it never is -0. */
         const auto lane = [&](int s, int c) { return __fadd_rn(0.0f, gradient_term(log, y[s][c], g[s][c])); };
-        const float sum = fold_group<T, Q>(
-            thread, [&](int s) { return make_float4(lane(s, 0), lane(s, 1), lane(s, 2), lane(s, 3)); });
+        const float sum = fold_group<T, Q, 4>(thread, [&](int s) {
+            return LanePack<4>{{lane(s, 0), lane(s, 1), lane(s, 2), lane(s, 3)}};
+        });
 #pragma unroll
         for (int s = 0; s < Q; s++) {
             if (!placement.in_use(s, n)) continue;

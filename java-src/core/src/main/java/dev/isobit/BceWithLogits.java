@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * {@link BceWithLogitsOptions#weightedMean} by the sum of the weights, and scales the gradient likewise. Label smoothing
  * takes t·(1 - labelSmoothing) + labelSmoothing/2 for t.
  *
- * <p>Shapes: logits any, F32, BF16 or F16; targets the same, F32, U8 or the type of the logits; posWeight and weights, F32, and mask, U8, any that broadcast
+ * <p>Shapes: logits any, F32, BF16 or F16; targets the same, F32, U8 or the type of the logits, or bits
+ * ({@link BceWithLogitsOperands#ofBits}); posWeight and weights, F32, and mask, U8, any that broadcast
  * against the logits, aligned at the innermost axis (with at most four runs of axes that do not repeat); loss a scalar
  * (shape [] or [1]), the shape of the logits for {@code NONE}; gradLoss a scalar, or for {@code NONE} the shape of the
  * logits; gradLogits the shape and type of the logits, maybe the logits themselves (in place), with no other overlap; sigmoid the
@@ -109,7 +110,7 @@ public final class BceWithLogits implements AutoCloseable {
      */
     public void loss(Tensor logits, Tensor targets, Tensor loss) {
         Objects.requireNonNull(loss, "loss");
-        run(lossChecks, logits, targets, null, null, null, null, null, loss, null);
+        run(lossChecks, logits, targets, false, null, null, null, null, null, loss, null);
     }
 
     /**
@@ -120,7 +121,8 @@ public final class BceWithLogits implements AutoCloseable {
      */
     public void loss(BceWithLogitsOperands operands, Tensor loss) {
         Objects.requireNonNull(loss, "loss");
-        run(lossChecks, operands.logits(), operands.targets(), operands.posWeight(), operands.weights(),
+        run(lossChecks, operands.logits(), operands.targets(), operands.targetBits(), operands.posWeight(),
+                operands.weights(),
                 operands.mask(), null, operands.sigmoid(), loss, null);
     }
 
@@ -133,7 +135,7 @@ public final class BceWithLogits implements AutoCloseable {
      */
     public void gradient(Tensor logits, Tensor targets, Tensor gradLogits) {
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(gradientChecks, logits, targets, null, null, null, null, null, null, gradLogits);
+        run(gradientChecks, logits, targets, false, null, null, null, null, null, null, gradLogits);
     }
 
     /**
@@ -158,7 +160,7 @@ public final class BceWithLogits implements AutoCloseable {
     public void lossAndGradient(Tensor logits, Tensor targets, Tensor loss, Tensor gradLogits) {
         Objects.requireNonNull(loss, "loss");
         Objects.requireNonNull(gradLogits, "gradLogits");
-        run(lossAndGradientChecks, logits, targets, null, null, null, null, null, loss, gradLogits);
+        run(lossAndGradientChecks, logits, targets, false, null, null, null, null, null, loss, gradLogits);
     }
 
     /**
@@ -176,11 +178,13 @@ public final class BceWithLogits implements AutoCloseable {
 
     private void run(Operands checks, BceWithLogitsOperands operands, @Nullable Tensor loss,
             @Nullable Tensor gradLogits) {
-        run(checks, operands.logits(), operands.targets(), operands.posWeight(), operands.weights(),
+        run(checks, operands.logits(), operands.targets(), operands.targetBits(), operands.posWeight(),
+                operands.weights(),
                 operands.mask(), operands.gradLoss(), operands.sigmoid(), loss, gradLogits);
     }
 
-    private void run(Operands checks, Tensor logits, Tensor targets, @Nullable Tensor posWeight,
+    private void run(Operands checks, Tensor logits, Tensor targets, boolean targetBits,
+            @Nullable Tensor posWeight,
             @Nullable Tensor weights, @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid,
             @Nullable Tensor loss, @Nullable Tensor gradLogits) {
         if (closed) {
@@ -189,6 +193,7 @@ public final class BceWithLogits implements AutoCloseable {
         call.count = logits.elementCount();
         call.logits = logits;
         call.targets = targets;
+        call.targetBits = targetBits;
         call.posWeight = posWeight;
         call.weights = weights;
         call.mask = mask;
@@ -214,7 +219,13 @@ public final class BceWithLogits implements AutoCloseable {
     private void checkInputs(Operands checks, Tensor logits, Tensor targets) {
         checks.dtype("logits", logits, checks.takesLogits(logits.dtype()), dtypes);
         checks.memory("logits", logits, false);
-        checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
+        if (call.targetBits) {
+            checks.require(targets.rank() == 1 && targets.size(0) == logits.elementCount() / 8
+                    + (logits.elementCount() % 8 == 0 ? 0 : 1), "targets", targets, "an eighth of logits' elements");
+            checks.dtype("targets", targets, targets.dtype() == DType.U8, "bits in U8");
+        } else {
+            checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
+        }
         if (targets.dtype() != DType.U8 && targets.dtype() != logits.dtype()) {
             result(checks, "targets", targets, logits, "F32, U8, the type of logits");
         }

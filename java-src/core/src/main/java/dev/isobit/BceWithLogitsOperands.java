@@ -8,20 +8,38 @@ import org.jspecify.annotations.Nullable;
  * immutable, made once and used for many calls.
  *
  * @param logits any shape
- * @param targets the shape of the logits
+ * @param targets the shape of the logits; as bits one axis of an eighth of their elements, rounded up
  * @param posWeight weight of positives, broadcast against the logits; null means 1
  * @param weights weight of each element, broadcast against the logits; null means 1
  * @param mask U8, broadcast against the logits: where it is 0, elements are skipped (loss 0, gradient 0, not counted by
  *     {@code MEAN}); null: none
  * @param gradLoss upstream gradient: a scalar, or the shape of the logits for {@code NONE}; null means 1
  * @param sigmoid where the probabilities go: the shape of the logits; null if they are not wanted
+ * @param targetBits whether targets are bits, eight a U8: element i, by its flat index, is bit i mod 8, the lowest first,
+ *     of byte i / 8
  */
 public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Tensor posWeight, @Nullable Tensor weights,
-        @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid) {
+        @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid, boolean targetBits) {
     /** Checks that what is needed is there. */
     public BceWithLogitsOperands {
         Objects.requireNonNull(logits, "logits");
         Objects.requireNonNull(targets, "targets");
+    }
+
+    /**
+     * Operands whose targets are no bits.
+     *
+     * @param logits any shape
+     * @param targets the shape of the logits
+     * @param posWeight weight of positives
+     * @param weights weight of each element
+     * @param mask where it is 0, elements are skipped
+     * @param gradLoss upstream gradient
+     * @param sigmoid where the probabilities go
+     */
+    public BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Tensor posWeight, @Nullable Tensor weights,
+            @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid) {
+        this(logits, targets, posWeight, weights, mask, gradLoss, sigmoid, false);
     }
 
     /**
@@ -32,7 +50,19 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      * @return operands
      */
     public static BceWithLogitsOperands of(Tensor logits, Tensor targets) {
-        return new BceWithLogitsOperands(logits, targets, null, null, null, null, null);
+        return new BceWithLogitsOperands(logits, targets, null, null, null, null, null, false);
+    }
+
+    /**
+     * Logits, and targets as bits.
+     *
+     * @param logits any shape
+     * @param targetBits U8, one axis of an eighth of the logits' elements, rounded up: element i, by its flat index, is
+     *     bit i mod 8, the lowest first, of byte i / 8
+     * @return operands
+     */
+    public static BceWithLogitsOperands ofBits(Tensor logits, Tensor targetBits) {
+        return new BceWithLogitsOperands(logits, targetBits, null, null, null, null, null, true);
     }
 
     /**
@@ -43,7 +73,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withPosWeight(Tensor posWeight) {
         return new BceWithLogitsOperands(logits, targets, Objects.requireNonNull(posWeight, "posWeight"), weights,
-                mask, gradLoss, sigmoid);
+                mask, gradLoss, sigmoid, targetBits);
     }
 
     /**
@@ -54,7 +84,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withWeights(Tensor weights) {
         return new BceWithLogitsOperands(logits, targets, posWeight, Objects.requireNonNull(weights, "weights"),
-                mask, gradLoss, sigmoid);
+                mask, gradLoss, sigmoid, targetBits);
     }
 
     /**
@@ -65,7 +95,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withMask(Tensor mask) {
         return new BceWithLogitsOperands(logits, targets, posWeight, weights, Objects.requireNonNull(mask, "mask"),
-                gradLoss, sigmoid);
+                gradLoss, sigmoid, targetBits);
     }
 
     /**
@@ -76,7 +106,7 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withGradLoss(Tensor gradLoss) {
         return new BceWithLogitsOperands(logits, targets, posWeight, weights, mask,
-                Objects.requireNonNull(gradLoss, "gradLoss"), sigmoid);
+                Objects.requireNonNull(gradLoss, "gradLoss"), sigmoid, targetBits);
     }
 
     /**
@@ -87,6 +117,6 @@ public record BceWithLogitsOperands(Tensor logits, Tensor targets, @Nullable Ten
      */
     public BceWithLogitsOperands withSigmoid(Tensor sigmoid) {
         return new BceWithLogitsOperands(logits, targets, posWeight, weights, mask, gradLoss,
-                Objects.requireNonNull(sigmoid, "sigmoid"));
+                Objects.requireNonNull(sigmoid, "sigmoid"), targetBits);
     }
 }

@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * {@link CrossEntropyOptions#denominator}. Beside these the pass gives lse, entropy, the class with the highest logit
  * and how often that is the target.
  *
- * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16 (of 16 bits on
+ * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16 (of 16 bits with options, or with further operands, on
  * the CPU only), C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
  * or probabilities of the shape of the logits, F32 or of their type; loss a scalar (shape [] or [1]), the shape of index
  * targets for {@code NONE}; gradLoss a scalar, or that shape for {@code NONE} only; gradLogits the shape and type of the

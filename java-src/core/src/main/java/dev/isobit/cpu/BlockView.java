@@ -90,6 +90,13 @@ final class BlockView {
         }
     }
 
+    /** Elements of a U8 operand that holds eight a byte. */
+    void readBits(ByteOperand operand, long first, int count) {
+        array = copy;
+        at = 0;
+        operand.copyBitsTo(copy, first, count);
+    }
+
     /** Room for elements of an operand, which {@link #write} brings there. */
     void place(FloatOperand operand, long first) {
         boolean isArray = operand.kind == FloatOperand.Kind.ARRAY;

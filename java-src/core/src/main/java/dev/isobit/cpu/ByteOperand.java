@@ -29,6 +29,17 @@ final class ByteOperand {
                 : segment.get(ValueLayout.JAVA_BYTE, position));
     }
 
+    /** An element of those that are eight a byte, the lowest bit first. */
+    private float bit(long element) {
+        return (int) get(element >> 3) >> (element & 7) & 1;
+    }
+
+    void copyBitsTo(float[] values, long element, int count) {
+        for (int i = 0; i < count; i++) {
+            values[i] = bit(element + i);
+        }
+    }
+
     void copyTo(float[] values, int at, long element, int count) {
         for (int i = 0; i < count; i++) {
             values[at + i] = get(element + i);

@@ -48,6 +48,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
     private final Broadcast targetsBroadcast = new Broadcast();
     private BceKernel kernel = new ScalarBce();
     private boolean hasNarrowTargets;
+    private boolean targetBits;
     private boolean hasMask;
     private boolean ignores;
     private boolean perElement;
@@ -86,6 +87,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         maskBroadcast = call.maskBroadcast;
         Tensor callTargets = Objects.requireNonNull(call.targets);
         hasNarrowTargets = callTargets.dtype() == DType.U8;
+        targetBits = call.targetBits;
         hasMask = call.mask != null;
         ignores = hasMask || options.ignores();
         targetsBroadcast.set(callTargets, callTargets);
@@ -217,7 +219,9 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
 
     /** The targets, and which elements are ignored. */
     private void readTargets(BceBlock block, long first, int length) {
-        if (hasNarrowTargets) {
+        if (targetBits) {
+            block.targets.readBits(narrowTargets, first, length);
+        } else if (hasNarrowTargets) {
             block.targets.read(narrowTargets, targetsBroadcast, first, length);
         } else {
             block.targets.read(targets, first, length);

@@ -48,7 +48,7 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
         double total = 0;
         for (long i = 0; i < call.count; i++) {
             double x = logits.get(i);
-            double t = targets.get(i);
+            double t = target(call, targets, i);
             double w = weight(call.weights, call.weightsBroadcast, i);
             double c0 = product(w, (1 - t) * keep + half);
             double p = weight(call.posWeight, call.posWeightBroadcast, i);
@@ -92,7 +92,11 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
 
     private boolean isLive(BceWithLogitsCall call, Elements targets, long element) {
         return weight(call.mask, call.maskBroadcast, element) != 0
-                && targets.get(element) != (float) options.ignoreValue();
+                && target(call, targets, element) != (float) options.ignoreValue();
+    }
+
+    private static double target(BceWithLogitsCall call, Elements targets, long element) {
+        return call.targetBits ? (int) targets.get(element >> 3) >> (element & 7) & 1 : targets.get(element);
     }
 
     private static double weight(@Nullable Tensor operand, Broadcast broadcast, long element) {

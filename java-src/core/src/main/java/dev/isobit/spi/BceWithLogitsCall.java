@@ -17,6 +17,8 @@ public final class BceWithLogitsCall {
     public @Nullable Tensor logits;
     /** Targets, the shape of the logits; U8, or floats. */
     public @Nullable Tensor targets;
+    /** Whether targets are bits, eight a U8, the lowest first. */
+    public boolean targetBits;
     /** Weight of positives; null means 1. */
     public @Nullable Tensor posWeight;
     /** How {@link #posWeight} spreads over the logits; of one element where it is null. */

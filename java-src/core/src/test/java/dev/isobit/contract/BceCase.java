@@ -303,6 +303,18 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
         return bytes;
     }
 
+    /** Eight a byte, the lowest bit first; what is left of the last byte is set. */
+    private static byte[] packed(float[] values) {
+        byte[] bytes = new byte[(values.length + 7) / 8];
+        Arrays.fill(bytes, (byte) -1);
+        for (int i = 0; i < values.length; i++) {
+            if (values[i] == 0) {
+                bytes[i / 8] &= (byte) ~(1 << i % 8);
+            }
+        }
+        return bytes;
+    }
+
     /**
      * The weights of positives.
      *
@@ -333,9 +345,13 @@ public record BceCase(long[] shape, Logits kind, Targets targets, Spread posWeig
         boolean aligned = random.nextInt(3) == 0;
         Tensor logits = block.floats(dtype, logits(), skip(random, aligned), shape);
         boolean narrow = targets == Targets.BINARY && random.nextBoolean();
-        var operands = BceWithLogitsOperands.of(logits, narrow
-                ? block.bytes(bytes(targetValues()), skip(random, aligned), shape)
-                : block.floats(targetType(), targetValues(), skip(random, aligned), shape));
+        boolean bits = narrow && random.nextBoolean();
+        var operands = bits
+                ? BceWithLogitsOperands.ofBits(logits,
+                        block.bytes(packed(targetValues()), skip(random, aligned), (count + 7) / 8))
+                : BceWithLogitsOperands.of(logits, narrow
+                        ? block.bytes(bytes(targetValues()), skip(random, aligned), shape)
+                        : block.floats(targetType(), targetValues(), skip(random, aligned), shape));
         if (mask != Spread.ABSENT) {
             operands = operands.withMask(block.bytes(bytes(maskValues()), skip(random, aligned), mask.shape(shape)));
         }

@@ -90,6 +90,19 @@ public abstract class BceInputContract extends BackendContract {
     }
 
     @Test
+    void targetBits() {
+        try (BceWithLogits op = op(Reduction.NONE)) {
+            for (long[] shape : new long[][] {{2}, {0}, {1, 1}, {}}) {
+                refused(IllegalArgumentException.class,
+                        () -> op.loss(BceWithLogitsOperands.ofBits(logits, as(mask, shape)), loss), "targets",
+                        Arrays.toString(shape), "an eighth");
+            }
+            refused(UnsupportedOperationException.class,
+                    () -> op.loss(BceWithLogitsOperands.ofBits(logits, as(targets, 1)), loss), "targets", "F32", "U8");
+        }
+    }
+
+    @Test
     void weightsThatDoNotBroadcast() {
         Class<IllegalArgumentException> type = IllegalArgumentException.class;
         for (long[] shape : new long[][] {{2}, {0}, {3, 1}, {1, 2}, {1, 2, 3}, {3, 3}}) {

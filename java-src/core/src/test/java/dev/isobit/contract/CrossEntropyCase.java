@@ -19,9 +19,39 @@ import java.util.SplittableRandom;
  * @param upstream the upstream gradient
  * @param wanted what is asked for
  * @param seed of everything random
+ * @param dtype of the logits and their gradient: F32, BF16 or F16
  */
 public record CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction reduction, long ignoreIndex,
-        DType targetType, Upstream upstream, Wanted wanted, long seed) {
+        DType targetType, Upstream upstream, Wanted wanted, long seed, DType dtype) {
+    /**
+     * A case of F32.
+     *
+     * @param rows N
+     * @param classes C
+     * @param kind kind of the rows
+     * @param reduction reduction
+     * @param ignoreIndex ignore index; targets equal to it occur
+     * @param targetType I64 or I32
+     * @param upstream the upstream gradient
+     * @param wanted what is asked for
+     * @param seed of everything random
+     */
+    public CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction reduction, long ignoreIndex,
+            DType targetType, Upstream upstream, Wanted wanted, long seed) {
+        this(rows, classes, kind, reduction, ignoreIndex, targetType, upstream, wanted, seed, DType.F32);
+    }
+
+    /**
+     * The same of another type.
+     *
+     * @param type of the logits and their gradient
+     * @return a case
+     */
+    public CrossEntropyCase of(DType type) {
+        return new CrossEntropyCase(rows, classes, kind, reduction, ignoreIndex, targetType, upstream, wanted, seed,
+                type);
+    }
+
     /** Upstream gradients. */
     public enum Upstream {
         /** Not given: 1. */
@@ -100,7 +130,7 @@ public record CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction
             kind.fill(row, random);
             System.arraycopy(row, 0, logits, i * classes, classes);
         }
-        return logits;
+        return Rounded.to(dtype, logits);
     }
 
     /**
@@ -165,7 +195,9 @@ public record CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction
      */
     public CrossEntropyDefinition.Result expected() {
         float[] logits = logits();
-        return CrossEntropyDefinition.compute(logits, classes, targets(logits), reduction, ignoreIndex, gradLoss());
+        CrossEntropyDefinition.Result exact =
+                CrossEntropyDefinition.compute(logits, classes, targets(logits), reduction, ignoreIndex, gradLoss());
+        return new CrossEntropyDefinition.Result(exact.loss(), Rounded.to(dtype, exact.gradLogits()));
     }
 
     /** What was written: an array is empty where it was not asked for. */
@@ -178,7 +210,7 @@ public record CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction
         long[] targets = targets(logits);
         float[] gradLoss = gradLoss();
         block.begin(8L * logits.length + 16L * rows + 16, 5);
-        Tensor logitsTensor = block.floats(logits, random.nextInt(16), rows, classes);
+        Tensor logitsTensor = block.floats(dtype, logits, random.nextInt(16), rows, classes);
         Tensor targetsTensor = block.indices(targetType, targets, random.nextInt(8));
         Tensor gradLossTensor = gradLoss.length == 0
                 ? null
@@ -192,7 +224,7 @@ public record CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction
                         : block.room(DType.F32, random.nextInt(16));
         Tensor gradLogits = wanted.inPlace()
                 ? logitsTensor
-                : block.room(DType.F32, random.nextInt(16), rows, classes);
+                : block.room(dtype, random.nextInt(16), rows, classes);
         block.upload();
         call(op, logitsTensor, targetsTensor, gradLossTensor, loss, gradLogits);
         block.download();
@@ -259,6 +291,7 @@ public record CrossEntropyCase(int rows, int classes, LogitsKind kind, Reduction
                     classes, -1}[random.nextInt(6)];
         return new CrossEntropyCase(rows, classes, kind, Reduction.values()[random.nextInt(3)], ignoreIndex,
                 random.nextBoolean() ? DType.I64 : DType.I32, upstreams[random.nextInt(upstreams.length)],
-                wanted[random.nextInt(wanted.length)], random.nextLong());
+                wanted[random.nextInt(wanted.length)], random.nextLong(),
+                new DType[] {DType.F32, DType.F32, DType.BF16, DType.F16}[random.nextInt(4)]);
     }
 }

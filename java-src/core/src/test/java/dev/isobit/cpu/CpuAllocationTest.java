@@ -31,8 +31,10 @@ import dev.isobit.SoftmaxOptions;
 import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -100,6 +102,10 @@ class CpuAllocationTest {
         ops.add(new Op("lossAndGradient " + where, repeats,
                 () -> op.lossAndGradient(logits, targets, gradLoss, loss, gradLogits)));
         if (reduction == Reduction.MEAN) {
+            Tensor narrow = narrow(nativeMemory, ROWS, CLASSES);
+            Tensor narrowGradient = narrow(nativeMemory, ROWS, CLASSES);
+            ops.add(new Op("lossAndGradient of BF16 " + where, repeats,
+                    () -> op.lossAndGradient(narrow, targets, gradLoss, loss, narrowGradient)));
             ops.add(new Op("loss " + where, repeats, () -> op.loss(logits, targets, loss)));
         }
     }
@@ -136,6 +142,10 @@ class CpuAllocationTest {
         var operands = new BceWithLogitsOperands(logits, tensor(nativeMemory, ROWS, CLASSES),
                 tensor(nativeMemory, CLASSES), tensor(nativeMemory, ROWS, 1), null, tensor(nativeMemory, 1),
                 tensor(nativeMemory, ROWS, CLASSES));
+        Tensor narrow = narrow(nativeMemory, ROWS, CLASSES);
+        Tensor narrowGradient = narrow(nativeMemory, ROWS, CLASSES);
+        ops.add(new Op("BceWithLogits.lossAndGradient of BF16" + where, repeats,
+                () -> op.lossAndGradient(narrow, narrow, loss, narrowGradient)));
         ops.add(new Op("BceWithLogits.lossAndGradient" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));
     }
@@ -190,6 +200,15 @@ class CpuAllocationTest {
             opened.add(sgd);
             ops.add(new Op("Sgd.step, momentum " + options.momentum() + where, repeats, sgd::step));
         }
+    }
+
+    /** Ones of BF16. */
+    private static Tensor narrow(boolean nativeMemory, int rows, int classes) {
+        short[] ones = new short[rows * classes];
+        Arrays.fill(ones, (short) 0x3f80);
+        MemorySegment array = MemorySegment.ofArray(ones);
+        MemorySegment memory = nativeMemory ? Arena.ofAuto().allocate(array.byteSize(), 64).copyFrom(array) : array;
+        return Tensor.of(DType.BF16, memory, rows, classes);
     }
 
     private static Tensor tensor(boolean nativeMemory, long... shape) {

@@ -113,7 +113,7 @@ final class Fingerprint {
                     long seed = size[1] * 100L + kind.ordinal();
                     Reduction reduction = Reduction.values()[(int) (seed % 3)];
                     cases.add(new CrossEntropyCase(size[0], size[1], kind, reduction, -100, DType.I64,
-                            Upstream.SCALAR, Wanted.BOTH, seed));
+                            Upstream.SCALAR, Wanted.BOTH, seed, TYPES[cases.size() % 4]));
                 }
             }
         }
@@ -398,8 +398,8 @@ final class Fingerprint {
             int lossSize = test.reduction() == Reduction.NONE ? test.rows() : 1;
             try (CrossEntropy op = CrossEntropy.on(backend, test.options())) {
                 Tensor loss = tensor(new float[lossSize], lossSize);
-                Tensor gradLogits = tensor(new float[logits.length], test.rows(), test.classes());
-                op.lossAndGradient(tensor(logits, test.rows(), test.classes()),
+                Tensor gradLogits = tensor(test.dtype(), new float[logits.length], test.rows(), test.classes());
+                op.lossAndGradient(tensor(test.dtype(), logits, test.rows(), test.classes()),
                         Tensor.of(test.targets(logits), test.rows()), tensor(test.gradLoss(), 1), loss, gradLogits);
                 return List.of(read(loss), read(gradLogits));
             }

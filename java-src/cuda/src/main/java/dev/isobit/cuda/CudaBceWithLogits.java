@@ -164,6 +164,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         DType targets = Objects.requireNonNull(call.targets).dtype();
         to.set(ValueLayout.JAVA_INT, Bce.FLAGS,
                 flags | (weighs ? Bce.SUMMED_DENOMINATOR : 0) | (targets == DType.U8 ? Bce.TARGETS_U8 : 0)
+                        | (call.targetBits ? Bce.TARGETS_BITS : 0)
                         | (targets == dtype && dtype != DType.F32 ? Bce.TARGETS_NARROW : 0)
                         | (call.gradLossPerElement ? Bce.GRAD_LOSS_PER_ELEMENT : 0)
                         | (reduces || call.loss == null ? 0 : Bce.LOSS_PER_ELEMENT)

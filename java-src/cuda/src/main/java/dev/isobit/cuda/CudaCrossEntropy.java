@@ -12,6 +12,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,9 +35,11 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private final boolean mean;
     private final boolean reduces;
     private final CudaFunction count;
-    /** By variant. */
-    private final CudaFunction[] lossRows;
-    private final CudaFunction[] gradientRows;
+    private final CudaBackend backend;
+    private final Rows f32;
+    /** Loaded by the first call that needs them. */
+    private @Nullable Rows bf16;
+    private @Nullable Rows f16;
     private final CudaFunction reduce;
     private final MemorySegment block;
     private final Launcher launcher;
@@ -58,10 +62,10 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         this.stream = stream;
         this.mean = options.reduction() == Reduction.MEAN;
         this.reduces = options.reduction() != Reduction.NONE;
+        this.backend = backend;
         CudaModule module = backend.module(MAKING, "cross_entropy");
         count = module.function(MAKING, "cross_entropy_count");
-        lossRows = rowKernels(module, "loss");
-        gradientRows = rowKernels(module, "loss_grad");
+        f32 = rows(MAKING, DType.F32);
         reduce = module.function(MAKING, "cross_entropy_reduce_loss_f32");
         ArgumentBlock arguments = new ArgumentBlock(CrossEntropy.LAYOUT);
         block = arguments.struct();
@@ -81,13 +85,38 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         block.set(ValueLayout.JAVA_LONG, CrossEntropy.DENOMINATOR_PARTS, mean ? denominatorParts : 0);
     }
 
-    private CudaFunction[] rowKernels(CudaModule module, String phase) {
+    /** The kernels for one type of logits, by variant. */
+    private record Rows(CudaFunction[] loss, CudaFunction[] gradient) {}
+
+    private Rows rows(String operation, DType dtype) {
+        String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+        CudaModule module = backend.module(operation, "cross_entropy" + (dtype == DType.F32 ? "" : suffix));
+        return new Rows(rowKernels(operation, module, "loss" + suffix),
+                rowKernels(operation, module, "loss_grad" + suffix));
+    }
+
+    private Rows rowsFor(String operation, DType dtype) {
+        if (dtype == DType.F32) {
+            return f32;
+        }
+        Rows rows = dtype == DType.F16 ? f16 : bf16;
+        if (rows == null) {
+            rows = rows(operation, dtype);
+            if (dtype == DType.F16) {
+                f16 = rows;
+            } else {
+                bf16 = rows;
+            }
+        }
+        return rows;
+    }
+
+    private CudaFunction[] rowKernels(String operation, CudaModule module, String phase) {
         CudaFunction[] functions = new CudaFunction[Variant.values().length];
         for (Variant variant : Variant.values()) {
-            CudaFunction function =
-                    module.function(MAKING, "cross_entropy_" + phase + "_f32_" + variant.suffix);
+            CudaFunction function = module.function(operation, "cross_entropy_" + phase + "_" + variant.suffix);
             if (variant == Variant.BLOCK && table.blockSharedBytes() > 0) {
-                driver.allowSharedBytes(MAKING, function.handle(), table.blockSharedBytes());
+                driver.allowSharedBytes(operation, function.handle(), table.blockSharedBytes());
             }
             functions[variant.ordinal()] = function;
         }
@@ -118,11 +147,12 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         if (closed) {
             throw new IllegalStateException(operation + ": closed");
         }
-        if (call.logits != null && call.logits.dtype() != DType.F32) {
-            throw new UnsupportedOperationException(
-                    operation + ": logits are " + call.logits.dtype() + "; the cuda backend takes F32");
-        }
         if (!call.plain) {
+            DType logits = Objects.requireNonNull(call.logits).dtype();
+            if (logits != DType.F32) {
+                throw new UnsupportedOperationException(
+                        operation + ": logits are " + logits + "; with options the cuda backend takes F32");
+            }
             general().run(operation, call);
             return;
         }
@@ -130,6 +160,9 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         if (targets == null) {
             throw new IllegalArgumentException(operation + ": no targets");
         }
+        DType dtype = Objects.requireNonNull(call.logits).dtype();
+        Rows kernels = rowsFor(operation, dtype);
+        boolean narrow = dtype != DType.F32;
         long rows = call.rows;
         long classes = call.classes;
         boolean reduced = reduces && call.loss != null;
@@ -163,9 +196,9 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
                 launch(operation, count, countBlocks, LaunchTable.COUNT_THREADS, 0);
             }
             boolean gradient = call.gradLogits != null;
-            launch(operation, (gradient ? gradientRows : lossRows)[variant.ordinal()],
-                    table.rowGrid(variant, gradient, rows, classes), variant.threads,
-                    table.rowSharedBytes(variant, classes));
+            launch(operation, (gradient ? kernels.gradient : kernels.loss)[variant.ordinal()],
+                    table.rowGrid(variant, gradient, narrow, rows, classes), variant.threads(narrow),
+                    table.rowSharedBytes(variant, narrow, classes));
         }
         if (reduced) {
             launch(operation, reduce, table.reduceGrid(rows), LaunchTable.REDUCE_THREADS, 0);

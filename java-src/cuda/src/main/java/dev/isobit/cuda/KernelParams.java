@@ -173,6 +173,7 @@ final class KernelParams {
         static final int IGNORE_VALUE_FLAG = 512;
         static final int WEIGHTED_MEAN = 1024;
         static final int TARGETS_NARROW = 2048;
+        static final int TARGETS_BITS = 4096;
         static final int SEGMENT = 8192;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),

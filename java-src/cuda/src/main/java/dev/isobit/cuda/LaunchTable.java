@@ -22,6 +22,8 @@ final class LaunchTable {
      * @param gradientWarp with the gradient, a warp per row, 128 threads a block
      * @param gradientWide with the gradient, a warp with more registers per row, 128 threads a block
      * @param block a block per row, 256 threads
+     * @param narrowWarp the loss of 16-bit logits, a warp per row, 128 threads a block
+     * @param narrowBlock 16-bit logits, a block per row, 128 threads
      * @param stash the most segments of 32 KiB kept in shared memory per block: as many as leave room for two blocks
      * @param adam 256 threads a block
      * @param bce binary cross-entropy, 256 threads a block
@@ -29,32 +31,33 @@ final class LaunchTable {
      * @param measured what was measured, where
      */
     record Row(int capability, int lossThread, int lossWarp, int lossWide, int gradientThread, int gradientWarp,
-            int gradientWide, int block, int stash,
+            int gradientWide, int block, int narrowWarp, int narrowBlock, int stash,
             int adam, int bce, int narrowBce, String measured) {
-        int rowBlocks(Variant variant, boolean gradient) {
+        int rowBlocks(Variant variant, boolean gradient, boolean narrow) {
             return switch (variant) {
                 case THREAD -> gradient ? gradientThread : lossThread;
-                case WARP -> gradient ? gradientWarp : lossWarp;
+                case WARP -> gradient ? gradientWarp : narrow ? narrowWarp : lossWarp;
                 case WIDE -> gradient ? gradientWide : lossWide;
-                case BLOCK -> block;
+                case BLOCK -> narrow ? narrowBlock : block;
             };
         }
     }
 
     /** Blocks are as many as the registers of a multiprocessor allow (ptx/manifest.json tells them), on all chips. */
     private static final Row[] ROWS = {
-        // capability, loss: thread, warp, wide; gradient: the same; block, stash; adam; bce, narrowBce; measured
-        new Row(75, 8, 8, 5, 4, 5, 4, 3, 0, 4, 3, 4, "not yet measured on a device"),
-        new Row(80, 8, 8, 5, 4, 5, 4, 3, 2, 4, 3, 4, "not yet measured on a device"),
-        new Row(86, 8, 8, 5, 4, 5, 4, 3, 1, 4, 3, 4, "not yet measured on a device"),
-        new Row(90, 8, 8, 5, 4, 5, 4, 3, 3, 4, 3, 4, "not yet measured on a device"),
-        new Row(100, 8, 8, 5, 4, 5, 4, 3, 3, 4, 3, 4, "not yet measured on a device"),
-        new Row(120, 8, 8, 5, 4, 5, 4, 3, 1, 4, 3, 4, "not yet measured on a device"),};
+        // capability, loss: thread, warp, wide; gradient: the same; block; narrow: warp, block; stash; adam; bce, narrowBce; measured
+        new Row(75, 8, 8, 5, 4, 5, 4, 3, 6, 4, 0, 4, 3, 4, "not yet measured on a device"),
+        new Row(80, 8, 8, 5, 4, 5, 4, 3, 6, 4, 2, 4, 3, 4, "not yet measured on a device"),
+        new Row(86, 8, 8, 5, 4, 5, 4, 3, 6, 4, 1, 4, 3, 4, "not yet measured on a device"),
+        new Row(90, 8, 8, 5, 4, 5, 4, 3, 6, 4, 3, 4, 3, 4, "not yet measured on a device"),
+        new Row(100, 8, 8, 5, 4, 5, 4, 3, 6, 4, 3, 4, 3, 4, "not yet measured on a device"),
+        new Row(120, 8, 8, 5, 4, 5, 4, 3, 6, 4, 1, 4, 3, 4, "not yet measured on a device"),};
 
     static final int COUNT_THREADS = 256;
     static final int THREAD_THREADS = 128;
     static final int WARP_THREADS = 128;
     static final int BLOCK_THREADS = 256;
+    static final int NARROW_BLOCK_THREADS = 128;
     static final int REDUCE_THREADS = 256;
     static final int OPTIMIZER_THREADS = 256;
     static final int BCE_THREADS = 256;
@@ -94,6 +97,11 @@ final class LaunchTable {
         Variant(String suffix, int threads) {
             this.suffix = suffix;
             this.threads = threads;
+        }
+
+        /** Threads of a block, for logits of 16 bits or not. */
+        int threads(boolean narrow) {
+            return this == BLOCK && narrow ? NARROW_BLOCK_THREADS : threads;
         }
     }
 
@@ -143,19 +151,19 @@ final class LaunchTable {
                         : classes <= CrossEntropy.WIDE_CLASSES ? Variant.WIDE : Variant.BLOCK;
     }
 
-    int rowGrid(Variant variant, boolean gradient, long rows, long classes) {
+    int rowGrid(Variant variant, boolean gradient, boolean narrow, long rows, long classes) {
         long rowsPerBlock = switch (variant) {
             case THREAD -> THREAD_THREADS;
             case WARP -> classes <= WARP_PACKED_CLASSES ? 16 : 4;
             case WIDE -> 4;
             case BLOCK -> 1;
         };
-        return grid(ceil(rows, rowsPerBlock), row.rowBlocks(variant, gradient));
+        return grid(ceil(rows, rowsPerBlock), row.rowBlocks(variant, gradient, narrow));
     }
 
-    int rowSharedBytes(Variant variant, long classes) {
+    int rowSharedBytes(Variant variant, boolean narrow, long classes) {
         return switch (variant) {
-            case THREAD -> (int) (512 * classes + 16);
+            case THREAD -> (int) (THREAD_THREADS * (narrow ? Short.BYTES : Float.BYTES) * classes + 16);
             case WARP, WIDE -> 0;
             case BLOCK -> SEGMENT_BYTES * stashSegments(variant, classes);
         };

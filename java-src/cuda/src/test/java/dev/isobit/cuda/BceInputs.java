@@ -104,6 +104,15 @@ record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, flo
         return true;
     }
 
+    /** Eight a byte, the lowest bit first. */
+    byte[] targetBits() {
+        byte[] bytes = new byte[(targets.length + 7) / 8];
+        for (int i = 0; i < targets.length; i++) {
+            bytes[i / 8] |= (byte) ((int) targets[i] << i % 8);
+        }
+        return bytes;
+    }
+
     byte[] targetBytes() {
         byte[] bytes = new byte[targets.length];
         for (int i = 0; i < bytes.length; i++) {

@@ -9,14 +9,17 @@ import dev.isobit.BackendOptions;
 import dev.isobit.BceWithLogits;
 import dev.isobit.BceWithLogitsOperands;
 import dev.isobit.BceWithLogitsOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The kernels of binary cross-entropy, interpreted and watched, in grids of any size, against the cpu backend. */
@@ -52,6 +55,37 @@ class BcePtxTest {
             }
         }
         kernels.seed = 0;
+    }
+
+    /** Logits and targets are read once and the gradient is written once, whatever their type, and next to nothing else. */
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16", "F16"})
+    void twoReadsAndOneWrite(DType dtype) {
+        int count = 5 * 8192 + 1000;
+        int size = dtype.byteSize();
+        float[] values = new float[count];
+        Arrays.setAll(values, i -> (float) Math.sin(i));
+        try (var watched = new PtxKernels(false)) {
+            PtxKernels.Buffer logits = watched.new Buffer((long) size * count, 0).set(dtype, values);
+            PtxKernels.Buffer targets = watched.new Buffer((long) size * count, 0).set(dtype, new float[count]);
+            PtxKernels.Buffer gradient = watched.new Buffer((long) size * count, 0);
+            PtxKernels.Buffer loss = watched.new Buffer(4, 0);
+            PtxKernels.Buffer parts = watched.new Buffer(4 * 6, 0);
+            PtxKernels.Buffer arrivals = watched.new Buffer(4, 0);
+            PtxKernels.Struct params = watched.new Struct("bce_with_logits_params").set("logits", logits)
+                    .set("targets", targets).set("loss", loss).set("grad_logits", gradient).set("loss_parts", parts)
+                    .set("arrivals", arrivals).set("count", (long) count).set("keep", 1f).set("half", 0f)
+                    .set("flags", dtype == DType.F32 ? 0 : 2048);
+            String type = "_" + dtype.name().toLowerCase(Locale.ROOT);
+            String module = "bce_with_logits" + (dtype == DType.F32 ? "" : type);
+            watched.launch(module, "bce_with_logits_begin" + type, 1, 256, 0, params);
+            watched.launch(module, "bce_with_logits_loss_grad" + type, 3, dtype == DType.F32 ? 256 : 128, 0, params);
+            long elements = (long) size * count;
+            assertTrue(watched.bytesRead >= 2 * elements && watched.bytesRead < 2 * elements + 256,
+                    watched.bytesRead + " bytes read of " + 2 * elements);
+            assertTrue(watched.bytesWritten >= elements && watched.bytesWritten < elements + 256,
+                    watched.bytesWritten + " bytes written of " + elements);
+        }
     }
 
     private static void check(BceInputs in, boolean fullWeights, int grid, int skip, int otherSkip) {

@@ -83,10 +83,13 @@ abstract class BceWithLogitsContract {
     private static BceWithLogitsOperands operands(BceInputs in, Tensor logits, DType targets, Tensor sigmoid,
             Placer placer, BytePlacer bytes) {
         boolean narrow = in.hasBinaryTargets() && in.logits().length % 2 == 1;
-        var operands = BceWithLogitsOperands
-                .of(logits, narrow
+        boolean bits = narrow && in.logits().length % 4 == 1;
+        var operands = (bits
+                ? BceWithLogitsOperands.ofBits(logits,
+                        bytes.place(in.targetBits(), in.targetBits().length))
+                : BceWithLogitsOperands.of(logits, narrow
                         ? bytes.place(in.targetBytes(), in.shape())
-                        : placer.place(HostTensors.of(targets, in.targets(), in.shape())))
+                        : placer.place(HostTensors.of(targets, in.targets(), in.shape()))))
                 .withGradLoss(placer.place(in.gradLoss(), lossShape(in))).withSigmoid(sigmoid);
         if (in.posWeightShape() != null) {
             operands = operands.withPosWeight(placer.place(in.posWeight(), in.posWeightShape()));

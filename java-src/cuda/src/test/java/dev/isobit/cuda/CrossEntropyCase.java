@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 
 /** One call of the cross-entropy kernels on the interpreter, and how it is launched: compared with the CPU backend. */
@@ -20,6 +22,8 @@ final class CrossEntropyCase {
 
     final int rows;
     final int classes;
+    /** Of the logits and their gradient. */
+    DType dtype = DType.F32;
     float[] logits;
     long[] targets;
     float[] gradLoss = {0.75f};
@@ -61,7 +65,8 @@ final class CrossEntropyCase {
 
     @Override
     public String toString() {
-        return rows + "x" + classes + " " + variant + " " + reduction + (inPlace ? " in place" : "") + " logits+"
+        return dtype + " " + rows + "x" + classes + " " + variant + " " + reduction + (inPlace ? " in place" : "")
+                + " logits+"
                 + logitsSkip + " grad+" + gradSkip + " targets+" + targetsSkip + " loss+" + lossSkip + " grid "
                 + grid + "/" + countBlocks + "/" + reduceGrid + " stash " + stash + (wideTargets ? "" : " i32")
                 + (wantsLoss ? " loss" : "") + (wantsGradient ? " gradient" : "");
@@ -72,12 +77,12 @@ final class CrossEntropyCase {
     }
 
     int blockSize() {
-        return variant.equals("block") ? 256 : 128;
+        return variant.equals("block") && dtype == DType.F32 ? 256 : 128;
     }
 
     int sharedBytes() {
         return switch (variant) {
-            case "thread" -> 512 * classes + 16;
+            case "thread" -> 128 * dtype.byteSize() * classes + 16;
             case "warp", "wide" -> 0;
             default -> 32768 * stash;
         };
@@ -95,7 +100,6 @@ final class CrossEntropyCase {
     /** What the CPU says; a bad target is not for it, but counts as an ignored row does. */
     CrossEntropyCase expect(Backend cpu) {
         boolean none = reduction == Reduction.NONE;
-        expectedGrad = new float[rows * classes];
         expectedLoss = new float[none ? rows : 1];
         long[] known = targets.clone();
         for (int i = 0; i < rows; i++) {
@@ -111,8 +115,10 @@ final class CrossEntropyCase {
                 scaled[i] *= 0x1p-36f;
             }
             Tensor upstream = Tensor.of(scaled, scaled.length);
-            op.lossAndGradient(Tensor.of(logits.clone(), rows, classes), Tensor.of(known, rows), upstream,
-                    Tensor.of(expectedLoss, expectedLoss.length), Tensor.of(expectedGrad, rows, classes));
+            Tensor gradient = HostTensors.room(dtype, rows, classes);
+            op.lossAndGradient(HostTensors.of(dtype, logits.clone(), rows, classes), Tensor.of(known, rows), upstream,
+                    Tensor.of(expectedLoss, expectedLoss.length), gradient);
+            expectedGrad = HostTensors.floats(gradient);
         }
         if (givenParts != null && !none) {
             expectedLoss[0] *= 0x1p-36f;
@@ -140,7 +146,8 @@ final class CrossEntropyCase {
             }
         }
 
-        PtxKernels.Buffer logitsBuffer = kernels.new Buffer(4L * elements, logitsSkip).set(logits);
+        PtxKernels.Buffer logitsBuffer = kernels.new Buffer((long) dtype.byteSize() * elements, logitsSkip)
+                .set(dtype, logits);
         int targetBytes = wideTargets ? 8 : 4;
         PtxKernels.Buffer targetBuffer = kernels.new Buffer((long) targetBytes * rows, targetsSkip);
         for (int i = 0; i < rows; i++) {
@@ -163,7 +170,7 @@ final class CrossEntropyCase {
         PtxKernels.Buffer loss = kernels.new Buffer(4, 4);
         PtxKernels.Buffer grad = !wantsGradient
                 ? null
-                : inPlace ? logitsBuffer : kernels.new Buffer(4L * elements, gradSkip);
+                : inPlace ? logitsBuffer : kernels.new Buffer((long) dtype.byteSize() * elements, gradSkip);
         PtxKernels.Buffer parts = kernels.new Buffer(8L * (givenParts == null ? countBlocks : givenParts.length), 8);
         PtxKernels.Buffer lossParts = kernels.new Buffer(4L * ((rows + 8191) / 8192), 4);
         PtxKernels.Buffer arrivals = kernels.new Buffer(4, 4);
@@ -173,7 +180,7 @@ final class CrossEntropyCase {
 
         boolean mean = reduction == Reduction.MEAN || givenParts != null;
         int counts = givenParts == null ? countBlocks : givenParts.length;
-        long rowBytes = 4L * classes;
+        long rowBytes = (long) dtype.byteSize() * classes;
         PtxKernels.Struct params = kernels.new Struct("cross_entropy_params")
                 .set("logits", before(logitsBuffer, rowBytes)).set("targets", before(targetBuffer, targetBytes))
                 .set("grad_loss", upstreamPerRow ? before(upstream, 4) : before(upstream, 0))
@@ -192,8 +199,10 @@ final class CrossEntropyCase {
         }
         if (rows > 0) {
             kernels.firstBlock = firstRow / rowsPerBlock();
-            kernels.launch(op, "cross_entropy_loss_" + (wantsGradient ? "grad_" : "") + "f32_" + variant, grid,
-                    blockSize(), sharedBytes(), params);
+            String type = dtype.name().toLowerCase(Locale.ROOT);
+            kernels.launch(dtype == DType.F32 ? op : op + "_" + type,
+                    "cross_entropy_loss_" + (wantsGradient ? "grad_" : "") + type + "_" + variant, grid, blockSize(),
+                    sharedBytes(), params);
             kernels.firstBlock = 0;
         }
         if (reduces) {
@@ -205,7 +214,7 @@ final class CrossEntropyCase {
             assertBits(expectedLoss, (none ? rowLoss : loss).floats(), this + ": loss");
         }
         if (wantsGradient) {
-            assertBits(expectedGrad, grad.floats(), this + ": gradient");
+            assertBits(expectedGrad, grad.floats(dtype), this + ": gradient");
         }
         if (mean && givenParts == null && rows > 0) {
             long counted = Arrays.stream(parts.view().toArray(ValueLayout.JAVA_LONG_UNALIGNED)).sum();
@@ -213,7 +222,8 @@ final class CrossEntropyCase {
                     this + ": denominator");
         }
         if (!inPlace) {
-            assertBits(logits, logitsBuffer.floats(), this + ": logits are only read");
+            assertBits(HostTensors.floats(HostTensors.of(dtype, logits, elements)), logitsBuffer.floats(dtype),
+                    this + ": logits are only read");
         }
         assertEquals(badRows, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), this + ": bad targets");
         assertEquals(firstBad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), this + ": first bad row");

@@ -2,6 +2,7 @@ package dev.isobit.cuda;
 
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import java.util.Arrays;
 import java.util.Random;
@@ -62,6 +63,48 @@ class CrossEntropyPtxTest {
                 c.targetsSkip = 4 * (skip / 4 & 2);
                 check(c);
             }
+        }
+    }
+
+    /** At each of eight alignments, all of them met in a batch of odd rows. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 5, 8, 9, 10, 17, 20, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257, 511, 513, 1000,
+        1023, 1024, 1025, 2047, 2048, 2049, 8191, 8192, 8193, 16385, 25001})
+    void everyVariantOf16Bits(int classes) {
+        Random random = new Random(classes);
+        DType[] types = {DType.BF16, DType.F16};
+        for (String variant : new String[] {"thread", "warp", "wide", "block"}) {
+            if (classes > CrossEntropyCase.mostClasses(variant)) {
+                continue;
+            }
+            for (int i = 0; i < 4; i++) {
+                int rows = variant.equals("thread") ? 130 : classes > 1025 ? 2 : 17;
+                CrossEntropyCase c = new CrossEntropyCase(rows, classes, random);
+                c.dtype = types[(i + classes) % 2];
+                c.variant = variant;
+                c.logitsSkip = 2 * ((3 * i + classes) % 8);
+                c.gradSkip = i == 3 ? 2 * (classes % 8) : c.logitsSkip;
+                c.stash = i;
+                c.reduction = Reduction.values()[i % 3];
+                c.inPlace = i == 2;
+                c.wantsGradient = i != 0 || classes % 3 > 0;
+                kernels.seed = i;
+                check(c);
+            }
+        }
+        kernels.seed = 0;
+    }
+
+    /** More segments than a block of 128 threads keeps states of. */
+    @Test
+    void aVeryLongRowOf16Bits() {
+        for (DType dtype : new DType[] {DType.BF16, DType.F16}) {
+            CrossEntropyCase c = new CrossEntropyCase(1, 128 * 8192 + 77, new Random(6));
+            c.dtype = dtype;
+            c.logitsSkip = 6;
+            c.gradSkip = 6;
+            c.reduction = Reduction.SUM;
+            check(c);
         }
     }
 

@@ -517,9 +517,10 @@ class GuardPtxTest {
                 Device device = new Device(own, options, groups, "adam", "adam_step_f32_guarded", 0);
                 settings(device, List.of(AdamOptions.adamW()), null);
                 device.set(List.of(0.1), -1);
-                own.globalBytes = 0;
+                own.bytesRead = 0;
+                own.bytesWritten = 0;
                 device.step();
-                double perElement = (double) own.globalBytes / size;
+                double perElement = (double) (own.bytesRead + own.bytesWritten) / size;
                 double floor = 28 + (options.checksGrad() ? 4 : 0) + (options.zeroGrad() ? 4 : 0);
                 System.out.printf("%s: %.2f bytes an element%n", options, perElement);
                 assertTrue(perElement >= floor && perElement <= floor + 3, options + ": " + perElement);

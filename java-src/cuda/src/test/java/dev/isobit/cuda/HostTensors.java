@@ -21,6 +21,15 @@ final class HostTensors {
         return Tensor.of(dtype, MemorySegment.ofArray(bits), shape);
     }
 
+    /** Values, as float32. */
+    static float[] floats(Tensor tensor) {
+        float[] values = new float[(int) tensor.elementCount()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) tensor.get(i);
+        }
+        return values;
+    }
+
     /** Room, poisoned. */
     static Tensor room(DType dtype, long... shape) {
         int count = BceInputs.count(shape);

@@ -52,6 +52,13 @@ class KernelParamsTest {
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
             "cross_entropy_loss_grad_f32_warp", "cross_entropy_loss_grad_f32_wide", "cross_entropy_reduce_loss_f32",
+            "cross_entropy_loss_bf16_block", "cross_entropy_loss_bf16_thread", "cross_entropy_loss_bf16_warp",
+            "cross_entropy_loss_bf16_wide", "cross_entropy_loss_f16_block", "cross_entropy_loss_f16_thread",
+            "cross_entropy_loss_f16_warp", "cross_entropy_loss_f16_wide", "cross_entropy_loss_grad_bf16_block",
+            "cross_entropy_loss_grad_bf16_thread", "cross_entropy_loss_grad_bf16_warp",
+            "cross_entropy_loss_grad_bf16_wide", "cross_entropy_loss_grad_f16_block",
+            "cross_entropy_loss_grad_f16_thread", "cross_entropy_loss_grad_f16_warp",
+            "cross_entropy_loss_grad_f16_wide",
             "guard_set", "guard_square_f32", "nll_loss_reduce_f32", "nll_loss_rows_f32", "nll_loss_weigh_f32",
             "sgd_begin", "sgd_step_f32", "sgd_step_f32_guarded",
             "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
@@ -122,6 +129,7 @@ class KernelParamsTest {
         found.put("BCE_IGNORE_VALUE", (long) KernelParams.Bce.IGNORE_VALUE_FLAG);
         found.put("BCE_WEIGHTED_MEAN", (long) KernelParams.Bce.WEIGHTED_MEAN);
         found.put("BCE_TARGETS_NARROW", (long) KernelParams.Bce.TARGETS_NARROW);
+        found.put("BCE_TARGETS_BITS", (long) KernelParams.Bce.TARGETS_BITS);
         found.put("BCE_SEGMENT", (long) KernelParams.Bce.SEGMENT);
         found.put("ADAM_MAXIMIZE", (long) KernelParams.Adam.MAXIMIZE);
         found.put("ADAM_GRAD_DECAY", (long) KernelParams.Adam.GRAD_DECAY_FLAG);
@@ -169,7 +177,9 @@ class KernelParamsTest {
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
-                "cross_entropy", "cross_entropy_general", "guard", "nll_loss", "sgd", "softmax")) {
+                "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16", "cross_entropy_general", "guard",
+                "nll_loss",
+                "sgd", "softmax")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -225,6 +235,15 @@ class KernelParamsTest {
             files.get(op + "." + target + ".ptx").get("entries").properties().forEach(entry -> assertEquals(
                     entry.getKey().endsWith("_begin") ? LaunchTable.GUARD_THREADS : LaunchTable.OPTIMIZER_THREADS,
                     entry.getValue().get("max_threads").asInt(), entry.getKey()));
+        }
+        for (String dtype : List.of("bf16", "f16")) {
+            JsonNode narrow = files.get("cross_entropy_" + dtype + "." + target + ".ptx").get("entries");
+            for (LaunchTable.Variant variant : LaunchTable.Variant.values()) {
+                for (String phase : List.of("loss_", "loss_grad_")) {
+                    String name = "cross_entropy_" + phase + dtype + "_" + variant.suffix;
+                    assertEquals(variant.threads(true), narrow.get(name).get("max_threads").asInt(), name);
+                }
+            }
         }
         files.get("cross_entropy_general." + target + ".ptx").get("entries").properties().forEach(
                 entry -> assertEquals(LaunchTable.GENERAL_THREADS, entry.getValue().get("max_threads").asInt()));

@@ -1,5 +1,7 @@
 package dev.isobit.cuda;
 
+import dev.isobit.DType;
+import dev.isobit.Tensor;
 import dev.isobit.ptx.Device;
 import dev.isobit.ptx.Image;
 import dev.isobit.ptx.Launch;
@@ -46,8 +48,9 @@ final class PtxKernels implements AutoCloseable {
     long seed;
     /** Warp instructions of all launches. */
     long instructions;
-    /** Bytes that threads read and wrote in global memory, of all launches; what all threads of a warp read counts for each. */
-    long globalBytes;
+    /** Bytes of global memory that all launches read and wrote. */
+    long bytesRead;
+    long bytesWritten;
 
     /** The first block that runs; where it is not 0, all that is left to do is its work. */
     long firstBlock;
@@ -134,6 +137,19 @@ final class PtxKernels implements AutoCloseable {
         /** For the host to read. */
         MemorySegment view() {
             return device.view(address, bytes);
+        }
+
+        /** As float32. */
+        float[] floats(DType dtype) {
+            return dtype == DType.F32
+                    ? floats()
+                    : HostTensors.floats(Tensor.of(dtype, view(), bytes / Short.BYTES));
+        }
+
+        /** Rounded to the type. */
+        Buffer set(DType dtype, float[] values) {
+            memory().copyFrom(HostTensors.of(dtype, values, values.length).segment());
+            return this;
         }
 
         float[] floats() {
@@ -232,8 +248,8 @@ final class PtxKernels implements AutoCloseable {
         Image image = images.computeIfAbsent(module, device::load);
         LaunchReport report = device.launch(image, module.entry(entry), launch, params.bytes, tracer);
         instructions += report.warpInstructions();
-        globalBytes += report.bytesRead().getOrDefault(Space.GLOBAL, 0L)
-                + report.bytesWritten().getOrDefault(Space.GLOBAL, 0L);
+        bytesRead += report.bytesRead().getOrDefault(Space.GLOBAL, 0L);
+        bytesWritten += report.bytesWritten().getOrDefault(Space.GLOBAL, 0L);
     }
 
     @Override

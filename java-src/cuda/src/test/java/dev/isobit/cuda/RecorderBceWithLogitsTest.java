@@ -16,6 +16,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,6 +29,7 @@ class RecorderBceWithLogitsTest {
     /** Both sides of a segment, of what a device holds at once, of 32 bits. */
     private static final long[][] SHAPES = {{0}, {1}, {8192}, {8193}, {3, 4, 5}, {20, 8192}, {21, 8192}, {7, 0, 3},
         {65536, 65535}, {65536, 65536}};
+    private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16, DType.F32};
     private static final long[] NO_AXES = {1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0};
 
     private static CudaBackend open(Recorder recorder, int capability) {
@@ -37,7 +39,11 @@ class RecorderBceWithLogitsTest {
 
     /** A tensor somewhere on the device; the recorder reads none of it. */
     private static Tensor at(CudaBackend backend, long address, long... shape) {
-        return Tensor.of(DType.F32, new CudaMemory(backend.driver(), address, 1L << 44), 0, shape);
+        return at(backend, DType.F32, address, shape);
+    }
+
+    private static Tensor at(CudaBackend backend, DType dtype, long address, long... shape) {
+        return Tensor.of(dtype, new CudaMemory(backend.driver(), address, 1L << 44), 0, shape);
     }
 
     @ParameterizedTest
@@ -50,10 +56,15 @@ class RecorderBceWithLogitsTest {
                     var options = new BceWithLogitsOptions(reduction, weighted, weighted ? 0.1 : 0,
                             reduction == Reduction.SUM ? -1 : Double.NaN);
                     try (BceWithLogits op = BceWithLogits.on(backend, options, stream)) {
+                        // The kernels of 16 bits are loaded by the first call that needs them.
+                        for (DType dtype : TYPES) {
+                            op.gradient(at(backend, dtype, 1L << 48, 1), at(backend, 1L << 49, 1),
+                                    at(backend, dtype, 1L << 50, 1));
+                        }
                         for (long[] shape : SHAPES) {
                             for (int wanted = 1; wanted < 4; wanted++) {
                                 launches += check(recorder, backend, stream, op, shape, (wanted & 1) != 0,
-                                        (wanted & 2) != 0, launches % 3);
+                                        (wanted & 2) != 0, launches % 3, TYPES[launches % TYPES.length]);
                             }
                         }
                     }
@@ -65,13 +76,15 @@ class RecorderBceWithLogitsTest {
 
     /** @param spread 0: no weights, no upstream; 1: a scalar and full ones; 2: along axes, a mask, byte targets */
     private static int check(Recorder recorder, CudaBackend backend, CudaStream stream, BceWithLogits op, long[] shape,
-            boolean wantsLoss, boolean wantsGradient, int spread) {
+            boolean wantsLoss, boolean wantsGradient, int spread, DType dtype) {
         BceWithLogitsOptions options = op.options();
         boolean none = options.reduction() == Reduction.NONE;
         boolean mean = options.reduction() == Reduction.MEAN;
         long count = Arrays.stream(shape).reduce(1, (a, b) -> a * b);
         long base = 1L << 44;
-        var operands = BceWithLogitsOperands.of(at(backend, base + 4, shape), at(backend, 2 * base, shape));
+        // Targets of the type of the logits in one of the spreads, float in another, bytes or bits in the third.
+        var operands = BceWithLogitsOperands.of(at(backend, dtype, base + 4, shape),
+                at(backend, spread == 0 ? dtype : DType.F32, 2 * base, shape));
         long[] perRow = shape.clone();
         Arrays.fill(perRow, 1, shape.length, 1);
         if (spread == 1) {
@@ -79,14 +92,17 @@ class RecorderBceWithLogitsTest {
                     .withGradLoss(at(backend, 5 * base + 12, none ? shape : new long[0]))
                     .withSigmoid(at(backend, 6 * base, shape));
         } else if (spread == 2) {
-            operands = BceWithLogitsOperands
-                    .of(operands.logits(), Tensor.of(DType.U8, operands.targets().memory(), 0, shape))
+            Tensor bytes = at(backend, DType.U8, 2 * base, shape);
+            Tensor packed = at(backend, DType.U8, 2 * base, (count + 7) / 8);
+            operands = (dtype == DType.F16
+                    ? BceWithLogitsOperands.ofBits(operands.logits(), packed)
+                    : BceWithLogitsOperands.of(operands.logits(), bytes))
                     .withMask(Tensor.of(DType.U8, new CudaMemory(backend.driver(), 9 * base + 3, base), 0, perRow))
                     .withPosWeight(at(backend, 3 * base, shape[shape.length - 1]))
                     .withWeights(at(backend, 4 * base, perRow)).withGradLoss(at(backend, 5 * base));
         }
         Tensor loss = at(backend, 7 * base, none ? shape : new long[0]);
-        Tensor gradient = at(backend, 8 * base, shape);
+        Tensor gradient = at(backend, dtype, 8 * base, shape);
         recorder.clearLog();
         if (!wantsGradient) {
             op.loss(operands, loss);
@@ -119,7 +135,8 @@ class RecorderBceWithLogitsTest {
         int flags = (mean ? 1 : 0) | (weighs ? 2 : 0) | (spread == 1 && none && wantsGradient ? 4 : 0)
                 | (none && wantsLoss ? 8 : 0) | (full ? 32 : 0) | (count > 0xffffffffL ? 64 : 0)
                 | (spread == 2 ? 256 : 0) | (options.ignores() ? 512 : 0)
-                | (mean && options.weightedMean() ? 1024 : 0);
+                | (mean && options.weightedMean() ? 1024 : 0) | (spread == 0 && dtype != DType.F32 ? 2048 : 0)
+                | (spread == 2 && dtype == DType.F16 ? 4096 : 0);
         long[] posWeightAxes = NO_AXES.clone();
         long[] weightsAxes = NO_AXES.clone();
         if (full) {
@@ -148,16 +165,18 @@ class RecorderBceWithLogitsTest {
         byte[] arguments = expected.putFloat((float) options.ignoreValue()).putInt(flags).array();
 
         List<LaunchExpectation> launches = new ArrayList<>();
-        int grid = (int) Math.clamp((count + 8191) / 8192, 1, MULTIPROCESSORS * 3L);
+        int grid = (int) Math.clamp((count + 8191) / 8192, 1, MULTIPROCESSORS * (dtype == DType.F32 ? 3L : 4L));
+        String type = "_" + dtype.name().toLowerCase(Locale.ROOT);
         if (weighs && count > 0) {
-            launches.add(new LaunchExpectation("bce_with_logits_weigh_f32", grid, 256, 0, arguments));
+            launches.add(new LaunchExpectation("bce_with_logits_weigh" + type, grid, 256, 0, arguments));
         }
         if (reduced || weighs && count > 0) {
-            launches.add(new LaunchExpectation("bce_with_logits_begin_f32", 1, 256, 0, arguments));
+            launches.add(new LaunchExpectation("bce_with_logits_begin" + type, 1, 256, 0, arguments));
         }
         if (reduced || count > 0) {
             String phase = !wantsGradient ? "loss" : wantsLoss ? "loss_grad" : "grad";
-            launches.add(new LaunchExpectation("bce_with_logits_" + phase + "_f32", grid, 256, 0, arguments));
+            launches.add(new LaunchExpectation("bce_with_logits_" + phase + type, grid,
+                    dtype == DType.F32 ? 256 : 128, 0, arguments));
         }
         assertTrue(launches.size() <= 3, "a call is at most three launches");
         String what = Arrays.toString(shape) + " " + options + " spread " + spread;

@@ -20,6 +20,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -36,6 +37,7 @@ class RecorderCrossEntropyTest {
     /** Both sides of every bound: of a block of each kernel, of a count block, of a segment, of what a device holds. */
     private static final long[] ROWS = {0, 1, 2, 4, 5, 16, 17, 128, 129, 8192, 8193, 16384, 16385, 20_000, 2_200_000};
 
+    private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F32, DType.F16};
     private static final int MULTIPROCESSORS = 5;
     private static final long IGNORE = -7;
 
@@ -59,6 +61,11 @@ class RecorderCrossEntropyTest {
         static final int NONE = 0;
         static final int SCALAR = 1;
         static final int PER_ROW = 2;
+
+        /** The type of the logits. */
+        DType dtype() {
+            return TYPES[(int) ((rows + 3 * classes) % TYPES.length)];
+        }
     }
 
     @ParameterizedTest
@@ -70,6 +77,11 @@ class RecorderCrossEntropyTest {
                 CrossEntropyOptions options = new CrossEntropyOptions(reduction, IGNORE);
                 try (CudaStream stream = backend.newStream();
                         CrossEntropy op = CrossEntropy.on(backend, options, stream)) {
+                    // The kernels of 16 bits are loaded by the first call that needs them.
+                    for (DType dtype : TYPES) {
+                        op.gradient(at(backend, dtype, 1L << 48, 1, 1), at(backend, DType.I32, 1L << 49, 1),
+                                at(backend, dtype, 1L << 50, 1, 1));
+                    }
                     for (long rows : ROWS) {
                         for (long classes : CLASSES) {
                             DType targets = (rows + classes) % 2 == 0 ? DType.I64 : DType.I32;
@@ -93,8 +105,8 @@ class RecorderCrossEntropyTest {
     private int check(Recorder recorder, CudaBackend backend, CrossEntropy op, CrossEntropyOptions options,
             CudaStream stream, Case c) {
         // Addresses far apart, so that every pointer is told from every other.
-        Tensor logits = at(backend, DType.F32, 0x1_0000_0000_0000L + c.misaligned, c.rows, c.classes);
-        Tensor gradLogits = at(backend, DType.F32, 0x2_0000_0000_0000L + c.misaligned, c.rows, c.classes);
+        Tensor logits = at(backend, c.dtype(), 0x1_0000_0000_0000L + c.misaligned / 2, c.rows, c.classes);
+        Tensor gradLogits = at(backend, c.dtype(), 0x2_0000_0000_0000L + c.misaligned / 2, c.rows, c.classes);
         Tensor targets = at(backend, c.targets, 0x3_0000_0000_0000L + 2 * c.misaligned, c.rows);
         Tensor gradLoss = at(backend, DType.F32, 0x4_0000_0000_0000L + c.misaligned,
                 c.gradLoss == Case.PER_ROW ? new long[] {c.rows} : new long[0]);
@@ -159,21 +171,25 @@ class RecorderCrossEntropyTest {
             if (mean) {
                 expected.add(new LaunchExpectation("cross_entropy_count", countBlocks, 256, 0, arguments));
             }
-            String phase = c.wantsGradient ? "cross_entropy_loss_grad_f32_" : "cross_entropy_loss_f32_";
+            boolean narrow = c.dtype() != DType.F32;
+            String phase = (c.wantsGradient ? "cross_entropy_loss_grad_" : "cross_entropy_loss_")
+                    + c.dtype().name().toLowerCase(Locale.ROOT) + "_";
             if (c.classes <= 32) {
                 int grid = (int) Math.min(ceil(c.rows, 128), MULTIPROCESSORS * (c.wantsGradient ? 4L : 8L));
-                expected.add(new LaunchExpectation(phase + "thread", grid, 128, (int) (512 * c.classes + 16),
+                expected.add(new LaunchExpectation(phase + "thread", grid, 128,
+                        (int) ((narrow ? 256 : 512) * c.classes + 16),
                         arguments));
             } else if (c.classes <= 1024) {
                 int grid = (int) Math.min(ceil(c.rows, c.classes <= 256 ? 16 : 4),
-                        MULTIPROCESSORS * (c.wantsGradient ? 5L : 8L));
+                        MULTIPROCESSORS * (c.wantsGradient ? 5L : narrow ? 6L : 8L));
                 expected.add(new LaunchExpectation(phase + "warp", grid, 128, 0, arguments));
             } else if (c.classes <= 2048) {
                 int grid = (int) Math.min(ceil(c.rows, 4), MULTIPROCESSORS * (c.wantsGradient ? 4L : 5L));
                 expected.add(new LaunchExpectation(phase + "wide", grid, 128, 0, arguments));
             } else {
-                int grid = (int) Math.min(c.rows, MULTIPROCESSORS * 3L);
-                expected.add(new LaunchExpectation(phase + "block", grid, 256, 32768 * stash, arguments));
+                int grid = (int) Math.min(c.rows, MULTIPROCESSORS * (narrow ? 4L : 3L));
+                expected.add(
+                        new LaunchExpectation(phase + "block", grid, narrow ? 128 : 256, 32768 * stash, arguments));
             }
         }
         if (reduced) {

@@ -232,6 +232,7 @@ public final class DeviceStandIn implements Backend {
                 inner.count = call.count;
                 inner.logits = hidden(Objects.requireNonNull(call.logits));
                 inner.targets = hidden(Objects.requireNonNull(call.targets));
+                inner.targetBits = call.targetBits;
                 inner.posWeight = hiddenOrNull(call.posWeight);
                 inner.weights = hiddenOrNull(call.weights);
                 inner.mask = hiddenOrNull(call.mask);

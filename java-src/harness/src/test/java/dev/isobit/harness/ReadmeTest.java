@@ -200,10 +200,6 @@ class ReadmeTest {
                 Set<DType> types = kernelTypes(ptx, operation);
                 if (!KERNELS.contains(name)) {
                     types.addAll(hostTypes.get(name));
-                    if (operation.equals("CrossEntropy")) {
-                        // Its kernels take F32 alone.
-                        types.addAll(List.of(DType.BF16, DType.F16));
-                    }
                 }
                 cells.add(types.stream().map(DType::name).collect(Collectors.joining(", ")));
             }

@@ -123,7 +123,19 @@ final class Shapes {
             for (Reduction reduction : Reduction.values()) {
                 long offset = 4L * (shapes.size() % 4);
                 shapes.add(new Shape("CrossEntropy [" + size[0] + ", " + size[1] + "] " + reduction + " +" + offset,
-                        (backend, operands) -> crossEntropy(backend, operands, size[0], size[1], reduction, offset)));
+                        (backend, operands) -> crossEntropy(backend, operands, DType.F32, size[0], size[1], reduction,
+                                offset)));
+            }
+        }
+        for (DType dtype : List.of(DType.BF16, DType.F16)) {
+            for (int[] size : new int[][] {{130, 11}, {9, 65}, {5, 1001}, {3, 1027}, {2, 8195}}) {
+                for (Reduction reduction : List.of(Reduction.NONE, Reduction.MEAN)) {
+                    long offset = 4L * (shapes.size() % 8);
+                    shapes.add(new Shape("CrossEntropy " + dtype + " [" + size[0] + ", " + size[1] + "] " + reduction
+                            + " +" + offset / 2,
+                            (backend, operands) -> crossEntropy(backend, operands, dtype, size[0], size[1], reduction,
+                                    offset)));
+                }
             }
         }
         int[][] generals = {{0, 3, 1}, {5, 2, 1}, {300, 32, 1}, {3, 33, 1}, {2, 1001, 1}, {1, 8200, 1}, {2, 5, 70}};
@@ -192,7 +204,8 @@ final class Shapes {
         return shapes;
     }
 
-    private static void crossEntropy(Backend backend, Operands operands, int rows, int classes, Reduction reduction,
+    private static void crossEntropy(Backend backend, Operands operands, DType dtype, int rows, int classes,
+            Reduction reduction,
             long offset) {
         var rng = new Rng(31L * rows + classes);
         long[] wide = new long[rows];
@@ -203,12 +216,12 @@ final class Shapes {
         }
         boolean none = reduction == Reduction.NONE;
         long[] lossShape = none ? new long[] {rows} : new long[0];
-        Tensor logits = operands.floats(rng, offset, rows, classes);
+        Tensor logits = operands.floats(dtype, rng, offset, rows, classes);
         Tensor targets =
                 operands.of(none ? Tensor.of(narrow, rows) : Tensor.of(wide, rows), none ? offset : 2 * offset);
         Tensor gradLoss = operands.floats(rng, offset, lossShape);
         Tensor loss = operands.floats(rng, offset, lossShape);
-        Tensor gradient = operands.floats(rng, offset, rows, classes);
+        Tensor gradient = operands.floats(dtype, rng, offset, rows, classes);
         try (CrossEntropy op = CrossEntropy.on(backend, new CrossEntropyOptions(reduction, -100))) {
             op.loss(logits, targets, loss);
             op.gradient(logits, targets, gradient);

@@ -27,9 +27,14 @@ import org.jspecify.annotations.Nullable;
  * @param upstream kind of upstream gradient
  * @param ignore which rows are skipped
  * @param seed of the inputs
+ * @param dtype of the logits and their gradient
  */
 record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduction, Upstream upstream, Ignore ignore,
-        long seed) implements Problem {
+        long seed, DType dtype) implements Problem {
+    CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduction, Upstream upstream, Ignore ignore,
+            long seed) {
+        this(rows, classes, logits, reduction, upstream, ignore, seed, DType.F32);
+    }
 
     /** Kinds of logits. */
     enum Logits {
@@ -104,7 +109,8 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
 
     @Override
     public String name() {
-        return "CrossEntropy [" + rows + ", " + classes + "] " + inputs() + ", " + reduction + ", upstream " + upstream
+        return "CrossEntropy " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + rows + ", " + classes + "] " + inputs()
+                + ", " + reduction + ", upstream " + upstream
                 + ", ignore " + ignore + ", seed " + seed;
     }
 
@@ -158,6 +164,9 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
                     : new float[upstream == Upstream.PER_ROW && reduction == Reduction.NONE ? rows : 1];
             for (int i = 0; gradLoss != null && i < gradLoss.length; i++) {
                 gradLoss[i] = UPSTREAMS[rng.nextInt(UPSTREAMS.length)];
+            }
+            for (int k = 0; k < z.length; k++) {
+                z[k] = Slab.rounded(dtype, z[k]);
             }
         }
 
@@ -247,7 +256,7 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
                 float @Nullable [] gradLossValues) {
             int n = targetValues.length;
             Placement at = form.placement();
-            Operand logitsAt = slab.place(DType.F32, at, shift, n, classes);
+            Operand logitsAt = slab.place(dtype, at, shift, n, classes);
             logitsAt.set(logitValues);
             logitsAt.upload();
             Operand targetsAt = slab.place(form.call() == Form.Call.INT32 ? DType.I32 : DType.I64, at, shift, n);
@@ -267,7 +276,7 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
                             : slab.place(DType.F32, at, shift);
             Operand gradAt = form.call() == Form.Call.LOSS
                     ? null
-                    : form.call() == Form.Call.IN_PLACE ? logitsAt : slab.place(DType.F32, at, shift, n, classes);
+                    : form.call() == Form.Call.IN_PLACE ? logitsAt : slab.place(dtype, at, shift, n, classes);
             if (lossAt != null) {
                 lossAt.upload();
             }
@@ -293,7 +302,7 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
             }
             if (gradAt != null) {
                 gradAt.download();
-                results.put(Output.GRAD_LOGITS, results.written("gradLogits", gradAt));
+                results.put(gradientOutput(), results.written("gradLogits", gradAt));
             }
             return results;
         }
@@ -333,12 +342,12 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
             Results there = call(op, slab, form, zReversed, targetsReversed, gradLossReversed);
             var back = new Results();
             back.faults().addAll(there.faults());
-            int[] gradient = there.bits().get(Output.GRAD_LOGITS);
+            int[] gradient = there.bits().get(gradientOutput());
             int[] gradientBack = new int[gradient.length];
             for (int row = 0; row < rows; row++) {
                 System.arraycopy(gradient, (rows - 1 - row) * classes, gradientBack, row * classes, classes);
             }
-            back.put(Output.GRAD_LOGITS, gradientBack);
+            back.put(gradientOutput(), gradientBack);
             if (reduction == Reduction.NONE) {
                 int[] loss = there.bits().get(Output.ROW_LOSS);
                 int[] lossBack = new int[rows];
@@ -363,11 +372,15 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
                         new long[] {targets[row]}, own);
                 joined.faults().addAll(one.faults());
                 loss[row] = one.bits().get(Output.ROW_LOSS)[0];
-                System.arraycopy(one.bits().get(Output.GRAD_LOGITS), 0, gradient, row * classes, classes);
+                System.arraycopy(one.bits().get(gradientOutput()), 0, gradient, row * classes, classes);
             }
             joined.put(Output.ROW_LOSS, loss);
-            joined.put(Output.GRAD_LOGITS, gradient);
+            joined.put(gradientOutput(), gradient);
             return joined;
+        }
+
+        private Output gradientOutput() {
+            return Output.gradient(dtype, Output.GRAD_LOGITS);
         }
 
         private Output lossOutput() {
@@ -387,7 +400,7 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
             }
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
             exact.put(lossOutput(), loss);
-            exact.put(Output.GRAD_LOGITS, gradient);
+            exact.put(gradientOutput(), gradient);
             return exact;
         }
 
@@ -395,9 +408,14 @@ record CrossEntropyProblem(int rows, int classes, Logits logits, Reduction reduc
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             double budget = output.budget() + (output == Output.LOSS ? additions(rows) / 2.0 : 0);
             for (int i = 0; i < expected.length; i++) {
-                double gradientOf = output == Output.GRAD_LOGITS ? upstreamOf(i / classes) : 1;
+                double gradientOf = output == gradientOutput() ? upstreamOf(i / classes) : 1;
                 // Nothing of opposite sign meets: p_t - 1 is formed without its cancellation.
-                judge.add(CrossEntropyProblem.this, i, expected[i], actual[i], expected[i], gradientOf, budget);
+                if (output == gradientOutput() && dtype != DType.F32) {
+                    judge.addNarrow(dtype, CrossEntropyProblem.this, i, expected[i], actual[i], expected[i],
+                            gradientOf);
+                } else {
+                    judge.add(CrossEntropyProblem.this, i, expected[i], actual[i], expected[i], gradientOf, budget);
+                }
             }
         }
 

@@ -31,6 +31,9 @@ record Grid(String name, List<Problem> problems) {
     /** A few problems of each operation: for tests. */
     static final String SMALL = "small";
 
+    /** Of logits, in grids that are not recorded. */
+    private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16};
+
     private static final int[] CLASSES = {
         // one lane, and around the lanes of 128-, 256- and 512-bit vectors, and a warp of a GPU
         1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33,
@@ -164,7 +167,7 @@ record Grid(String name, List<Problem> problems) {
     private static CrossEntropyProblem picked(int rows, int classes, Logits logits, long seed) {
         var rng = new Rng(seed);
         return new CrossEntropyProblem(rows, classes, logits, pick(rng, Reduction.values()),
-                pick(rng, Upstream.values()), pick(rng, Ignore.values()), seed);
+                pick(rng, Upstream.values()), pick(rng, Ignore.values()), seed, TYPES[(int) (seed % TYPES.length)]);
     }
 
     private static Grid small() {
@@ -172,7 +175,7 @@ record Grid(String name, List<Problem> problems) {
         for (Logits logits : Logits.values()) {
             for (Reduction reduction : Reduction.values()) {
                 problems.add(new CrossEntropyProblem(3, 17, logits, reduction, Upstream.SCALAR, Ignore.DEFAULT_INDEX,
-                        problems.size()));
+                        problems.size(), TYPES[logits.ordinal() % TYPES.length]));
             }
         }
         for (GeneralCrossEntropyProblem.Logits logits : GeneralCrossEntropyProblem.Logits.values()) {
@@ -225,7 +228,8 @@ record Grid(String name, List<Problem> problems) {
                             for (Upstream upstream : Upstream.values()) {
                                 for (Ignore ignore : Ignore.values()) {
                                     problems.add(new CrossEntropyProblem(rows, classes, logits, reduction, upstream,
-                                            ignore, seed++));
+                                            ignore, seed, TYPES[(int) (seed % TYPES.length)]));
+                                    seed++;
                                 }
                             }
                         } else {
