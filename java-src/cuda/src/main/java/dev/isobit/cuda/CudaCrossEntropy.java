@@ -35,7 +35,6 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private final boolean mean;
     private final boolean reduces;
     private final CudaFunction count;
-    private final CudaBackend backend;
     private final Rows f32;
     /** Loaded by the first call that needs them. */
     private @Nullable Rows bf16;
@@ -62,7 +61,6 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         this.stream = stream;
         this.mean = options.reduction() == Reduction.MEAN;
         this.reduces = options.reduction() != Reduction.NONE;
-        this.backend = backend;
         CudaModule module = backend.module(MAKING, "cross_entropy");
         count = module.function(MAKING, "cross_entropy_count");
         f32 = rows(MAKING, DType.F32);

@@ -64,7 +64,9 @@ class BcePtxTest {
         int count = 5 * 8192 + 1000;
         int size = dtype.byteSize();
         float[] values = new float[count];
-        Arrays.setAll(values, i -> (float) Math.sin(i));
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) Math.sin(i);
+        }
         try (var watched = new PtxKernels(false)) {
             PtxKernels.Buffer logits = watched.new Buffer((long) size * count, 0).set(dtype, values);
             PtxKernels.Buffer targets = watched.new Buffer((long) size * count, 0).set(dtype, new float[count]);
