@@ -30,11 +30,11 @@ import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
 import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -202,11 +202,14 @@ class CpuAllocationTest {
         }
     }
 
-    /** Ones of BF16. */
+    /** Of BF16. Not of one value: rows full of maxima would send the next rows to code that is rarely used. */
     private static Tensor narrow(boolean nativeMemory, int rows, int classes) {
-        short[] ones = new short[rows * classes];
-        Arrays.fill(ones, (short) 0x3f80);
-        MemorySegment array = MemorySegment.ofArray(ones);
+        SplittableRandom random = new SplittableRandom(2);
+        short[] values = new short[rows * classes];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = NarrowFloats.toBf16((float) random.nextGaussian());
+        }
+        MemorySegment array = MemorySegment.ofArray(values);
         MemorySegment memory = nativeMemory ? Arena.ofAuto().allocate(array.byteSize(), 64).copyFrom(array) : array;
         return Tensor.of(DType.BF16, memory, rows, classes);
     }
