@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Memory;
@@ -105,8 +106,9 @@ class RecorderCrossEntropyTest {
     private int check(Recorder recorder, CudaBackend backend, CrossEntropy op, CrossEntropyOptions options,
             CudaStream stream, Case c) {
         // Addresses far apart, so that every pointer is told from every other.
-        Tensor logits = at(backend, c.dtype(), 0x1_0000_0000_0000L + c.misaligned / 2, c.rows, c.classes);
-        Tensor gradLogits = at(backend, c.dtype(), 0x2_0000_0000_0000L + c.misaligned / 2, c.rows, c.classes);
+        long off = c.misaligned * c.dtype().byteSize() / 4;
+        Tensor logits = at(backend, c.dtype(), 0x1_0000_0000_0000L + off, c.rows, c.classes);
+        Tensor gradLogits = at(backend, c.dtype(), 0x2_0000_0000_0000L + off, c.rows, c.classes);
         Tensor targets = at(backend, c.targets, 0x3_0000_0000_0000L + 2 * c.misaligned, c.rows);
         Tensor gradLoss = at(backend, DType.F32, 0x4_0000_0000_0000L + c.misaligned,
                 c.gradLoss == Case.PER_ROW ? new long[] {c.rows} : new long[0]);
@@ -400,9 +402,12 @@ class RecorderCrossEntropyTest {
             refused("CrossEntropy.loss: logits", () -> op.loss(at(backend, DType.F32, 1L << 40, 15), targets, loss));
             refused("CrossEntropy.loss: loss", () -> op.loss(logits, targets, at(backend, DType.F32, 1L << 42, 3)));
             // type
+            refused("CrossEntropy.loss: logits", () -> op.loss(at(backend, DType.I32, 1L << 40, 3, 5), targets, loss));
             assertTrue(assertThrows(UnsupportedOperationException.class,
-                    () -> op.loss(at(backend, DType.BF16, 1L << 40, 3, 5), targets, loss)).getMessage()
-                    .startsWith("CrossEntropy.loss: logits are BF16; the cuda backend takes F32"));
+                    () -> op.loss(CrossEntropyOperands.of(at(backend, DType.BF16, 1L << 40, 3, 5), targets)
+                            .withLse(at(backend, DType.F32, 1L << 43, 3)), loss))
+                    .getMessage()
+                    .startsWith("CrossEntropy.loss: logits are BF16; with options the cuda backend takes F32"));
             // device
             refused("CrossEntropy.loss: logits",
                     () -> op.loss(Tensor.of(new float[15], 3, 5), targets, loss));

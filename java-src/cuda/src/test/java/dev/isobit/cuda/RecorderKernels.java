@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
@@ -58,7 +59,9 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
             } else if (function.equals("cross_entropy_reduce_loss_f32")) {
                 reduce(block);
             } else {
-                rows(block, function.startsWith("cross_entropy_loss_grad_"));
+                rows(block, function.startsWith("cross_entropy_loss_grad_"), function.contains("_bf16_")
+                        ? DType.BF16
+                        : function.contains("_f16_") ? DType.F16 : DType.F32);
             }
         } catch (Throwable e) {
             failure = e;
@@ -126,7 +129,7 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
         return sum;
     }
 
-    private static void rows(MemorySegment block, boolean gradient) {
+    private static void rows(MemorySegment block, boolean gradient, DType dtype) {
         int rows = (int) field(block, ROWS);
         int classes = (int) field(block, CLASSES);
         long ignore = field(block, IGNORE_INDEX);
@@ -146,16 +149,16 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                 }
             }
         }
-        float[] logits =
-                view(field(block, LOGITS), 4L * rows * classes).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+        long bytes = (long) dtype.byteSize() * rows * classes;
+        Tensor z = HostTensors.room(dtype, rows, classes);
+        z.segment().copyFrom(view(field(block, LOGITS), bytes));
         float[] rowLoss = new float[rows];
-        float[] gradLogits = new float[rows * classes];
+        Tensor gradLogits = HostTensors.room(dtype, rows, classes);
         float[] upstream = new float[perRow ? rows : 1];
         upstream[0] = 1;
         if (field(block, GRAD_LOSS) != 0) {
             upstream = view(field(block, GRAD_LOSS), 4L * upstream.length).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
         }
-        Tensor z = Tensor.of(logits, rows, classes);
         Tensor t = Tensor.of(targets, rows);
         try (Backend cpu = Backend.open("cpu");
                 CrossEntropy none =
@@ -165,13 +168,17 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
             none.loss(z, t, Tensor.of(rowLoss, rows));
             if (gradient) {
                 whole.gradient(z, t, perRow ? Tensor.of(upstream, rows) : Tensor.of(upstream),
-                        Tensor.of(gradLogits, rows, classes));
+                        gradLogits);
             }
         }
         for (int row = 0; row < rows; row++) {
             if (bad[row]) {
                 rowLoss[row] = Float.intBitsToFloat(NAN);
-                Arrays.fill(gradLogits, row * classes, (row + 1) * classes, Float.intBitsToFloat(NAN));
+                float[] nan = new float[classes];
+                Arrays.fill(nan, Float.NaN);
+                long row0 = (long) dtype.byteSize() * row * classes;
+                MemorySegment.copy(HostTensors.of(dtype, nan, classes).segment(), 0, gradLogits.segment(), row0,
+                        (long) dtype.byteSize() * classes);
             }
         }
         if (field(block, ROW_LOSS) != 0) {
@@ -179,8 +186,7 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                     ValueLayout.JAVA_FLOAT_UNALIGNED, 0, rows);
         }
         if (gradient) {
-            MemorySegment.copy(gradLogits, 0, view(field(block, GRAD_LOGITS), 4L * rows * classes),
-                    ValueLayout.JAVA_FLOAT_UNALIGNED, 0, rows * classes);
+            view(field(block, GRAD_LOGITS), bytes).copyFrom(gradLogits.segment());
         }
     }
 
