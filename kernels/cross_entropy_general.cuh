@@ -1,18 +1,21 @@
 /*
  * Cross-entropy with options, float32: class indices or probabilities, weights, label smoothing, z-loss, softcap, scale,
- * any layout; loss, gradient, log-sum-exp, entropy, argmax and hits from one pass.
+ * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass.
  *
  *   z = softcap(x·scale)    m, N, R, S = N + R, log S as in cross_entropy.cuh    lse = m + log S
  *   q = class weight, for probabilities times (t·keep + smooth)    A = sum of q    B = sum of q·(m - z)
  *   row loss   = u·(hard·((m - z_t) + log S) + spread·(B + A·log S) + lambda·lse^2)    hard = keep·q_t or 0
  *   gradient_k = e_k·f - a·spread·q_k, at an index' class formed without the cancellation of p_t - 1; times the slope of
  *                the softcap
+ *   lp_k       = (z_k - m) - log S, of every row, whatever its target. Here, where m and log S are at hand: a launch of
+ *                log-softmax would read the logits twice more, and knows neither scale nor softcap
  *
  * NUMERICS.md gives the order of every operation, params.h the arguments, launches and who writes what.
  *
  * Memory moved by `block`: a row of at most a segment is read once and waits in shared memory; a longer one is read again
- * for its gradient, and beyond 256 segments once more before. `column` reads what it needs as often as it needs it, a
- * thread a row: neighbouring rows are neighbours in memory where inner is more than 1, and few classes stay in cache.
+ * for its gradient, but for its last segment for its log-probabilities, and beyond 256 segments once more before. `column`
+ * reads what it needs as often as it needs it, a thread a row: neighbouring rows are neighbours in memory where inner is
+ * more than 1, and few classes stay in cache.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, and z_t is read before a
  * barrier that comes before every write.
@@ -174,6 +177,11 @@ struct Row {
     __device__ __forceinline__ void finish() {
         total = __dadd_rn(__ll2double_rn(count), rest);
         log_sum = count == 1 ? exact_log1p(__double2float_rn(rest)) : exact_log(__double2float_rn(total));
+    }
+
+    __device__ __forceinline__ float log_probability(float z) const {
+        const double gap = __dsub_rn(static_cast<double>(z), static_cast<double>(max));
+        return __double2float_rn(__dsub_rn(gap, static_cast<double>(log_sum)));
     }
 
     __device__ __forceinline__ double lse() const {
@@ -391,6 +399,14 @@ struct Column {
         }
         return s;
     }
+
+    __device__ __forceinline__ void store_log_probabilities(float* to, bool valid, const Row& row) const {
+#pragma unroll 1
+        for (int64_t k = 0; k < p.classes; k++) {
+            to[k * p.inner] = valid ? row.log_probability(logit(k)) : canonical_nan();
+        }
+        for (int64_t k = p.classes; k < p.stride; k++) to[k * p.inner] = -infinity();
+    }
 };
 
 __device__ __forceinline__ int length_from(int64_t first, int64_t classes) {
@@ -413,15 +429,28 @@ __device__ __forceinline__ void column_rows(const Params& p) {
         if (kGrad && !has(p, GENERAL_ACCUMULATE)) {
             for (int64_t k = p.classes; k < p.stride; k++) grad[k * p.inner] = 0.0f;
         }
+        const bool live = kind == Kind::kLive;
+        const bool is_read = live || p.log_probabilities != nullptr;
         bool has_nan = false;
-        const float max = kind == Kind::kLive ? column.max(0, p.classes, has_nan) : 0.0f;
+        const float max = is_read ? column.max(0, p.classes, has_nan) : -infinity();
+        const bool valid = !has_nan && fabsf(max) < infinity();
         int64_t argmax = -1;
-        if (wants_argmax(p) && kind == Kind::kLive && !has_nan) {
+        if (wants_argmax(p) && live && !has_nan) {
             argmax = 0;
             while (column.logit(argmax) != max) argmax++;
             hits += argmax == target;
         }
-        if (kind != Kind::kLive || has_nan || fabsf(max) == infinity()) {
+        Row sums(max);
+        if (valid) {
+#pragma unroll 1
+            for (int64_t first = 0; first < p.classes; first += kSegment) {
+                const int n = length_from(first, p.classes);
+                sums.join(column.sums(first, n, p.classes <= kSegment ? max : column.max(first, n, has_nan)));
+            }
+            sums.finish();
+        }
+        if (p.log_probabilities != nullptr) column.store_log_probabilities(p.log_probabilities + offset, valid, sums);
+        if (!live || !valid) {
             store_results_without_sums(p, row, kind, argmax);
             if (kGrad && !(kind == Kind::kIgnored && has(p, GENERAL_ACCUMULATE))) {
                 const float value = kind == Kind::kIgnored ? 0.0f : canonical_nan();
@@ -429,13 +458,6 @@ __device__ __forceinline__ void column_rows(const Params& p) {
             }
             continue;
         }
-        Row sums(max);
-#pragma unroll 1
-        for (int64_t first = 0; first < p.classes; first += kSegment) {
-            const int n = length_from(first, p.classes);
-            sums.join(column.sums(first, n, p.classes <= kSegment ? max : column.max(first, n, has_nan)));
-        }
-        sums.finish();
         const float target_logit = soft ? 0.0f : column.logit(target);
         const Scalars scalars(p, target);
         store_results(p, row, scalars.loss(sums, target_logit, weight_of(p, row)), __double2float_rn(sums.lse()),
@@ -645,6 +667,32 @@ struct BlockRow {
         }
         return s;
     }
+
+    /* The last segment is the one in work. */
+    __device__ __forceinline__ void store_log_probabilities(float* to, const Row& row) const {
+        const int64_t last = (p.classes - 1) / kSegment;
+#pragma unroll 1
+        for (int64_t j = last; j >= 0; j--) {
+            const int64_t first = j * kSegment;
+            const Quads quads(logits + first, length_from(first, p.classes));
+            bool has_nan = false;
+            if (j < last) load(first, quads, has_nan);
+            const bool packed = floats_to_boundary(to + first) == quads.head;
+            const int slots = quads.slots();
+#pragma unroll 1
+            for (int slot = 0; slot < slots; slot++) {
+                const bool whole = quads.is_whole(slot);
+                float value[4];
+#pragma unroll
+                for (int c = 0; c < 4; c++) {
+                    const int k = quads.element(slot, c);
+                    value[c] = row.log_probability(logit(slot, c));
+                    if (k < quads.n && (!whole || !packed)) to[first + k] = value[c];
+                }
+                if (whole && packed) store_streaming(to + first + quads.first(slot), value);
+            }
+        }
+    }
 };
 
 /* T threads write one value to n elements, if they are to. */
@@ -666,6 +714,7 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         const int64_t target = soft ? -1 : target_of(p, row);
         const Kind kind = kind_of(p, target);
         const bool live = kind == Kind::kLive;
+        const bool is_read = live || p.log_probabilities != nullptr;
         const BlockRow block{p, shared, p.logits + offset,
                              soft ? static_cast<const float*>(p.targets) + offset : nullptr};
         float* grad = kGrad ? p.grad_logits + offset : nullptr;
@@ -674,14 +723,14 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         int64_t argmax = -1;
         bool has_nan = false;
         /* States are joined when the maximum is known; more than there is room for take a pass of their own for it. */
-        if (live) {
+        if (is_read) {
 #pragma unroll 1
             for (int64_t j = 0; j < segments; j++) {
                 const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
                 const float mine = block.load(j * kSegment, quads, has_nan);
                 __syncthreads();
                 const float segment_max = block_max(mine, shared);
-                if (wants_argmax(p) && (segment_max > max || argmax < 0)) {
+                if (wants_argmax(p) && live && (segment_max > max || argmax < 0)) {
                     argmax = j * kSegment + block.find(quads, segment_max);
                 }
                 max = fmaxf(max, segment_max);
@@ -695,8 +744,31 @@ __device__ __forceinline__ void block_rows(const Params& p) {
             if (has_nan) argmax = -1;
             if (threadIdx.x == 0) hits += wants_argmax(p) && argmax >= 0 && argmax == target;
         }
+        const bool valid = !has_nan && fabsf(max) < infinity();
+        __syncthreads();
+        Row sums(max);
+        if (valid) {
+#pragma unroll 1
+            for (int64_t j = 0; j < segments; j++) {
+                if (is_long) {
+                    const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
+                    const float mine = block.load(j * kSegment, quads, has_nan);
+                    __syncthreads();
+                    sums.join(block.sums(j * kSegment, quads, block_max(mine, shared)));
+                } else {
+                    sums.join(shared.states[j]);
+                }
+            }
+            sums.finish();
+        }
+        if (p.log_probabilities != nullptr) {
+            float* to = p.log_probabilities + offset;
+            fill_unless(false, to + p.classes, p.stride - p.classes, -infinity());
+            fill_unless(valid, to, p.classes, canonical_nan());
+            if (valid) block.store_log_probabilities(to, sums);
+        }
         if (kGrad) fill_unless(accumulates, grad + p.classes, p.stride - p.classes, 0.0f);
-        if (!live || has_nan || fabsf(max) == infinity()) {
+        if (!live || !valid) {
             if (threadIdx.x == 0) store_results_without_sums(p, row, kind, argmax);
             if (kGrad) {
                 const bool ignored = kind == Kind::kIgnored;
@@ -704,20 +776,6 @@ __device__ __forceinline__ void block_rows(const Params& p) {
             }
             continue;
         }
-        __syncthreads();
-        Row sums(max);
-#pragma unroll 1
-        for (int64_t j = 0; j < segments; j++) {
-            if (is_long) {
-                const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
-                const float mine = block.load(j * kSegment, quads, has_nan);
-                __syncthreads();
-                sums.join(block.sums(j * kSegment, quads, block_max(mine, shared)));
-            } else {
-                sums.join(shared.states[j]);
-            }
-        }
-        sums.finish();
         const Scalars scalars(p, target);
         if (threadIdx.x == 0) {
             store_results(p, row, scalars.loss(sums, target_logit, weight_of(p, row)), __double2float_rn(sums.lse()),

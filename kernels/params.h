@@ -132,6 +132,7 @@ typedef struct {
  *   lse, entropy                  w            null: not wanted
  *   argmax                        w            null: not wanted
  *   hits                   w      rw           null: not wanted
+ *   log_probabilities             w            padding is written; null: not wanted
  *   weight_parts    w      r
  *   denominator            w      r   r        only with MEAN
  *   loss_parts                        rw       null: the loss is not reduced
@@ -166,6 +167,7 @@ typedef struct {
     float* entropy;               /* [rows] */
     int64_t* argmax;              /* [rows] */
     uint64_t* hits;               /* one value */
+    float* log_probabilities;     /* as logits */
     float* weight_parts;          /* scratch: [ceil(rows / 8192)] */
     double* denominator;          /* scratch: one value */
     float* loss_parts;            /* scratch: [ceil(rows / 8192)] */

@@ -2,6 +2,7 @@ package dev.isobit;
 
 import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -18,25 +19,27 @@ import org.jspecify.annotations.Nullable;
  * {@code t' = t·(1 - labelSmoothing) + labelSmoothing/C} for probabilities t; for an index,
  * {@code q_c = classWeights_t·(1 - labelSmoothing)·[c = t] + classWeights_c·labelSmoothing/C};
  * {@code loss = weights·(sum_c q_c·(lse - z_c) + zLoss·lse^2)}, and {@code MEAN} divides by
- * {@link CrossEntropyOptions#denominator}. Beside these the pass gives lse, entropy, the class with the highest logit
- * and how often that is the target.
+ * {@link CrossEntropyOptions#denominator}. Beside these the pass gives lse, entropy, the class with the highest logit,
+ * how often that is the target, and the log-probabilities {@code z_c - lse} of all classes, to the bit those that
+ * {@link LogSoftmax} makes of z.
  *
  * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16 (of 16 bits with options, or with further operands, on
  * the CPU only), C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
  * or probabilities of the shape of the logits, F32 or of their type; loss a scalar (shape [] or [1]), the shape of index
  * targets for {@code NONE}; gradLoss a scalar, or that shape for {@code NONE} only; gradLogits the shape and type of the
  * logits, which may be the logits themselves (in place, unless it accumulates), and may not overlap them in any other
- * way. No output may overlap another operand. All else is F32 whatever the logits: from 16 bits all is computed in
- * float32, and the gradient rounded once.
+ * way; log-probabilities the shape of the logits. No output may overlap another operand. All else is F32 whatever the
+ * logits: from 16 bits all is computed in float32, and the gradient rounded once.
  *
  * <p>Edges, where z is as above: an empty batch has {@code MEAN} NaN, {@code SUM} 0. An ignored row has loss, gradient,
  * lse and entropy 0 and argmax -1 whatever it holds. A row with NaN, +inf or only -inf has NaN loss, gradient, lse and
  * entropy, in that row alone, and argmax -1 if it has a NaN; a logit -inf elsewhere has probability 0, and loss +inf if
- * its label is not 0. A weight or label of 0 takes away an infinite loss. If all rows are ignored {@code MEAN} is NaN
+ * its label is not 0. Log-probabilities are those of the logits, whatever the target, of ignored rows too: NaN in a row
+ * with NaN, +inf or only -inf, and -inf for padding. A weight or label of 0 takes away an infinite loss. If all rows are ignored {@code MEAN} is NaN
  * and the gradient 0; if the weights of the others add up to 0 both are NaN; or both are 0, by
  * {@link CrossEntropyOptions#allIgnored}. A target outside [0, C) that is not the ignore index: in host memory an
  * {@link IllegalArgumentException} that names the first bad row, its value and how many there are, before anything is
- * written; in device memory those rows are as rows with NaN, and the next call that synchronises throws
+ * written; in device memory loss and gradient of those rows are NaN, and the next call that synchronises throws
  * {@link TargetOutOfRangeException}. A probability or weight that is no number follows the formula.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap and devices; {@link UnsupportedOperationException}
@@ -50,6 +53,8 @@ import org.jspecify.annotations.Nullable;
 public final class CrossEntropy implements AutoCloseable {
     private static final String SCALAR_OR_ROWS = "a scalar or one per row";
     private static final String TARGET_DTYPES = "I64, I32, I16, U8, F32, the type of logits";
+    private static final List<String> OUTPUTS =
+            List.of("loss", "gradLogits", "lse", "entropy", "argmax", "hits", "logProbabilities");
 
     private final Backend backend;
     private final CrossEntropyOptions options;
@@ -232,6 +237,7 @@ public final class CrossEntropy implements AutoCloseable {
         call.entropy = operands == null ? null : operands.entropy();
         call.argmax = operands == null ? null : operands.argmax();
         call.hits = operands == null ? null : operands.hits();
+        call.logProbabilities = operands == null ? null : operands.logProbabilities();
         try {
             checkInputs(checks, logits, targets);
             checkWeights(checks, logits);
@@ -343,21 +349,31 @@ public final class CrossEntropy implements AutoCloseable {
             checks.dtype("hits", hits, hits.dtype() == DType.I64, "I64");
             checkOutput(checks, "hits", hits, true);
         }
-        disjoint(checks, "loss", loss, "gradLogits", gradLogits);
-        disjoint(checks, "lse", call.lse, "entropy", call.entropy);
-        disjoint(checks, "argmax", argmax, "hits", hits);
-        for (int i = 0; i < 2; i++) {
-            String name = i == 0 ? "loss" : "gradLogits";
-            Tensor output = i == 0 ? loss : gradLogits;
-            disjoint(checks, "lse", call.lse, name, output);
-            disjoint(checks, "entropy", call.entropy, name, output);
-            disjoint(checks, "argmax", argmax, name, output);
-            disjoint(checks, "hits", hits, name, output);
-            name = i == 0 ? "lse" : "entropy";
-            output = i == 0 ? call.lse : call.entropy;
-            disjoint(checks, "argmax", argmax, name, output);
-            disjoint(checks, "hits", hits, name, output);
+        Tensor logProbabilities = call.logProbabilities;
+        if (logProbabilities != null) {
+            checks.require(sameShape(logProbabilities, logits), "logProbabilities", logProbabilities,
+                    "the shape of logits");
+            result(checks, "logProbabilities", logProbabilities, logits, "F32");
+            checkOutput(checks, "logProbabilities", logProbabilities, true);
         }
+        for (int i = 0; i < OUTPUTS.size(); i++) {
+            for (int j = i + 1; j < OUTPUTS.size(); j++) {
+                disjoint(checks, OUTPUTS.get(i), output(i), OUTPUTS.get(j), output(j));
+            }
+        }
+    }
+
+    /** As {@link #OUTPUTS} has them. */
+    private @Nullable Tensor output(int i) {
+        return switch (i) {
+            case 0 -> call.loss;
+            case 1 -> call.gradLogits;
+            case 2 -> call.lse;
+            case 3 -> call.entropy;
+            case 4 -> call.argmax;
+            case 5 -> call.hits;
+            default -> call.logProbabilities;
+        };
     }
 
     private void checkRowOutput(Operands checks, String name, @Nullable Tensor output, Tensor logits) {

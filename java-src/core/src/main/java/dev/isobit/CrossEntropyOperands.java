@@ -20,10 +20,13 @@ import org.jspecify.annotations.Nullable;
  * @param entropy where the entropy of each row's probabilities goes, in nats; null if it is not wanted
  * @param argmax where the lowest class with the highest logit goes per row, I64; null if it is not wanted
  * @param hits where the number of rows goes whose target is their argmax, an I64 scalar; null if it is not wanted
+ * @param logProbabilities where the log-probabilities of all classes go, the shape of the logits; null if they are not
+ *     wanted
  */
 public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tensor classWeights,
         @Nullable Tensor weights, @Nullable Tensor gradLoss, float gradLossScale, @Nullable Tensor denominator,
-        @Nullable Tensor lse, @Nullable Tensor entropy, @Nullable Tensor argmax, @Nullable Tensor hits) {
+        @Nullable Tensor lse, @Nullable Tensor entropy, @Nullable Tensor argmax, @Nullable Tensor hits,
+        @Nullable Tensor logProbabilities) {
     /** Checks that what is needed is there. */
     public CrossEntropyOperands {
         Objects.requireNonNull(logits, "logits");
@@ -38,7 +41,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      * @return operands
      */
     public static CrossEntropyOperands of(Tensor logits, Tensor targets) {
-        return new CrossEntropyOperands(logits, targets, null, null, null, 1, null, null, null, null, null);
+        return new CrossEntropyOperands(logits, targets, null, null, null, 1, null, null, null, null, null, null);
     }
 
     /**
@@ -49,7 +52,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withClassWeights(Tensor classWeights) {
         return new CrossEntropyOperands(logits, targets, Objects.requireNonNull(classWeights, "classWeights"), weights,
-                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits);
+                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities);
     }
 
     /**
@@ -60,7 +63,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withWeights(Tensor weights) {
         return new CrossEntropyOperands(logits, targets, classWeights, Objects.requireNonNull(weights, "weights"),
-                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits);
+                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities);
     }
 
     /**
@@ -71,7 +74,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withGradLoss(Tensor gradLoss) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights,
-                Objects.requireNonNull(gradLoss, "gradLoss"), gradLossScale, denominator, lse, entropy, argmax, hits);
+                Objects.requireNonNull(gradLoss, "gradLoss"), gradLossScale, denominator, lse, entropy, argmax, hits,
+                logProbabilities);
     }
 
     /**
@@ -82,7 +86,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withGradLossScale(float gradLossScale) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, hits);
+                lse, entropy, argmax, hits, logProbabilities);
     }
 
     /**
@@ -93,7 +97,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withDenominator(Tensor denominator) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale,
-                Objects.requireNonNull(denominator, "denominator"), lse, entropy, argmax, hits);
+                Objects.requireNonNull(denominator, "denominator"), lse, entropy, argmax, hits, logProbabilities);
     }
 
     /**
@@ -104,7 +108,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withLse(Tensor lse) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits);
+                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits, logProbabilities);
     }
 
     /**
@@ -115,7 +119,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withEntropy(Tensor entropy) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits);
+                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits, logProbabilities);
     }
 
     /**
@@ -126,7 +130,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withArgmax(Tensor argmax) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits);
+                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits, logProbabilities);
     }
 
     /**
@@ -137,12 +141,23 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withHits(Tensor hits) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"));
+                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"), logProbabilities);
+    }
+
+    /**
+     * A copy that asks for the log-probabilities.
+     *
+     * @param logProbabilities where they go, the shape of the logits
+     * @return changed operands
+     */
+    public CrossEntropyOperands withLogProbabilities(Tensor logProbabilities) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits, Objects.requireNonNull(logProbabilities, "logProbabilities"));
     }
 
     /** Whether there is nothing but what the plain loss takes. */
     boolean isPlain() {
         return classWeights == null && weights == null && gradLossScale == 1 && denominator == null && lse == null
-                && entropy == null && argmax == null && hits == null;
+                && entropy == null && argmax == null && hits == null && logProbabilities == null;
     }
 }

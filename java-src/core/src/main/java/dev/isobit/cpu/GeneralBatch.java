@@ -44,11 +44,13 @@ final class GeneralBatch {
     final FloatOperand gradLoss = new FloatOperand();
     final FloatOperand lse = new FloatOperand();
     final FloatOperand entropy = new FloatOperand();
+    final FloatOperand logProbabilities = new FloatOperand();
     final HostTargets targets = new HostTargets();
     boolean wantsGradient;
     boolean wantsLse;
     boolean wantsEntropy;
     boolean wantsArgmax;
+    boolean wantsLogProbabilities;
     boolean hasClassWeights;
     boolean hasWeights;
     boolean hasGradLoss;
@@ -87,6 +89,7 @@ final class GeneralBatch {
         wantsEntropy = call.entropy != null;
         writesArgmax = call.argmax != null;
         wantsArgmax = writesArgmax || call.hits != null;
+        wantsLogProbabilities = call.logProbabilities != null;
         hasClassWeights = call.classWeights != null;
         hasWeights = call.weights != null;
         hasGradLoss = call.gradLossPerRow && reduction == Reduction.NONE;
@@ -99,6 +102,7 @@ final class GeneralBatch {
         view(gradLoss, hasGradLoss ? call.gradLoss : null);
         view(lse, call.lse);
         view(entropy, call.entropy);
+        view(logProbabilities, call.logProbabilities);
         if (!probabilities) {
             Tensor indices = Objects.requireNonNull(call.targets);
             targets.view(indices);
@@ -121,7 +125,7 @@ final class GeneralBatch {
         }
     }
 
-    /** Where class 0 of a row stands in the logits, their gradient and probabilities. */
+    /** Where class 0 of a row stands in the logits, their gradient and all that has their shape. */
     long first(long row) {
         return inner == 1 ? row * stride : row / inner * stride * inner + row % inner;
     }
@@ -151,24 +155,24 @@ final class GeneralBatch {
         }
     }
 
-    /** Writes classes of a row of the gradient. */
-    void write(float[] values, long first, long fromClass, int count) {
+    /** Writes classes of a row. */
+    void write(FloatOperand operand, float[] values, long first, long fromClass, int count) {
         if (inner == 1) {
-            gradLogits.copyFrom(values, first + fromClass, count);
+            operand.copyFrom(values, first + fromClass, count);
         } else {
             for (int i = 0; i < count; i++) {
-                gradLogits.set(first + (fromClass + i) * inner, values[i]);
+                operand.set(first + (fromClass + i) * inner, values[i]);
             }
         }
     }
 
-    /** Sets classes of a row of the gradient. */
-    void fill(long first, long fromClass, long toClass, float value) {
+    /** Sets classes of a row. */
+    void fill(FloatOperand operand, long first, long fromClass, long toClass, float value) {
         if (inner == 1) {
-            gradLogits.fill(first + fromClass, toClass - fromClass, value);
+            operand.fill(first + fromClass, toClass - fromClass, value);
         } else {
             for (long c = fromClass; c < toClass; c++) {
-                gradLogits.set(first + c * inner, value);
+                operand.set(first + c * inner, value);
             }
         }
     }
@@ -183,6 +187,7 @@ final class GeneralBatch {
         gradLoss.clear();
         lse.clear();
         entropy.clear();
+        logProbabilities.clear();
         targets.clear();
         argmax = MemorySegment.NULL;
     }

@@ -116,6 +116,11 @@ final class GeneralRowState {
         return !Float.isFinite(max);
     }
 
+    /** log of the sum of all exponentials around the maximum. */
+    float logSum() {
+        return logSum;
+    }
+
     float lse() {
         return (float) lse64();
     }

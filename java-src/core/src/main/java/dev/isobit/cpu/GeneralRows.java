@@ -37,28 +37,34 @@ final class GeneralRows {
     private float row(GeneralBatch batch, RowStages stages, long row) {
         long first = batch.first(row);
         if (batch.wantsGradient && !batch.accumulates) {
-            batch.fill(first, batch.classes, batch.stride, 0);
+            batch.fill(batch.gradLogits, first, batch.classes, batch.stride, 0);
         }
         long target = batch.probabilities ? 0 : batch.targets.get(row);
-        if (!batch.probabilities && target == batch.ignoreIndex) {
+        boolean ignored = !batch.probabilities && target == batch.ignoreIndex;
+        boolean valid = (!ignored || batch.wantsLogProbabilities) && reduce(batch, stages, first);
+        if (valid) {
+            state.join(hasLabels);
+        }
+        if (batch.wantsLogProbabilities) {
+            logProbabilities(batch, stages, first, valid);
+        }
+        if (ignored) {
             if (batch.wantsGradient && !batch.accumulates) {
-                batch.fill(first, 0, batch.classes, 0);
+                batch.fill(batch.gradLogits, first, 0, batch.classes, 0);
             }
             results(batch, row, 0, 0, -1);
             return 0;
         }
-        boolean valid = reduce(batch, stages, first);
         if (batch.wantsArgmax && argmax == target && !batch.probabilities) {
             hits++;
         }
         if (!valid) {
             if (batch.wantsGradient) {
-                batch.fill(first, 0, batch.classes, Float.NaN);
+                batch.fill(batch.gradLogits, first, 0, batch.classes, Float.NaN);
             }
             results(batch, row, Float.NaN, Float.NaN, argmax);
             return Float.NaN;
         }
-        state.join(hasLabels);
         results(batch, row, state.lse(), batch.wantsEntropy ? state.entropy() : 0, argmax);
         float targetWeight = batch.probabilities || !batch.hasClassWeights ? 1 : batch.classWeights.get(target);
         double keep = batch.probabilities ? 0 : batch.keep;
@@ -204,7 +210,32 @@ final class GeneralRows {
                 g = batch.softcap == 0 ? g : g * segment.slopes[at];
                 segment.terms[at] = SegmentWork.canonical(batch.accumulates ? segment.previous[at] + g : g);
             }
-            batch.write(segment.terms, first, offset, segment.length);
+            batch.write(batch.gradLogits, segment.terms, first, offset, segment.length);
+        }
+    }
+
+    /** The row's last segment is loaded; if it is the only one, what its gradient takes stays as it is. */
+    private void logProbabilities(GeneralBatch batch, RowStages stages, long first, boolean valid) {
+        long classes = batch.classes;
+        batch.fill(batch.logProbabilities, first, classes, batch.stride, Float.NEGATIVE_INFINITY);
+        if (!valid) {
+            batch.fill(batch.logProbabilities, first, 0, classes, Float.NaN);
+            return;
+        }
+        for (long offset = (classes - 1) / SEGMENT * SEGMENT; offset >= 0; offset -= SEGMENT) {
+            if (offset + SEGMENT < classes) {
+                load(batch, stages, first, offset, SEGMENT);
+            }
+            subtract(segment, state.max, state.logSum());
+            batch.write(batch.logProbabilities, segment.terms, first, offset, segment.length);
+        }
+    }
+
+    private static void subtract(RowSegment segment, double max, double logSum) {
+        float[] z = segment.logits;
+        float[] out = segment.terms;
+        for (int i = 0; i < segment.length; i++) {
+            out[i] = (float) ((z[i] - max) - logSum);
         }
     }
 }

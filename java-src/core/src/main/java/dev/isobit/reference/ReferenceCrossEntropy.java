@@ -55,12 +55,18 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         final boolean wide;
         final @Nullable Elements gradLogits;
         final @Nullable Elements probabilities;
+        final @Nullable Elements logProbabilities;
         final HostTargets targets = new HostTargets();
         final int classes;
         final double smooth;
         final double[] z;
         final double[] slope;
         final double[] label;
+        double max;
+        long atMax;
+        double rest;
+        double sum;
+        double logSum;
         double lse;
         double entropy;
         long argmax;
@@ -72,6 +78,7 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             wide = input.dtype() == DType.F64;
             gradLogits = elements(call.gradLogits);
             probabilities = call.probabilities ? elements(call.targets) : null;
+            logProbabilities = elements(call.logProbabilities);
             classes = Math.toIntExact(call.classes);
             smooth = (float) (options.labelSmoothing() / classes);
             z = new double[classes];
@@ -171,24 +178,17 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             }
         }
 
-        /** One row: writes its gradient where asked, returns its loss. The gradient may overwrite the logits. */
-        double row(long row, double upstream) {
+        /** Reads a row and sums it; false if it has no softmax. What is asked for of every row is written. */
+        boolean sum(long row) {
             read(row);
-            double max = Double.NEGATIVE_INFINITY;
+            max = Double.NEGATIVE_INFINITY;
             argmax = 0;
             for (int k = 0; k < classes; k++) {
                 argmax = z[k] > max ? k : argmax;
                 max = Math.max(max, z[k]);
             }
-            if (Double.isNaN(max) || Double.isInfinite(max)) {
-                argmax = Double.isNaN(max) ? -1 : argmax;
-                lse = Double.NaN;
-                entropy = Double.NaN;
-                fill(row, Double.NaN);
-                return Double.NaN;
-            }
-            long atMax = 0;
-            double rest = 0;
+            atMax = 0;
+            rest = 0;
             for (double value : z) {
                 if (value == max) {
                     atMax++;
@@ -196,8 +196,27 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                     rest += Math.exp(value - max);
                 }
             }
-            double sum = atMax + rest;
-            double logSum = atMax == 1 ? Math.log1p(rest) : Math.log(sum);
+            sum = atMax + rest;
+            boolean valid = Double.isFinite(max);
+            logSum = !valid ? Double.NaN : atMax == 1 ? Math.log1p(rest) : Math.log(sum);
+            if (logProbabilities != null) {
+                for (int k = 0; k < call.stride; k++) {
+                    logProbabilities.set(at(row, k),
+                            k < classes ? z[k] - max - logSum : Double.NEGATIVE_INFINITY);
+                }
+            }
+            return valid;
+        }
+
+        /** One row: writes its gradient where asked, returns its loss. The gradient may overwrite the logits. */
+        double row(long row, double upstream) {
+            if (!sum(row)) {
+                argmax = Double.isNaN(max) ? -1 : argmax;
+                lse = Double.NaN;
+                entropy = Double.NaN;
+                fill(row, Double.NaN);
+                return Double.NaN;
+            }
             lse = max + logSum;
             double loss = zLoss * lse * lse;
             double mass = 0;
@@ -221,6 +240,9 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         }
 
         double ignore(long row) {
+            if (logProbabilities != null) {
+                sum(row);
+            }
             lse = 0;
             entropy = 0;
             argmax = -1;

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * must not keep it. All tensors have the right shapes, types and memory.
  *
  * <p>Class c of row r stands at element {@code (r / inner)·stride·inner + c·inner + r % inner} of the logits, of their
- * gradient and of class probabilities.
+ * gradient, of class probabilities and of log-probabilities.
  */
 public final class CrossEntropyCall {
     /** Makes an empty call. */
@@ -54,6 +54,8 @@ public final class CrossEntropyCall {
     public @Nullable Tensor argmax;
     /** Where the number of rows goes that are predicted right, an I64 scalar; null if it is not asked for. */
     public @Nullable Tensor hits;
+    /** Where the log-probabilities go, the shape of the logits; null if they are not asked for. */
+    public @Nullable Tensor logProbabilities;
 
     /** Drops the operands, so that an idle operation keeps nobody's memory. */
     public void clear() {
@@ -69,5 +71,6 @@ public final class CrossEntropyCall {
         entropy = null;
         argmax = null;
         hits = null;
+        logProbabilities = null;
     }
 }

@@ -19,8 +19,8 @@ import java.util.SplittableRandom;
 /** One call of cross-entropy with options and any operands, drawn from a seed. */
 public final class GeneralCase {
     /** Results; an array is empty where they were not asked for. */
-    public record Outcome(float[] loss, float[] gradLogits, float[] lse, float[] entropy, long[] argmax,
-            long[] hits) {}
+    public record Outcome(float[] loss, float[] gradLogits, float[] lse, float[] entropy, long[] argmax, long[] hits,
+            float[] logProbabilities) {}
 
     /** Options of the operation. */
     public final CrossEntropyOptions options;
@@ -50,6 +50,7 @@ public final class GeneralCase {
     private final boolean wantsEntropy;
     private final boolean wantsArgmax;
     private final boolean wantsHits;
+    private final boolean wantsLogProbabilities;
 
     /**
      * Draws a case.
@@ -103,6 +104,7 @@ public final class GeneralCase {
         wantsEntropy = random.nextInt(3) == 0;
         wantsArgmax = random.nextInt(3) == 0;
         wantsHits = !soft && random.nextInt(3) == 0;
+        wantsLogProbabilities = random.nextInt(3) == 0;
 
         logits = new float[batch * stride * inner];
         Arrays.fill(logits, Float.NaN);
@@ -180,7 +182,7 @@ public final class GeneralCase {
      */
     public Outcome run(CrossEntropy op, OperandBlock block) {
         SplittableRandom random = new SplittableRandom(seed + 1);
-        block.begin(16L * logits.length + 64L * rows + 4L * classes + 512, 14);
+        block.begin(20L * logits.length + 64L * rows + 4L * classes + 512, 15);
         boolean aligned = random.nextInt(3) == 0;
         Tensor x = block.floats(logits, skip(random, aligned), shape);
         Tensor t = probabilities != null
@@ -209,6 +211,10 @@ public final class GeneralCase {
         operands = wantsEntropy ? operands.withEntropy(add(outputs, entropyOut)) : operands;
         operands = wantsArgmax ? operands.withArgmax(add(outputs, argmaxOut)) : operands;
         operands = wantsHits ? operands.withHits(add(outputs, hitsOut)) : operands;
+        Tensor logProbabilitiesOut = block.room(DType.F32, skip(random, aligned), shape);
+        operands = wantsLogProbabilities
+                ? operands.withLogProbabilities(add(outputs, logProbabilitiesOut))
+                : operands;
         boolean perRow = options.reduction() == Reduction.NONE;
         Tensor lossOut = block.room(DType.F32, skip(random, aligned), perRow ? rowShape : new long[0]);
         Tensor gradOut = wanted.inPlace() ? x : block.floats(previous, skip(random, aligned), shape);
@@ -232,7 +238,8 @@ public final class GeneralCase {
         return new Outcome(wanted.loss() ? block.read(lossOut) : none, wanted.gradient() ? block.read(gradOut) : none,
                 wantsLse ? block.read(lseOut) : none, wantsEntropy ? block.read(entropyOut) : none,
                 wantsArgmax ? block.readLongs(argmaxOut) : new long[0],
-                wantsHits ? block.readLongs(hitsOut) : new long[0]);
+                wantsHits ? block.readLongs(hitsOut) : new long[0],
+                wantsLogProbabilities ? block.read(logProbabilitiesOut) : none);
     }
 
     private static Tensor add(List<Tensor> outputs, Tensor output) {
@@ -244,17 +251,18 @@ public final class GeneralCase {
         return aligned ? 0 : random.nextInt(16);
     }
 
-    /** Runs the case on the reference, in float64 results: loss, gradient, lse, entropy. */
+    /** Runs the case on the reference, in float64 results: loss, gradient, lse, entropy, log-probabilities. */
     double[][] exact(CrossEntropy reference) {
         boolean none = options.reduction() == Reduction.NONE;
         double[][] results = {new double[none ? rows : 1], new double[logits.length], new double[rows],
-            new double[rows]};
+            new double[rows], new double[logits.length]};
         for (int i = 0; i < logits.length; i++) {
             results[1][i] = options.accumulate() ? previous[i] : 0;
         }
         Tensor t = probabilities != null ? Tensor.of(probabilities, shape) : Tensor.of(targets, rowShape);
         var operands = CrossEntropyOperands.of(Tensor.of(logits, shape), t).withGradLossScale(gradLossScale)
-                .withLse(Tensor.of(results[2], rowShape)).withEntropy(Tensor.of(results[3], rowShape));
+                .withLse(Tensor.of(results[2], rowShape)).withEntropy(Tensor.of(results[3], rowShape))
+                .withLogProbabilities(Tensor.of(results[4], shape));
         operands = classWeights == null ? operands : operands.withClassWeights(Tensor.of(classWeights, classes));
         operands = weights == null ? operands : operands.withWeights(Tensor.of(weights, rowShape));
         operands = gradLoss == null
@@ -295,6 +303,8 @@ public final class GeneralCase {
         for (int i = 0; i < gradient.length; i++) {
             gradient[i] = options.accumulate() ? previous[i] : 0;
         }
+        float[] logarithms = new float[logits.length];
+        Arrays.fill(logarithms, Float.NEGATIVE_INFINITY);
         for (int r = 0; r < rows; r++) {
             float[] x = new float[classes];
             float[] label = probabilities == null ? null : new float[classes];
@@ -317,6 +327,7 @@ public final class GeneralCase {
             right += targets != null && target != options.ignoreIndex() && definition.argmax == target ? 1 : 0;
             for (int k = 0; k < classes; k++) {
                 gradient[at(r, k)] = definition.gradient[k];
+                logarithms[at(r, k)] = definition.logProbabilities[k];
             }
         }
         float[] expectedLoss = rowLoss;
@@ -328,7 +339,7 @@ public final class GeneralCase {
         float[] none = {};
         return new Outcome(wanted.loss() ? expectedLoss : none, wanted.gradient() ? gradient : none,
                 wantsLse ? rowLse : none, wantsEntropy ? rowEntropy : none, wantsArgmax ? predicted : new long[0],
-                wantsHits ? new long[] {right} : new long[0]);
+                wantsHits ? new long[] {right} : new long[0], wantsLogProbabilities ? logarithms : none);
     }
 
     /** Runs the case and compares with the definition; returns how many elements were compared. */
@@ -340,7 +351,8 @@ public final class GeneralCase {
         return Bits.assertSame(this + " loss", expected.loss, found.loss)
                 + Bits.assertSame(this + " lse", expected.lse, found.lse)
                 + Bits.assertSame(this + " entropy", expected.entropy, found.entropy)
-                + Bits.assertSame(this + " gradient", expected.gradLogits, found.gradLogits);
+                + Bits.assertSame(this + " gradient", expected.gradLogits, found.gradLogits)
+                + Bits.assertSame(this + " log-probabilities", expected.logProbabilities, found.logProbabilities);
     }
 
     @Override

@@ -32,6 +32,7 @@ final class GeneralDefinition {
     float entropy;
     long argmax;
     float[] gradient;
+    float[] logProbabilities;
 
     GeneralDefinition(CrossEntropyOptions options, int classes, float[] classWeights) {
         this.options = options;
@@ -70,13 +71,6 @@ final class GeneralDefinition {
      */
     void row(float[] x, long target, float[] probabilities, float u, double upstream, float[] previous) {
         int classes = x.length;
-        if (probabilities == null && target == options.ignoreIndex()) {
-            set(classes, 0, 0, -1);
-            if (options.accumulate()) {
-                gradient = previous;
-            }
-            return;
-        }
         float[] z = new float[classes];
         float[] slope = new float[classes];
         for (int k = 0; k < classes; k++) {
@@ -84,6 +78,14 @@ final class GeneralDefinition {
             float decay = ExactMath.softcapDecay(y, rate);
             z[k] = cap == 0 ? y : ExactMath.softcap(y, cap, rate, decay);
             slope[k] = cap == 0 ? 1 : ExactMath.softcapSlope(decay);
+        }
+        logProbabilities = SoftmaxDefinition.forward(z, true);
+        if (probabilities == null && target == options.ignoreIndex()) {
+            set(classes, 0, 0, -1);
+            if (options.accumulate()) {
+                gradient = previous;
+            }
+            return;
         }
         float m = Float.NEGATIVE_INFINITY;
         boolean hasNaN = false;

@@ -7,6 +7,9 @@ import dev.isobit.math.ExactMath;
 
 /** How far a case's results are from float64's, in ULP of the largest addend; NONE only. */
 final class GeneralDistance {
+    /** From the logits after scale and softcap on. */
+    private static final double LOG_PROBABILITIES_BUDGET = 4;
+
     private final GeneralCase test;
     private final GeneralCase.Outcome found;
     private final double[][] exact;
@@ -53,6 +56,11 @@ final class GeneralDistance {
         within(found.entropy(), row, exact[3][row], exact[3][row], 1, "entropy");
         within(found.loss(), row, exact[0][row], Math.max(Math.abs(exact[0][row]),
                 Math.abs(weight * zLoss * lse * largest)), 1, "loss");
+        for (int k = 0; k < classes; k++) {
+            int at = test.at(row, k);
+            within(found.logProbabilities(), at, exact[4][at], exact[4][at], 1, LOG_PROBABILITIES_BUDGET,
+                    "log-probability");
+        }
         if (found.gradLogits().length == 0) {
             return found.lse().length + found.loss().length;
         }
@@ -89,6 +97,11 @@ final class GeneralDistance {
     }
 
     private void within(float[] values, int i, double expected, double size, double upstream, String what) {
+        within(values, i, expected, size, upstream, budget, what);
+    }
+
+    private void within(float[] values, int i, double expected, double size, double upstream, double budget,
+            String what) {
         if (values.length == 0) {
             return;
         }

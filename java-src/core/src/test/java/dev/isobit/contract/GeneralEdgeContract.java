@@ -11,6 +11,7 @@ import dev.isobit.CrossEntropyOptions.Denominator;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import java.util.Arrays;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
@@ -26,6 +27,7 @@ public abstract class GeneralEdgeContract extends BackendContract {
     private float[] gradient;
     private float[] lse;
     private float[] entropy;
+    private float[] logProbabilities;
     private long[] argmax;
     private long hits;
 
@@ -53,7 +55,7 @@ public abstract class GeneralEdgeContract extends BackendContract {
     private void call(CrossEntropyOptions options, float[] logits, int rows, Targets targets, float[] classWeights,
             float[] weights, UnaryOperator<CrossEntropyOperands> more) {
         int classes = rows == 0 ? 3 : logits.length / rows;
-        block().begin(1 << 14, 12);
+        block().begin(1 << 14, 13);
         Tensor x = block().floats(logits, 1, rows, classes);
         Tensor t = targets.place(block(), rows, classes);
         CrossEntropyOperands operands = CrossEntropyOperands.of(x, t);
@@ -67,7 +69,9 @@ public abstract class GeneralEdgeContract extends BackendContract {
         Tensor entropyOut = block().room(DType.F32, 0, rows);
         Tensor argmaxOut = block().room(DType.I64, 0, rows);
         Tensor hitsOut = block().room(DType.I64, 0);
-        operands = more.apply(operands.withLse(lseOut).withEntropy(entropyOut).withArgmax(argmaxOut));
+        Tensor logProbabilitiesOut = block().room(DType.F32, 0, rows, classes);
+        operands = more.apply(operands.withLse(lseOut).withEntropy(entropyOut).withArgmax(argmaxOut)
+                .withLogProbabilities(logProbabilitiesOut));
         operands = t.dtype().isFloating() ? operands : operands.withHits(hitsOut);
         boolean none = options.reduction() == Reduction.NONE;
         Tensor lossOut = none ? block().room(DType.F32, 0, rows) : block().room(DType.F32, 0);
@@ -81,6 +85,7 @@ public abstract class GeneralEdgeContract extends BackendContract {
         gradient = block().read(gradOut);
         lse = block().read(lseOut);
         entropy = block().read(entropyOut);
+        logProbabilities = block().read(logProbabilitiesOut);
         argmax = block().readLongs(argmaxOut);
         hits = block().readLongs(hitsOut)[0];
     }
@@ -119,6 +124,50 @@ public abstract class GeneralEdgeContract extends BackendContract {
         same(new float[] {loss[0], lse[0], entropy[0], gradient[0], gradient[1]}, 0, 0, 0, 0, 0);
         assertArrayEquals(new long[] {-1, 0}, argmax);
         assertEquals(0, hits);
+    }
+
+    /** The target decides nothing about log-probabilities. */
+    @Test
+    void logProbabilitiesOfAnyRow() {
+        float[] logits = {1, 1, NAN, 0, -INF, 0, INF, 0, 5, -INF};
+        call(NONE.withIgnoreIndex(0), logits, 5, index(0, 0, 1, 1, 0), null, null);
+        same(logProbabilities, -LN2, -LN2, NAN, NAN, -INF, 0, NAN, NAN, 0, -INF);
+        assertArrayEquals(new long[] {-1, -1, 1, 0, -1}, argmax);
+        assertEquals(1, hits);
+        call(NONE.withClasses(2), new float[] {3, 3, NAN, INF, NAN, 0, 0, 0}, 2, index(-100, -100), null, null);
+        same(logProbabilities, -LN2, -LN2, -INF, -INF, NAN, NAN, -INF, -INF);
+        call(NONE.withSoftcap(2).withScale(1e9), new float[] {1, 1, -1}, 1, index(-100), null, null);
+        double sum = 2 + Math.exp(-4);
+        near(logProbabilities, 1e-6, -Math.log(sum), -Math.log(sum), -4 - Math.log(sum));
+    }
+
+    @Test
+    void logProbabilitiesThatDoNotFit() {
+        block().begin(1 << 10, 6);
+        Tensor logits = block().floats(new float[6], 0, 2, 3);
+        Tensor targets = block().indices(DType.I64, new long[2], 0);
+        Tensor loss = block().room(DType.F32, 0, 2);
+        Tensor gradLogits = block().room(DType.F32, 0, 2, 3);
+        Tensor lse = block().room(DType.F32, 0, 2);
+        Tensor room = block().room(DType.I64, 0, 2, 3);
+        var operands = CrossEntropyOperands.of(logits, targets).withLse(lse);
+        try (CrossEntropy op = CrossEntropy.on(backend(), NONE)) {
+            for (long[] shape : new long[][] {{2}, {3, 2}, {2, 4}, {1, 2, 3}, {2, 3, 1}}) {
+                Tensor other = Tensor.of(DType.F32, room.memory(), room.byteOffset(), shape);
+                refused(IllegalArgumentException.class, () -> op.loss(operands.withLogProbabilities(other), loss),
+                        "CrossEntropy.loss", "logProbabilities", Arrays.toString(shape), "the shape of logits");
+            }
+            Tensor halves = Tensor.of(DType.BF16, room.memory(), room.byteOffset(), 2, 3);
+            refused(UnsupportedOperationException.class, () -> op.loss(operands.withLogProbabilities(halves), loss),
+                    "logProbabilities", "BF16", "F32");
+            for (Tensor taken : new Tensor[] {logits, targets, loss, gradLogits, lse}) {
+                Tensor over = Tensor.of(DType.F32, taken.memory(), taken.byteOffset(), 2, 3);
+                refused(IllegalArgumentException.class,
+                        () -> op.lossAndGradient(operands.withLogProbabilities(over), loss, gradLogits),
+                        "CrossEntropy.lossAndGradient", "logProbabilities", "overlaps");
+            }
+            refused(NullPointerException.class, () -> operands.withLogProbabilities(null), "logProbabilities");
+        }
     }
 
     @Test

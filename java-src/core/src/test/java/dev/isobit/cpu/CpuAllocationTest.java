@@ -122,7 +122,7 @@ class CpuAllocationTest {
                 .withClassWeights(tensor(nativeMemory, CLASSES)).withWeights(tensor(nativeMemory, ROWS))
                 .withGradLoss(tensor(nativeMemory, 1)).withLse(tensor(nativeMemory, ROWS))
                 .withEntropy(tensor(nativeMemory, ROWS)).withArgmax(Tensor.of(new long[ROWS], ROWS))
-                .withHits(Tensor.of(new long[1]));
+                .withHits(Tensor.of(new long[1])).withLogProbabilities(tensor(nativeMemory, ROWS, CLASSES));
         ops.add(new Op("lossAndGradient with options" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));
         CrossEntropy soft = CrossEntropy.on(backend, CrossEntropyOptions.defaults());

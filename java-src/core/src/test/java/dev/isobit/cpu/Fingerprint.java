@@ -164,6 +164,7 @@ final class Fingerprint {
                 add(digest, outcome.gradLogits());
                 add(digest, outcome.lse());
                 add(digest, outcome.entropy());
+                add(digest, outcome.logProbabilities());
                 digest.update((Arrays.toString(outcome.argmax()) + Arrays.toString(outcome.hits()))
                         .getBytes(StandardCharsets.UTF_8));
             }

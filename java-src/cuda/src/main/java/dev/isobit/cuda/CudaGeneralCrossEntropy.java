@@ -117,6 +117,7 @@ final class CudaGeneralCrossEntropy {
         to.set(ValueLayout.JAVA_LONG, General.ENTROPY, address(call.entropy));
         to.set(ValueLayout.JAVA_LONG, General.ARGMAX, address(call.argmax));
         to.set(ValueLayout.JAVA_LONG, General.HITS, address(call.hits));
+        to.set(ValueLayout.JAVA_LONG, General.LOG_PROBABILITIES, address(call.logProbabilities));
         to.set(ValueLayout.JAVA_LONG, General.WEIGHT_PARTS, sums ? weightParts : 0);
         to.set(ValueLayout.JAVA_LONG, General.DENOMINATOR, mean ? denominator : 0);
         to.set(ValueLayout.JAVA_LONG, General.LOSS_PARTS, reduced ? lossParts : 0);

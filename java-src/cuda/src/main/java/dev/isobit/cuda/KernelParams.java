@@ -92,6 +92,7 @@ final class KernelParams {
                 POINTER.withName("grad_loss"), POINTER.withName("divisor"), POINTER.withName("row_loss"),
                 POINTER.withName("loss"), POINTER.withName("grad_logits"), POINTER.withName("lse"),
                 POINTER.withName("entropy"), POINTER.withName("argmax"), POINTER.withName("hits"),
+                POINTER.withName("log_probabilities"),
                 POINTER.withName("weight_parts"), POINTER.withName("denominator"), POINTER.withName("loss_parts"),
                 POINTER.withName("arrivals"), POINTER.withName("status"), I64.withName("rows"),
                 I64.withName("classes"), I64.withName("stride"), I64.withName("inner"), I64.withName("ignore_index"),
@@ -112,6 +113,7 @@ final class KernelParams {
         static final long ENTROPY = offset(LAYOUT, "entropy");
         static final long ARGMAX = offset(LAYOUT, "argmax");
         static final long HITS = offset(LAYOUT, "hits");
+        static final long LOG_PROBABILITIES = offset(LAYOUT, "log_probabilities");
         static final long WEIGHT_PARTS = offset(LAYOUT, "weight_parts");
         static final long DENOMINATOR = offset(LAYOUT, "denominator");
         static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");

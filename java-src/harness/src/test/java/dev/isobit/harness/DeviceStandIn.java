@@ -178,6 +178,7 @@ public final class DeviceStandIn implements Backend {
                 inside.entropy = hiddenOrNull(call.entropy);
                 inside.argmax = hiddenOrNull(call.argmax);
                 inside.hits = hiddenOrNull(call.hits);
+                inside.logProbabilities = hiddenOrNull(call.logProbabilities);
                 if (!call.plain) {
                     kernel.run(inside);
                     return;

@@ -6,6 +6,7 @@ import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -22,7 +23,7 @@ final class CrossEntropyOp implements CaseOp {
 
     @Override
     public Map<String, CaseTensor> run(Case asked, Operands operands) throws UnsupportedCaseException {
-        asked.requireOnly(ATTRS, Set.of("logits", "target", "weight", "gy"), Set.of("loss", "grad"));
+        asked.requireOnly(ATTRS, Set.of("logits", "target", "weight", "gy"), Set.of("loss", "grad", "log_prob"));
         CaseTensor logits = asked.input("logits");
         Case.require(logits.shape().length >= 2, "logits of " + logits.shape().length + " axes, not [N, C, ..]");
         long axis = asked.integer("class_axis", 1);
@@ -39,10 +40,18 @@ final class CrossEntropyOp implements CaseOp {
         var all = CrossEntropyOperands.of(scores, targets);
         all = weight == null ? all : all.withClassWeights(operands.put(weight));
         all = upstream == null ? all : all.withGradLoss(operands.put(upstream));
+        Map<String, Tensor> results = new HashMap<>(Map.of("loss", loss, "grad", gradLogits));
+        // Alone where it is expected: it takes another kernel.
+        if (asked.expected().keySet().stream().anyMatch(name -> name.startsWith("log_prob"))) {
+            results.put("log_prob", operands.allocate(loss.dtype(), scores.shape()));
+            all = all.withLogProbabilities(results.get("log_prob"));
+        }
         try (var crossEntropy = CrossEntropy.on(operands.backend(), options)) {
             crossEntropy.lossAndGradient(all, loss, gradLogits);
         }
-        return Map.of("loss", operands.get(loss), "grad", operands.get(gradLogits));
+        Map<String, CaseTensor> computed = new HashMap<>();
+        results.forEach((name, tensor) -> computed.put(name, operands.get(tensor)));
+        return computed;
     }
 
     private static CrossEntropyOptions options(Case asked) {

@@ -246,7 +246,8 @@ final class Shapes {
                 .withClassWeights(operands.floats(rng, 4, size[1])).withWeights(operands.floats(rng, 8, rowShape))
                 .withLse(operands.floats(rng, 0, rowShape)).withEntropy(operands.floats(rng, 4, rowShape))
                 .withArgmax(operands.of(Tensor.of(new long[indices.length], rowShape), 0))
-                .withHits(operands.of(Tensor.of(new long[1]), 8));
+                .withHits(operands.of(Tensor.of(new long[1]), 8))
+                .withLogProbabilities(operands.floats(rng, offset, shape));
         var options = CrossEntropyOptions.defaults().withReduction(reduction).withLabelSmoothing(0.1).withZLoss(1e-4)
                 .withSoftcap(30);
         try (CrossEntropy op = CrossEntropy.on(backend, options);

@@ -227,6 +227,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             operands = operands.withLse(lseAt.tensor()).withEntropy(entropyAt.tensor()).withArgmax(argmaxAt.tensor());
             Operand hitsAt = output(slab, form, DType.I64);
             operands = targets == null ? operands : operands.withHits(hitsAt.tensor());
+            Operand logProbabilitiesAt = output(slab, form, DType.F32, shape);
+            operands = operands.withLogProbabilities(logProbabilitiesAt.tensor());
             Operand lossAt = form.call() == Form.Call.GRADIENT
                     ? null
                     : output(slab, form, DType.F32, none ? rowShape : new long[0]);
@@ -255,6 +257,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             }
             put(results, Output.LSE, lseAt);
             put(results, Output.ENTROPY, entropyAt);
+            put(results, Output.LOG_PROBABILITIES, logProbabilitiesAt);
             results.put(Output.ARGMAX, longs(results, argmaxAt, rows));
             if (targets != null) {
                 results.put(Output.HITS, longs(results, hitsAt, 1));
@@ -311,6 +314,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             double[] gradient = new double[x.length];
             double[] lse = new double[rows];
             double[] entropy = new double[rows];
+            double[] logProbabilities = new double[x.length];
             long[] argmax = new long[rows];
             long[] hits = new long[1];
             for (int i = 0; i < gradient.length; i++) {
@@ -321,7 +325,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                             ? Tensor.of(probabilities, shape)
                             : Tensor.of(Objects.requireNonNull(targets), rowShape))
                     .withGradLossScale(0.5f).withLse(Tensor.of(lse, rowShape)).withEntropy(Tensor.of(entropy, rowShape))
-                    .withArgmax(Tensor.of(argmax, rowShape));
+                    .withArgmax(Tensor.of(argmax, rowShape)).withLogProbabilities(Tensor.of(logProbabilities, shape));
             operands = targets == null ? operands : operands.withHits(Tensor.of(hits));
             operands = classWeights == null ? operands : operands.withClassWeights(Tensor.of(classWeights, classes));
             operands = weights == null ? operands : operands.withWeights(Tensor.of(weights, rowShape));
@@ -338,6 +342,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             exact.put(Output.GENERAL_GRADIENT, gradient);
             exact.put(Output.LSE, lse);
             exact.put(Output.ENTROPY, entropy);
+            exact.put(Output.LOG_PROBABILITIES, logProbabilities);
             exact.put(Output.ARGMAX, Arrays.stream(argmax).asDoubleStream().toArray());
             if (targets != null) {
                 exact.put(Output.HITS, new double[] {hits[0]});
@@ -349,7 +354,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             double summed = CrossEntropyProblem.additions(rows) / 2.0;
             boolean mean = options.reduction() == Reduction.MEAN;
-            double budget = output.budget() * (options.softcap() != 0 && output.budget() > 0 ? 8 : 1)
+            boolean starts = output == Output.LOG_PROBABILITIES; // where a softcap has done its work
+            double budget = output.budget() * (options.softcap() != 0 && output.budget() > 0 && !starts ? 8 : 1)
                     + (output == Output.GENERAL_LOSS ? 2 * summed : 0)
                     + (output == Output.GENERAL_GRADIENT && mean ? summed : 0);
             if (output == Output.GENERAL_GRADIENT) {
