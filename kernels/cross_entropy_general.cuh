@@ -1,6 +1,7 @@
 /*
  * Cross-entropy with options, float32: class indices or probabilities, weights, label smoothing, z-loss, softcap, scale,
- * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass.
+ * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass. Or the gradient alone
+ * from the states of an earlier pass: the same bits, and the logits are read once.
  *
  *   z = softcap(x·scale)    m, N, R, S = N + R, log S as in cross_entropy.cuh    lse = m + log S
  *   q = class weight, for probabilities times (t·keep + smooth)    A = sum of q    B = sum of q·(m - z)
@@ -140,6 +141,44 @@ struct SegmentSums {
     float distances;
     float entropy;
 };
+
+__device__ __forceinline__ int64_t segments_of(const Params& p) { return (p.classes + kSegment - 1) / kSegment; }
+
+/* A segment that has no softmax is NaN throughout. */
+__device__ __forceinline__ void keep_state(const Params& p, int64_t row, int64_t j, const SegmentSums& s) {
+    if (p.states == nullptr) return;
+    float* to = p.states + (row * segments_of(p) + j) * GENERAL_STATE;
+    const bool valid = s.max < infinity() && s.rest == s.rest;
+    to[0] = valid ? s.max : canonical_nan();
+    to[1] = valid ? __int2float_rn(s.max == -infinity() ? 0 : s.count) : canonical_nan();
+    to[2] = valid ? s.rest : canonical_nan();
+    to[3] = valid ? canonical(s.labels) : canonical_nan();
+    to[4] = valid ? canonical(s.distances) : canonical_nan();
+    to[5] = valid ? canonical(s.entropy) : canonical_nan();
+}
+
+__device__ __forceinline__ const float* saved_state(const Params& p, int64_t row, int64_t j) {
+    return p.saved_states + (row * segments_of(p) + j) * GENERAL_STATE;
+}
+
+__device__ __forceinline__ float saved_max(const Params& p, int64_t row, int64_t j) { return *saved_state(p, row, j); }
+
+/* Of a row. */
+__device__ __forceinline__ float saved_max(const Params& p, int64_t row, bool& has_nan) {
+    float max = -infinity();
+#pragma unroll 1
+    for (int64_t j = 0; j < segments_of(p); j++) {
+        const float of_segment = saved_max(p, row, j);
+        has_nan |= of_segment != of_segment;
+        max = fmaxf(max, of_segment);
+    }
+    return max;
+}
+
+__device__ __forceinline__ SegmentSums saved_sums(const Params& p, int64_t row, int64_t j) {
+    const float* from = saved_state(p, row, j);
+    return SegmentSums{from[0], __float2int_rn(from[1]), from[2], from[3], from[4], from[5]};
+}
 
 /* The row: its segments joined one after the other, then what comes of them. */
 struct Row {
@@ -430,9 +469,12 @@ __device__ __forceinline__ void column_rows(const Params& p) {
             for (int64_t k = p.classes; k < p.stride; k++) grad[k * p.inner] = 0.0f;
         }
         const bool live = kind == Kind::kLive;
-        const bool is_read = live || p.log_probabilities != nullptr;
+        const bool saved = p.saved_states != nullptr;
+        const bool is_read = !saved && (live || p.log_probabilities != nullptr || p.states != nullptr);
         bool has_nan = false;
-        const float max = is_read ? column.max(0, p.classes, has_nan) : -infinity();
+        const float max = is_read ? column.max(0, p.classes, has_nan)
+                          : saved ? saved_max(p, row, has_nan)
+                                  : -infinity();
         const bool valid = !has_nan && fabsf(max) < infinity();
         int64_t argmax = -1;
         if (wants_argmax(p) && live && !has_nan) {
@@ -441,11 +483,16 @@ __device__ __forceinline__ void column_rows(const Params& p) {
             hits += argmax == target;
         }
         Row sums(max);
-        if (valid) {
+        if (valid || p.states != nullptr) {
 #pragma unroll 1
             for (int64_t first = 0; first < p.classes; first += kSegment) {
                 const int n = length_from(first, p.classes);
-                sums.join(column.sums(first, n, p.classes <= kSegment ? max : column.max(first, n, has_nan)));
+                const int64_t j = first / kSegment;
+                const SegmentSums s =
+                    saved ? saved_sums(p, row, j)
+                          : column.sums(first, n, p.classes <= kSegment ? max : column.max(first, n, has_nan));
+                keep_state(p, row, j, s);
+                sums.join(s);
             }
             sums.finish();
         }
@@ -467,7 +514,9 @@ __device__ __forceinline__ void column_rows(const Params& p) {
 #pragma unroll 1
             for (int64_t first = 0; first < p.classes; first += kSegment) {
                 const int n = length_from(first, p.classes);
-                gradient.segment(p.classes <= kSegment ? max : column.max(first, n, has_nan));
+                gradient.segment(p.classes <= kSegment ? max
+                                 : saved               ? saved_max(p, row, first / kSegment)
+                                                       : column.max(first, n, has_nan));
 #pragma unroll 1
                 for (int64_t k = first; k < first + n; k++) {
                     const int64_t at = k * p.inner;
@@ -714,7 +763,8 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         const int64_t target = soft ? -1 : target_of(p, row);
         const Kind kind = kind_of(p, target);
         const bool live = kind == Kind::kLive;
-        const bool is_read = live || p.log_probabilities != nullptr;
+        const bool saved = p.saved_states != nullptr;
+        const bool is_read = !saved && (live || p.log_probabilities != nullptr || p.states != nullptr);
         const BlockRow block{p, shared, p.logits + offset,
                              soft ? static_cast<const float*>(p.targets) + offset : nullptr};
         float* grad = kGrad ? p.grad_logits + offset : nullptr;
@@ -736,7 +786,10 @@ __device__ __forceinline__ void block_rows(const Params& p) {
                 max = fmaxf(max, segment_max);
                 if (!is_long) {
                     const SegmentSums s = block.sums(j * kSegment, quads, segment_max);
-                    if (threadIdx.x == 0) shared.states[j] = s;
+                    if (threadIdx.x == 0) {
+                        shared.states[j] = s;
+                        keep_state(p, row, j, s);
+                    }
                 }
             }
             __syncthreads();
@@ -744,17 +797,22 @@ __device__ __forceinline__ void block_rows(const Params& p) {
             if (has_nan) argmax = -1;
             if (threadIdx.x == 0) hits += wants_argmax(p) && argmax >= 0 && argmax == target;
         }
+        if (saved) max = saved_max(p, row, has_nan);
         const bool valid = !has_nan && fabsf(max) < infinity();
         __syncthreads();
         Row sums(max);
-        if (valid) {
+        if (valid || (is_long && p.states != nullptr)) {
 #pragma unroll 1
             for (int64_t j = 0; j < segments; j++) {
-                if (is_long) {
+                if (saved) {
+                    sums.join(saved_sums(p, row, j));
+                } else if (is_long) {
                     const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
                     const float mine = block.load(j * kSegment, quads, has_nan);
                     __syncthreads();
-                    sums.join(block.sums(j * kSegment, quads, block_max(mine, shared)));
+                    const SegmentSums s = block.sums(j * kSegment, quads, block_max(mine, shared));
+                    if (threadIdx.x == 0) keep_state(p, row, j, s);
+                    sums.join(s);
                 } else {
                     sums.join(shared.states[j]);
                 }
@@ -787,8 +845,8 @@ __device__ __forceinline__ void block_rows(const Params& p) {
             for (int64_t j = segments - 1; j >= 0; j--) {
                 const int64_t first = j * kSegment;
                 const Quads quads(block.logits + first, length_from(first, p.classes));
-                float segment_max = is_long ? 0.0f : shared.states[j].max;
-                if (is_long) {
+                float segment_max = saved ? saved_max(p, row, j) : is_long ? 0.0f : shared.states[j].max;
+                if (is_long && !saved) {
                     const float mine = block.load(first, quads, has_nan);
                     __syncthreads();
                     segment_max = block_max(mine, shared);

@@ -133,6 +133,10 @@ typedef struct {
  *   argmax                        w            null: not wanted
  *   hits                   w      rw           null: not wanted
  *   log_probabilities             w            padding is written; null: not wanted
+ *   states                        w            null: not wanted
+ *   saved_states                  r            what an earlier call wrote as states, of the same logits, labels and
+ *                                              weights of classes; null: there are none. With them the gradient alone:
+ *                                              of the outputs only grad_logits, and row_loss is null
  *   weight_parts    w      r
  *   denominator            w      r   r        only with MEAN
  *   loss_parts                        rw       null: the loss is not reduced
@@ -150,7 +154,8 @@ enum {
     GENERAL_ACCUMULATE = 128,       /* the gradient is added to what is there */
     GENERAL_ZERO = 256,             /* a denominator of 0 makes loss and gradient 0 */
 
-    GENERAL_SEGMENT = 8192
+    GENERAL_SEGMENT = 8192,
+    GENERAL_STATE = 6 /* of a segment: maximum, count, sum, then sums of labels, of distances, for the entropy */
 };
 
 typedef struct {
@@ -168,6 +173,8 @@ typedef struct {
     int64_t* argmax;              /* [rows] */
     uint64_t* hits;               /* one value */
     float* log_probabilities;     /* as logits */
+    float* states;                /* [rows][ceil(classes / 8192)][GENERAL_STATE] */
+    const float* saved_states;    /* as states */
     float* weight_parts;          /* scratch: [ceil(rows / 8192)] */
     double* denominator;          /* scratch: one value */
     float* loss_parts;            /* scratch: [ceil(rows / 8192)] */

@@ -23,6 +23,12 @@ import org.jspecify.annotations.Nullable;
  * how often that is the target, and the log-probabilities {@code z_c - lse} of all classes, to the bit those that
  * {@link LogSoftmax} makes of z.
  *
+ * <p>A later {@link #gradient} need not sum again: {@link CrossEntropyOperands#withStates} saves what the pass knows of each
+ * segment of a row, {@link #stateShape}, and {@link CrossEntropyOperands#withSavedStates} takes it; logits are read once,
+ * the gradient is written once, with the bits that it has without. The lse would be less to save, but is rounded:
+ * {@code exp(z - lse)} is off by as much as half a unit in the last place of lse, 8 of its own at an lse of 10 and 500 at
+ * 1000.
+ *
  * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16 (of 16 bits with options, or with further operands, on
  * the CPU only), C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
  * or probabilities of the shape of the logits, F32 or of their type; loss a scalar (shape [] or [1]), the shape of index
@@ -53,8 +59,9 @@ import org.jspecify.annotations.Nullable;
 public final class CrossEntropy implements AutoCloseable {
     private static final String SCALAR_OR_ROWS = "a scalar or one per row";
     private static final String TARGET_DTYPES = "I64, I32, I16, U8, F32, the type of logits";
+    private static final String STATE_SHAPE = "what stateShape says";
     private static final List<String> OUTPUTS =
-            List.of("loss", "gradLogits", "lse", "entropy", "argmax", "hits", "logProbabilities");
+            List.of("loss", "gradLogits", "lse", "entropy", "argmax", "hits", "logProbabilities", "states");
 
     private final Backend backend;
     private final CrossEntropyOptions options;
@@ -238,6 +245,8 @@ public final class CrossEntropy implements AutoCloseable {
         call.argmax = operands == null ? null : operands.argmax();
         call.hits = operands == null ? null : operands.hits();
         call.logProbabilities = operands == null ? null : operands.logProbabilities();
+        call.states = operands == null ? null : operands.states();
+        call.savedStates = operands == null ? null : operands.savedStates();
         try {
             checkInputs(checks, logits, targets);
             checkWeights(checks, logits);
@@ -356,11 +365,75 @@ public final class CrossEntropy implements AutoCloseable {
             result(checks, "logProbabilities", logProbabilities, logits, "F32");
             checkOutput(checks, "logProbabilities", logProbabilities, true);
         }
+        checkStates(checks, logits);
         for (int i = 0; i < OUTPUTS.size(); i++) {
             for (int j = i + 1; j < OUTPUTS.size(); j++) {
                 disjoint(checks, OUTPUTS.get(i), output(i), OUTPUTS.get(j), output(j));
             }
         }
+    }
+
+    private void checkStates(Operands checks, Tensor logits) {
+        Tensor states = call.states;
+        if (states != null) {
+            checks.require(hasStateShape(states, logits), "states", states, STATE_SHAPE);
+            result(checks, "states", states, logits, "F32");
+            checkOutput(checks, "states", states, true);
+        }
+        Tensor saved = call.savedStates;
+        if (saved == null) {
+            return;
+        }
+        checks.require(hasStateShape(saved, logits), "savedStates", saved, STATE_SHAPE);
+        result(checks, "savedStates", saved, logits, "F32");
+        checks.memory("savedStates", saved, false);
+        for (int i = 0; i < OUTPUTS.size(); i++) {
+            Tensor output = output(i);
+            if (output != null && output != call.gradLogits) {
+                throw checks.refuse("savedStates are for the gradient alone, and " + OUTPUTS.get(i) + " is asked for");
+            }
+        }
+        disjoint(checks, "gradLogits", call.gradLogits, "savedStates", saved);
+    }
+
+    /**
+     * The shape of the states of rows, for {@link CrossEntropyOperands#withStates}: that of index targets, with two axes
+     * more for the segments, of 8192 classes each, and for the six numbers of one. Of a segment with maximum m these are
+     * m; how many logits equal m; the sum of {@code exp(z - m)} over the others; and, each 0 where the call does not take
+     * it, the sum of the labels q, or class weights; the sum of {@code q·(m - z)}; the sum of
+     * {@code exp(z - m)·(m - z)}. All are NaN if a logit is NaN or +inf; of a segment of -inf the first is -inf, the next
+     * two 0, and the others are taken around m = 0. They are those of the logits, whatever the target.
+     *
+     * @param logits [N, C] or [N, C, d1, .., dk]
+     * @return [N, segments, 6] or [N, d1, .., dk, segments, 6]
+     */
+    public long[] stateShape(Tensor logits) {
+        if (logits.rank() < 2) {
+            throw new IllegalArgumentException("CrossEntropy.stateShape: logits " + logits
+                    + " are not [N, C] or [N, C, d1, .., dk]");
+        }
+        long[] shape = new long[logits.rank() + 1];
+        for (int axis = 0; axis < shape.length; axis++) {
+            shape[axis] = stateSize(logits, axis);
+        }
+        return shape;
+    }
+
+    private long stateSize(Tensor logits, int axis) {
+        int rank = logits.rank();
+        if (axis < rank - 1) {
+            return logits.size(axis == 0 ? 0 : axis + 1);
+        }
+        long classes = options.classes() == 0 ? logits.size(1) : options.classes();
+        return axis == rank ? CrossEntropyCall.STATE : Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+    }
+
+    private boolean hasStateShape(Tensor tensor, Tensor logits) {
+        boolean fits = tensor.rank() == logits.rank() + 1;
+        for (int axis = 0; fits && axis < tensor.rank(); axis++) {
+            fits = tensor.size(axis) == stateSize(logits, axis);
+        }
+        return fits;
     }
 
     /** As {@link #OUTPUTS} has them. */
@@ -372,7 +445,8 @@ public final class CrossEntropy implements AutoCloseable {
             case 3 -> call.entropy;
             case 4 -> call.argmax;
             case 5 -> call.hits;
-            default -> call.logProbabilities;
+            case 6 -> call.logProbabilities;
+            default -> call.states;
         };
     }
 

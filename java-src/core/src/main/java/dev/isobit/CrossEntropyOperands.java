@@ -22,11 +22,13 @@ import org.jspecify.annotations.Nullable;
  * @param hits where the number of rows goes whose target is their argmax, an I64 scalar; null if it is not wanted
  * @param logProbabilities where the log-probabilities of all classes go, the shape of the logits; null if they are not
  *     wanted
+ * @param states where the states of the rows' segments go, {@link CrossEntropy#stateShape}; null if they are not wanted
+ * @param savedStates what an earlier call wrote as states; null: there are none
  */
 public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tensor classWeights,
         @Nullable Tensor weights, @Nullable Tensor gradLoss, float gradLossScale, @Nullable Tensor denominator,
         @Nullable Tensor lse, @Nullable Tensor entropy, @Nullable Tensor argmax, @Nullable Tensor hits,
-        @Nullable Tensor logProbabilities) {
+        @Nullable Tensor logProbabilities, @Nullable Tensor states, @Nullable Tensor savedStates) {
     /** Checks that what is needed is there. */
     public CrossEntropyOperands {
         Objects.requireNonNull(logits, "logits");
@@ -41,7 +43,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      * @return operands
      */
     public static CrossEntropyOperands of(Tensor logits, Tensor targets) {
-        return new CrossEntropyOperands(logits, targets, null, null, null, 1, null, null, null, null, null, null);
+        return new CrossEntropyOperands(logits, targets, null, null, null, 1, null, null, null, null, null, null, null,
+                null);
     }
 
     /**
@@ -52,7 +55,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withClassWeights(Tensor classWeights) {
         return new CrossEntropyOperands(logits, targets, Objects.requireNonNull(classWeights, "classWeights"), weights,
-                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities);
+                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities, states,
+                savedStates);
     }
 
     /**
@@ -63,7 +67,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withWeights(Tensor weights) {
         return new CrossEntropyOperands(logits, targets, classWeights, Objects.requireNonNull(weights, "weights"),
-                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities);
+                gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities, states,
+                savedStates);
     }
 
     /**
@@ -75,7 +80,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
     public CrossEntropyOperands withGradLoss(Tensor gradLoss) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights,
                 Objects.requireNonNull(gradLoss, "gradLoss"), gradLossScale, denominator, lse, entropy, argmax, hits,
-                logProbabilities);
+                logProbabilities, states, savedStates);
     }
 
     /**
@@ -86,7 +91,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withGradLossScale(float gradLossScale) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, hits, logProbabilities);
+                lse, entropy, argmax, hits, logProbabilities, states, savedStates);
     }
 
     /**
@@ -97,7 +102,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withDenominator(Tensor denominator) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale,
-                Objects.requireNonNull(denominator, "denominator"), lse, entropy, argmax, hits, logProbabilities);
+                Objects.requireNonNull(denominator, "denominator"), lse, entropy, argmax, hits, logProbabilities,
+                states, savedStates);
     }
 
     /**
@@ -108,7 +114,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withLse(Tensor lse) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits, logProbabilities);
+                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits, logProbabilities, states, savedStates);
     }
 
     /**
@@ -119,7 +125,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withEntropy(Tensor entropy) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits, logProbabilities);
+                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits, logProbabilities, states, savedStates);
     }
 
     /**
@@ -130,7 +136,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withArgmax(Tensor argmax) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits, logProbabilities);
+                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits, logProbabilities, states, savedStates);
     }
 
     /**
@@ -141,7 +147,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withHits(Tensor hits) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"), logProbabilities);
+                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"), logProbabilities, states, savedStates);
     }
 
     /**
@@ -152,12 +158,38 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withLogProbabilities(Tensor logProbabilities) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, hits, Objects.requireNonNull(logProbabilities, "logProbabilities"));
+                lse, entropy, argmax, hits, Objects.requireNonNull(logProbabilities, "logProbabilities"), states,
+                savedStates);
+    }
+
+    /**
+     * A copy that asks for the states of the rows, which spare a later gradient the sums.
+     *
+     * @param states where they go, the shape that {@link CrossEntropy#stateShape} says
+     * @return changed operands
+     */
+    public CrossEntropyOperands withStates(Tensor states) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits, logProbabilities, Objects.requireNonNull(states, "states"), savedStates);
+    }
+
+    /**
+     * A copy for the gradient alone, which reads the logits once and nothing twice: the states of the same logits, class
+     * weights, targets and options have been saved. The gradient has the bits that it has without.
+     *
+     * @param savedStates what a call with {@link #withStates} wrote
+     * @return changed operands
+     */
+    public CrossEntropyOperands withSavedStates(Tensor savedStates) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits, logProbabilities, states,
+                Objects.requireNonNull(savedStates, "savedStates"));
     }
 
     /** Whether there is nothing but what the plain loss takes. */
     boolean isPlain() {
         return classWeights == null && weights == null && gradLossScale == 1 && denominator == null && lse == null
-                && entropy == null && argmax == null && hits == null && logProbabilities == null;
+                && entropy == null && argmax == null && hits == null && logProbabilities == null && states == null
+                && savedStates == null;
     }
 }

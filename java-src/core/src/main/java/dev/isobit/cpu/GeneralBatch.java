@@ -45,12 +45,16 @@ final class GeneralBatch {
     final FloatOperand lse = new FloatOperand();
     final FloatOperand entropy = new FloatOperand();
     final FloatOperand logProbabilities = new FloatOperand();
+    final FloatOperand states = new FloatOperand();
+    final FloatOperand savedStates = new FloatOperand();
     final HostTargets targets = new HostTargets();
     boolean wantsGradient;
     boolean wantsLse;
     boolean wantsEntropy;
     boolean wantsArgmax;
     boolean wantsLogProbabilities;
+    boolean wantsStates;
+    boolean hasSavedStates;
     boolean hasClassWeights;
     boolean hasWeights;
     boolean hasGradLoss;
@@ -90,6 +94,8 @@ final class GeneralBatch {
         writesArgmax = call.argmax != null;
         wantsArgmax = writesArgmax || call.hits != null;
         wantsLogProbabilities = call.logProbabilities != null;
+        wantsStates = call.states != null;
+        hasSavedStates = call.savedStates != null;
         hasClassWeights = call.classWeights != null;
         hasWeights = call.weights != null;
         hasGradLoss = call.gradLossPerRow && reduction == Reduction.NONE;
@@ -103,6 +109,8 @@ final class GeneralBatch {
         view(lse, call.lse);
         view(entropy, call.entropy);
         view(logProbabilities, call.logProbabilities);
+        view(states, call.states);
+        view(savedStates, call.savedStates);
         if (!probabilities) {
             Tensor indices = Objects.requireNonNull(call.targets);
             targets.view(indices);
@@ -188,6 +196,8 @@ final class GeneralBatch {
         lse.clear();
         entropy.clear();
         logProbabilities.clear();
+        states.clear();
+        savedStates.clear();
         targets.clear();
         argmax = MemorySegment.NULL;
     }

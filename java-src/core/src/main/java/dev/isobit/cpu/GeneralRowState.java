@@ -1,6 +1,7 @@
 package dev.isobit.cpu;
 
 import dev.isobit.math.ExactMath;
+import dev.isobit.spi.CrossEntropyCall;
 
 /**
  * One row's state, where there are options, and the float64 part of its definition: joining the segments, loss, factors
@@ -31,8 +32,12 @@ final class GeneralRowState {
     private double zLoss;
     private double upstream;
 
+    private static int segments(long classes) {
+        return Math.toIntExact(Math.ceilDiv(classes, SegmentWork.SEGMENT));
+    }
+
     void begin(long classes) {
-        int needed = Math.toIntExact((classes + SegmentWork.SEGMENT - 1) / SegmentWork.SEGMENT);
+        int needed = segments(classes);
         if (needed > maxima.length) {
             maxima = new float[needed];
             counts = new int[needed];
@@ -56,6 +61,9 @@ final class GeneralRowState {
         maxima[segments] = ofSegment;
         counts[segments] = equal;
         sums[segments] = others;
+        labelSums[segments] = 0;
+        labelTerms[segments] = 0;
+        entropyTerms[segments] = 0;
         segments++;
         max = Math.max(max, ofSegment);
     }
@@ -69,6 +77,39 @@ final class GeneralRowState {
     /** The entropy's sum of the segment added last. */
     void addEntropy(float sumOfTerms) {
         entropyTerms[segments - 1] = sumOfTerms;
+    }
+
+    /** Writes a row's segments. */
+    void store(FloatOperand to, long row) {
+        long at = row * segments * CrossEntropyCall.STATE;
+        for (int j = 0; j < segments; j++) {
+            boolean valid = maxima[j] < Float.POSITIVE_INFINITY && sums[j] == sums[j];
+            for (int i = 0; i < CrossEntropyCall.STATE; i++) {
+                to.set(at++, valid ? SegmentWork.canonical(number(j, i)) : Float.NaN);
+            }
+        }
+    }
+
+    private float number(int j, int i) {
+        return switch (i) {
+            case 0 -> maxima[j];
+            case 1 -> counts[j];
+            case 2 -> sums[j];
+            case 3 -> labelSums[j];
+            case 4 -> labelTerms[j];
+            default -> entropyTerms[j];
+        };
+    }
+
+    /** Reads a row's segments; false for a row that has no softmax. */
+    boolean load(FloatOperand from, long row, long classes) {
+        begin(classes);
+        long at = row * segments(classes) * CrossEntropyCall.STATE;
+        for (int j = 0; j < segments(classes); j++, at += CrossEntropyCall.STATE) {
+            add(from.get(at), (int) from.get(at + 1), from.get(at + 2));
+            addLabels(from.get(at + 3), from.get(at + 4));
+        }
+        return !isInvalid();
     }
 
     /** Joins the segments. */

@@ -41,9 +41,17 @@ final class GeneralRows {
         }
         long target = batch.probabilities ? 0 : batch.targets.get(row);
         boolean ignored = !batch.probabilities && target == batch.ignoreIndex;
-        boolean valid = (!ignored || batch.wantsLogProbabilities) && reduce(batch, stages, first);
+        boolean valid;
+        if (batch.hasSavedStates) {
+            valid = !ignored && state.load(batch.savedStates, row, batch.classes);
+        } else {
+            valid = (!ignored || batch.wantsLogProbabilities || batch.wantsStates) && reduce(batch, stages, first);
+        }
         if (valid) {
             state.join(hasLabels);
+        }
+        if (batch.wantsStates) {
+            state.store(batch.states, row);
         }
         if (batch.wantsLogProbabilities) {
             logProbabilities(batch, stages, first, valid);
@@ -79,7 +87,7 @@ final class GeneralRows {
 
     /** The logit of one class, after scale and softcap. */
     private float effective(GeneralBatch batch, RowStages stages, long first, long target) {
-        if (batch.classes <= SEGMENT) {
+        if (batch.classes <= SEGMENT && !batch.hasSavedStates) {
             return segment.logits[(int) target];
         }
         load(batch, stages, first, target, 1);
@@ -132,10 +140,12 @@ final class GeneralRows {
     /** Reduces all segments and finds the argmax; false for a row that has no softmax. */
     private boolean reduce(GeneralBatch batch, RowStages stages, long first) {
         long classes = batch.classes;
-        boolean valid = true;
+        boolean hasNaN = false;
+        // What is known of a row that has no softmax makes the rest worth reading, or not.
+        boolean readsOn = true;
         argmax = 0;
         state.begin(classes);
-        for (long offset = 0; offset < classes; offset += SEGMENT) {
+        for (long offset = 0; offset < classes && readsOn; offset += SEGMENT) {
             load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
             RowStages.run(stages.max(), segment);
             if (batch.wantsArgmax && segment.max > state.max) {
@@ -143,22 +153,20 @@ final class GeneralRows {
                 argmax = offset + segment.maxAt;
             }
             if (segment.max == Float.POSITIVE_INFINITY) {
-                valid = false;
-                if (!batch.wantsArgmax || hasNaN()) {
-                    argmax = -1;
-                    return false;
-                }
-                state.add(segment.max, 0, 0);
+                hasNaN |= batch.wantsArgmax && hasNaN();
+                state.add(segment.max, 0, Float.NaN);
+                readsOn = batch.wantsStates || batch.wantsArgmax && !hasNaN;
                 continue;
             }
             segment.base = GeneralRowState.base(segment.max);
             RowStages.run(stages.exponentials(), segment);
             float sum = laneSum.sum(segment.terms, segment.length);
-            if (sum != sum) {
-                argmax = -1;
-                return false;
-            }
             state.add(segment.max, segment.max == Float.NEGATIVE_INFINITY ? 0 : segment.count, sum);
+            if (sum != sum) {
+                hasNaN = true;
+                readsOn = batch.wantsStates;
+                continue;
+            }
             if (hasLabels) {
                 loadLabels(batch, stages, first, offset);
                 float sumOfLabels = laneSum.sum(segment.labels, segment.length);
@@ -170,7 +178,8 @@ final class GeneralRows {
                 state.addEntropy(laneSum.sum(segment.terms, segment.length));
             }
         }
-        return valid && !state.isInvalid();
+        argmax = hasNaN ? -1 : argmax;
+        return !hasNaN && !state.isInvalid();
     }
 
     private boolean hasNaN() {
@@ -190,7 +199,7 @@ final class GeneralRows {
         segment.labelFactor = state.labelFactor();
         int j = 0;
         for (long offset = 0; offset < classes; offset += SEGMENT, j++) {
-            if (classes > SEGMENT) {
+            if (classes > SEGMENT || batch.hasSavedStates) {
                 load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
                 segment.base = state.segmentBase(j);
                 segment.max = segment.base;

@@ -56,6 +56,8 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         final @Nullable Elements gradLogits;
         final @Nullable Elements probabilities;
         final @Nullable Elements logProbabilities;
+        final @Nullable Elements states;
+        final @Nullable Elements savedStates;
         final HostTargets targets = new HostTargets();
         final int classes;
         final double smooth;
@@ -79,6 +81,8 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             gradLogits = elements(call.gradLogits);
             probabilities = call.probabilities ? elements(call.targets) : null;
             logProbabilities = elements(call.logProbabilities);
+            states = elements(call.states);
+            savedStates = elements(call.savedStates);
             classes = Math.toIntExact(call.classes);
             smooth = (float) (options.labelSmoothing() / classes);
             z = new double[classes];
@@ -196,6 +200,12 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                     rest += Math.exp(value - max);
                 }
             }
+            if (states != null) {
+                save(row, states);
+            }
+            if (savedStates != null) {
+                restore(row, savedStates);
+            }
             sum = atMax + rest;
             boolean valid = Double.isFinite(max);
             logSum = !valid ? Double.NaN : atMax == 1 ? Math.log1p(rest) : Math.log(sum);
@@ -206,6 +216,56 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                 }
             }
             return valid;
+        }
+
+        int segments() {
+            return Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+        }
+
+        /** Writes what is known of each segment, around its own maximum. */
+        void save(long row, Elements to) {
+            for (int j = 0; j < segments(); j++) {
+                int from = j * CrossEntropyCall.SEGMENT;
+                int end = Math.min(from + CrossEntropyCall.SEGMENT, classes);
+                double top = Double.NEGATIVE_INFINITY;
+                for (int k = from; k < end; k++) {
+                    top = Math.max(top, z[k]);
+                }
+                double base = top == Double.NEGATIVE_INFINITY ? 0 : top;
+                double[] state = {top, 0, 0, 0, 0, 0};
+                for (int k = from; k < end; k++) {
+                    double e = Math.exp(z[k] - base);
+                    state[1] += z[k] == base ? 1 : 0;
+                    state[2] += z[k] == base ? 0 : e;
+                    if (probabilities != null || options.labelSmoothing() != 0) {
+                        double q = probabilities == null ? classWeight(k) : label[k];
+                        state[3] += q;
+                        state[4] += product(q, base - z[k]);
+                    }
+                    state[5] += call.entropy == null ? 0 : product(e, base - z[k]);
+                }
+                boolean valid = top < Double.POSITIVE_INFINITY;
+                for (int i = 0; i < CrossEntropyCall.STATE; i++) {
+                    to.set((row * segments() + j) * CrossEntropyCall.STATE + i, valid ? state[i] : Double.NaN);
+                }
+            }
+        }
+
+        /** Reads what {@link #save} wrote. */
+        void restore(long row, Elements from) {
+            long first = row * segments() * CrossEntropyCall.STATE;
+            max = Double.NEGATIVE_INFINITY;
+            atMax = 0;
+            rest = 0;
+            for (int j = 0; j < segments(); j++) {
+                max = Math.max(max, from.get(first + j * CrossEntropyCall.STATE));
+            }
+            for (int j = 0; j < segments(); j++) {
+                long at = first + j * CrossEntropyCall.STATE;
+                double weight = Math.exp(from.get(at) - max);
+                atMax += from.get(at) == max ? (long) from.get(at + 1) : 0;
+                rest += weight * (from.get(at + 2) + (from.get(at) == max ? 0 : from.get(at + 1)));
+            }
         }
 
         /** One row: writes its gradient where asked, returns its loss. The gradient may overwrite the logits. */
@@ -240,7 +300,7 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         }
 
         double ignore(long row) {
-            if (logProbabilities != null) {
+            if (logProbabilities != null || states != null) {
                 sum(row);
             }
             lse = 0;

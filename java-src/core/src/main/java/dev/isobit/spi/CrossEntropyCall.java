@@ -11,6 +11,11 @@ import org.jspecify.annotations.Nullable;
  * gradient, of class probabilities and of log-probabilities.
  */
 public final class CrossEntropyCall {
+    /** Classes of a segment. */
+    public static final int SEGMENT = 8192;
+    /** Numbers of a segment's state. */
+    public static final int STATE = 6;
+
     /** Makes an empty call. */
     public CrossEntropyCall() {}
 
@@ -56,6 +61,13 @@ public final class CrossEntropyCall {
     public @Nullable Tensor hits;
     /** Where the log-probabilities go, the shape of the logits; null if they are not asked for. */
     public @Nullable Tensor logProbabilities;
+    /**
+     * Where the states of the rows' segments go: row by row and segment by segment maximum, count, sum, sum of labels, of
+     * their distances, of the entropy's terms; null if they are not asked for.
+     */
+    public @Nullable Tensor states;
+    /** What an earlier call wrote as states; the gradient alone is asked for then. Null: there are none. */
+    public @Nullable Tensor savedStates;
 
     /** Drops the operands, so that an idle operation keeps nobody's memory. */
     public void clear() {
@@ -72,5 +84,7 @@ public final class CrossEntropyCall {
         argmax = null;
         hits = null;
         logProbabilities = null;
+        states = null;
+        savedStates = null;
     }
 }

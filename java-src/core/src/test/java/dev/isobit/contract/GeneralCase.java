@@ -20,7 +20,7 @@ import java.util.SplittableRandom;
 public final class GeneralCase {
     /** Results; an array is empty where they were not asked for. */
     public record Outcome(float[] loss, float[] gradLogits, float[] lse, float[] entropy, long[] argmax, long[] hits,
-            float[] logProbabilities) {}
+            float[] logProbabilities, float[] states) {}
 
     /** Options of the operation. */
     public final CrossEntropyOptions options;
@@ -51,6 +51,9 @@ public final class GeneralCase {
     private final boolean wantsArgmax;
     private final boolean wantsHits;
     private final boolean wantsLogProbabilities;
+    private final boolean wantsStates;
+    /** Whether a gradient that is asked for alone comes from the states. */
+    private final boolean savesStates;
 
     /**
      * Draws a case.
@@ -105,6 +108,8 @@ public final class GeneralCase {
         wantsArgmax = random.nextInt(3) == 0;
         wantsHits = !soft && random.nextInt(3) == 0;
         wantsLogProbabilities = random.nextInt(3) == 0;
+        savesStates = random.nextInt(3) == 0;
+        wantsStates = random.nextInt(3) == 0;
 
         logits = new float[batch * stride * inner];
         Arrays.fill(logits, Float.NaN);
@@ -182,7 +187,7 @@ public final class GeneralCase {
      */
     public Outcome run(CrossEntropy op, OperandBlock block) {
         SplittableRandom random = new SplittableRandom(seed + 1);
-        block.begin(20L * logits.length + 64L * rows + 4L * classes + 512, 15);
+        block.begin(20L * logits.length + 128L * rows + 4L * classes + 512, 16);
         boolean aligned = random.nextInt(3) == 0;
         Tensor x = block.floats(logits, skip(random, aligned), shape);
         Tensor t = probabilities != null
@@ -202,6 +207,7 @@ public final class GeneralCase {
         if (options.denominator() == Denominator.OPERAND && options.reduction() == Reduction.MEAN) {
             operands = operands.withDenominator(block.floats(new float[] {denominator}, 3));
         }
+        CrossEntropyOperands gradientAlone = operands;
         List<Tensor> outputs = new ArrayList<>();
         Tensor lseOut = block.room(DType.F32, skip(random, aligned), rowShape);
         Tensor entropyOut = block.room(DType.F32, skip(random, aligned), rowShape);
@@ -215,10 +221,14 @@ public final class GeneralCase {
         operands = wantsLogProbabilities
                 ? operands.withLogProbabilities(add(outputs, logProbabilitiesOut))
                 : operands;
+        long[] stateShape = op.stateShape(x);
+        Tensor statesOut = block.room(DType.F32, skip(random, aligned), stateShape);
+        boolean saves = savesStates && wanted.gradient() && !wanted.loss();
+        operands = wantsStates || saves ? operands.withStates(add(outputs, statesOut)) : operands;
         boolean perRow = options.reduction() == Reduction.NONE;
         Tensor lossOut = block.room(DType.F32, skip(random, aligned), perRow ? rowShape : new long[0]);
         Tensor gradOut = wanted.inPlace() ? x : block.floats(previous, skip(random, aligned), shape);
-        if (wanted.loss()) {
+        if (wanted.loss() || saves) {
             outputs.add(lossOut);
         }
         if (wanted.gradient()) {
@@ -227,6 +237,9 @@ public final class GeneralCase {
         block.upload();
         if (!wanted.gradient()) {
             op.loss(operands, lossOut);
+        } else if (saves) {
+            op.loss(operands, lossOut);
+            op.gradient(gradientAlone.withSavedStates(statesOut), gradOut);
         } else if (!wanted.loss()) {
             op.gradient(operands, gradOut);
         } else {
@@ -239,7 +252,8 @@ public final class GeneralCase {
                 wantsLse ? block.read(lseOut) : none, wantsEntropy ? block.read(entropyOut) : none,
                 wantsArgmax ? block.readLongs(argmaxOut) : new long[0],
                 wantsHits ? block.readLongs(hitsOut) : new long[0],
-                wantsLogProbabilities ? block.read(logProbabilitiesOut) : none);
+                wantsLogProbabilities ? block.read(logProbabilitiesOut) : none,
+                wantsStates ? block.read(statesOut) : none);
     }
 
     private static Tensor add(List<Tensor> outputs, Tensor output) {
@@ -282,7 +296,7 @@ public final class GeneralCase {
      * @return results that are asked for
      */
     public Outcome expected() {
-        var definition = new GeneralDefinition(options, classes, classWeights);
+        var definition = new GeneralDefinition(options, classes, classWeights, wantsEntropy);
         boolean mean = options.reduction() == Reduction.MEAN;
         float[] shares = new float[rows];
         for (int r = 0; r < rows && targets != null; r++) {
@@ -303,6 +317,7 @@ public final class GeneralCase {
         for (int i = 0; i < gradient.length; i++) {
             gradient[i] = options.accumulate() ? previous[i] : 0;
         }
+        float[] states = {};
         float[] logarithms = new float[logits.length];
         Arrays.fill(logarithms, Float.NEGATIVE_INFINITY);
         for (int r = 0; r < rows; r++) {
@@ -320,6 +335,10 @@ public final class GeneralCase {
             upstream = zero ? 0 : mean ? upstream / divisor : upstream;
             long target = targets == null ? -1 : targets[r];
             definition.row(x, target, label, weights == null ? 1 : weights[r], upstream, before);
+            if (r == 0) {
+                states = new float[rows * definition.states.length];
+            }
+            System.arraycopy(definition.states, 0, states, r * definition.states.length, definition.states.length);
             rowLoss[r] = definition.loss;
             rowLse[r] = definition.lse;
             rowEntropy[r] = definition.entropy;
@@ -339,7 +358,8 @@ public final class GeneralCase {
         float[] none = {};
         return new Outcome(wanted.loss() ? expectedLoss : none, wanted.gradient() ? gradient : none,
                 wantsLse ? rowLse : none, wantsEntropy ? rowEntropy : none, wantsArgmax ? predicted : new long[0],
-                wantsHits ? new long[] {right} : new long[0], wantsLogProbabilities ? logarithms : none);
+                wantsHits ? new long[] {right} : new long[0], wantsLogProbabilities ? logarithms : none,
+                wantsStates ? states : none);
     }
 
     /** Runs the case and compares with the definition; returns how many elements were compared. */
@@ -352,7 +372,8 @@ public final class GeneralCase {
                 + Bits.assertSame(this + " lse", expected.lse, found.lse)
                 + Bits.assertSame(this + " entropy", expected.entropy, found.entropy)
                 + Bits.assertSame(this + " gradient", expected.gradLogits, found.gradLogits)
-                + Bits.assertSame(this + " log-probabilities", expected.logProbabilities, found.logProbabilities);
+                + Bits.assertSame(this + " log-probabilities", expected.logProbabilities, found.logProbabilities)
+                + Bits.assertSame(this + " states", expected.states, found.states);
     }
 
     @Override

@@ -33,8 +33,12 @@ final class GeneralDefinition {
     long argmax;
     float[] gradient;
     float[] logProbabilities;
+    /** Of segment after segment: max, count, sum, labels, distances, entropy. */
+    float[] states;
+    private final boolean wantsEntropy;
 
-    GeneralDefinition(CrossEntropyOptions options, int classes, float[] classWeights) {
+    GeneralDefinition(CrossEntropyOptions options, int classes, float[] classWeights, boolean wantsEntropy) {
+        this.wantsEntropy = wantsEntropy;
         this.options = options;
         this.classWeights = classWeights;
         keep = (float) (1 - options.labelSmoothing());
@@ -80,6 +84,16 @@ final class GeneralDefinition {
             slope[k] = cap == 0 ? 1 : ExactMath.softcapSlope(decay);
         }
         logProbabilities = SoftmaxDefinition.forward(z, true);
+        float[] q = new float[classes];
+        Arrays.fill(q, 1);
+        for (int k = 0; k < classes; k++) {
+            q[k] = classWeights == null ? 1 : classWeights[k];
+            if (probabilities != null) {
+                q[k] *= smooth == 0 ? probabilities[k] : Math.fma(probabilities[k], keep, smooth);
+            }
+        }
+        boolean hasLabels = probabilities != null || smooth != 0;
+        states(z, q, hasLabels);
         if (probabilities == null && target == options.ignoreIndex()) {
             set(classes, 0, 0, -1);
             if (options.accumulate()) {
@@ -102,16 +116,6 @@ final class GeneralDefinition {
             return;
         }
         argmax = predicted;
-        float[] q = new float[classes];
-        Arrays.fill(q, 1);
-        for (int k = 0; k < classes; k++) {
-            q[k] = classWeights == null ? 1 : classWeights[k];
-            if (probabilities != null) {
-                q[k] *= smooth == 0 ? probabilities[k] : Math.fma(probabilities[k], keep, smooth);
-            }
-        }
-        boolean hasLabels = probabilities != null || smooth != 0;
-
         int segments = (classes + SEGMENT - 1) / SEGMENT;
         float[] e = new float[classes];
         float[] mOf = new float[segments];
@@ -198,6 +202,37 @@ final class GeneralDefinition {
             }
             d = cap == 0 ? d : d * slope[k];
             gradient[k] = canonical(options.accumulate() ? previous[k] + d : d);
+        }
+    }
+
+    private void states(float[] z, float[] q, boolean hasLabels) {
+        states = new float[(z.length + SEGMENT - 1) / SEGMENT * 6];
+        for (int from = 0, at = 0; from < z.length; from += SEGMENT, at += 6) {
+            int n = Math.min(SEGMENT, z.length - from);
+            boolean hasSoftmax = true;
+            float max = Float.NEGATIVE_INFINITY;
+            for (int i = 0; i < n; i++) {
+                hasSoftmax &= z[from + i] < Float.POSITIVE_INFINITY;
+                max = z[from + i] > max ? z[from + i] : max;
+            }
+            float base = max == Float.NEGATIVE_INFINITY ? 0 : max;
+            float[] terms = new float[n];
+            float[] distances = new float[n];
+            float[] entropies = new float[n];
+            int count = 0;
+            for (int i = 0; i < n; i++) {
+                float value = z[from + i];
+                float e = expDifference(value, base);
+                count += value == max ? 1 : 0;
+                terms[i] = value == max ? 0 : e;
+                distances[i] = !hasLabels || q[from + i] == 0 ? 0 : q[from + i] * (base - value);
+                entropies[i] = !wantsEntropy || e == 0 ? 0 : e * (base - value);
+            }
+            float[] state = {max, max == Float.NEGATIVE_INFINITY ? 0 : count, laneSum(terms, 0, n),
+                hasLabels ? laneSum(q, from, from + n) : 0, laneSum(distances, 0, n), laneSum(entropies, 0, n)};
+            for (int i = 0; i < 6; i++) {
+                states[at + i] = hasSoftmax ? canonical(state[i]) : NAN;
+            }
         }
     }
 

@@ -171,6 +171,64 @@ public abstract class GeneralEdgeContract extends BackendContract {
     }
 
     @Test
+    void statesOfAnyRow() {
+        int classes = 8193;
+        float[] logits = new float[3 * classes];
+        logits[5] = NAN;
+        logits[classes + 7] = 1;
+        logits[2 * classes - 1] = -INF;
+        Arrays.fill(logits, 2 * classes, 3 * classes - 1, -INF);
+        block().begin(1 << 18, 4);
+        Tensor x = block().floats(logits, 0, 3, classes);
+        Tensor targets = block().indices(DType.I64, new long[] {3, 7, -100}, 0);
+        Tensor loss = block().room(DType.F32, 0, 3);
+        Tensor states = block().room(DType.F32, 0, 3, 2, 6);
+        block().upload();
+        try (CrossEntropy op = CrossEntropy.on(backend(), NONE)) {
+            assertArrayEquals(new long[] {3, 2, 6}, op.stateShape(x));
+            op.loss(CrossEntropyOperands.of(x, targets).withStates(states), loss);
+        }
+        block().download();
+        float[] found = block().read(states);
+        near(new float[] {found[14]}, 1e-3, 8191 * Math.exp(-1));
+        found[14] = 0;
+        same(found, NAN, NAN, NAN, NAN, NAN, NAN, 0, 1, 0, 0, 0, 0, // NaN, and the class behind the segment
+                1, 1, 0, 0, 0, 0, -INF, 0, 0, 0, 0, 0, // one maximum, and a class of -inf
+                -INF, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0); // ignored
+    }
+
+    @Test
+    void statesThatDoNotFit() {
+        block().begin(1 << 10, 6);
+        Tensor logits = block().floats(new float[6], 0, 2, 3);
+        Tensor targets = block().indices(DType.I64, new long[2], 0);
+        Tensor loss = block().room(DType.F32, 0, 2);
+        Tensor gradLogits = block().room(DType.F32, 0, 2, 3);
+        Tensor states = block().room(DType.F32, 0, 2, 1, 6);
+        var operands = CrossEntropyOperands.of(logits, targets);
+        try (CrossEntropy op = CrossEntropy.on(backend(), NONE)) {
+            for (long[] shape : new long[][] {{2, 6}, {2, 1, 5}, {2, 2, 3}, {1, 1, 6}, {2, 1, 6, 1}}) {
+                Tensor other = Tensor.of(DType.F32, states.memory(), states.byteOffset(), shape);
+                refused(IllegalArgumentException.class, () -> op.loss(operands.withStates(other), loss),
+                        "CrossEntropy.loss", "states", Arrays.toString(shape), "stateShape");
+                refused(IllegalArgumentException.class, () -> op.gradient(operands.withSavedStates(other), gradLogits),
+                        "CrossEntropy.gradient", "savedStates", Arrays.toString(shape), "stateShape");
+            }
+            refused(IllegalArgumentException.class, () -> op.loss(operands.withSavedStates(states), loss),
+                    "CrossEntropy.loss", "savedStates", "gradient alone", "loss is asked for");
+            refused(IllegalArgumentException.class,
+                    () -> op.gradient(operands.withSavedStates(states).withLse(loss), gradLogits), "lse is asked for");
+            refused(IllegalArgumentException.class,
+                    () -> op.gradient(operands.withSavedStates(states).withStates(states), gradLogits),
+                    "states is asked for");
+            Tensor over = Tensor.of(DType.F32, states.memory(), states.byteOffset(), 2, 3);
+            refused(IllegalArgumentException.class, () -> op.gradient(operands.withSavedStates(states), over),
+                    "gradLogits", "savedStates", "overlaps");
+            refused(IllegalArgumentException.class, () -> op.stateShape(loss), "stateShape", "[N, C]");
+        }
+    }
+
+    @Test
     void rowsThatHaveNoSoftmax() {
         float[] logits = {NAN, 0, 1, 0, INF, 1, -INF, -INF, -INF, 0, 1, 2};
         call(NONE.withZLoss(0.1), logits, 4, index(1, 1, 2, 2), null, new float[] {0, 1, 1, 1});

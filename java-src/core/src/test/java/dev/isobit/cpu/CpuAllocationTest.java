@@ -125,6 +125,11 @@ class CpuAllocationTest {
                 .withHits(Tensor.of(new long[1])).withLogProbabilities(tensor(nativeMemory, ROWS, CLASSES));
         ops.add(new Op("lossAndGradient with options" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));
+        Tensor states = tensor(nativeMemory, op.stateShape(logits));
+        var saving = operands.withStates(states);
+        ops.add(new Op("loss with options, states" + where, repeats, () -> op.loss(saving, loss)));
+        var saved = CrossEntropyOperands.of(logits, operands.targets()).withSavedStates(states);
+        ops.add(new Op("gradient from states" + where, repeats, () -> op.gradient(saved, gradLogits)));
         CrossEntropy soft = CrossEntropy.on(backend, CrossEntropyOptions.defaults());
         opened.add(soft);
         var probabilities = CrossEntropyOperands.of(logits, tensor(nativeMemory, ROWS, CLASSES));

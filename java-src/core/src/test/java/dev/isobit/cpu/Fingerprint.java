@@ -165,6 +165,7 @@ final class Fingerprint {
                 add(digest, outcome.lse());
                 add(digest, outcome.entropy());
                 add(digest, outcome.logProbabilities());
+                add(digest, outcome.states());
                 digest.update((Arrays.toString(outcome.argmax()) + Arrays.toString(outcome.hits()))
                         .getBytes(StandardCharsets.UTF_8));
             }

@@ -2,10 +2,12 @@ package dev.isobit.reference;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
@@ -35,6 +37,30 @@ class ReferenceCrossEntropyTest {
         double[][] result = run(NONE, logits, 3, new long[] {1}, 2);
         assertArrayEquals(new double[] {Math.log(4)}, result[0], 1e-7);
         assertArrayEquals(new double[] {2 / 8.0, -2 * 6 / 8.0, 2 * 5 / 8.0}, result[1], 1e-7);
+    }
+
+    /** Three segments with maxima of their own, one of them of -inf. */
+    @Test
+    void theGradientFromStatesIsTheGradient() {
+        int classes = 2 * 8192 + 3;
+        float[] logits = new float[classes];
+        for (int k = 0; k < classes; k++) {
+            logits[k] = k >= 2 * 8192 ? -INF : (float) Math.sin(k) * (k < 8192 ? 1 : 3);
+        }
+        var options = NONE.withLabelSmoothing(0.1).withZLoss(0.01);
+        double[] states = new double[18];
+        double[] gradient = new double[classes];
+        double[] expected = new double[classes];
+        try (Backend backend = Backend.open("reference"); CrossEntropy op = CrossEntropy.on(backend, options)) {
+            var operands = CrossEntropyOperands.of(Tensor.of(logits, 1, classes), Tensor.of(new long[] {9000}, 1));
+            op.lossAndGradient(operands.withStates(Tensor.of(states, 1, 3, 6)), Tensor.of(new double[1], 1),
+                    Tensor.of(expected, 1, classes));
+            op.gradient(operands.withSavedStates(Tensor.of(states, 1, 3, 6)), Tensor.of(gradient, 1, classes));
+            assertArrayEquals(expected, gradient, 1e-15);
+            states[2] *= 2;
+            op.gradient(operands.withSavedStates(Tensor.of(states, 1, 3, 6)), Tensor.of(gradient, 1, classes));
+            assertNotEquals(expected[0], gradient[0], 1e-7);
+        }
     }
 
     @Test

@@ -118,6 +118,8 @@ final class CudaGeneralCrossEntropy {
         to.set(ValueLayout.JAVA_LONG, General.ARGMAX, address(call.argmax));
         to.set(ValueLayout.JAVA_LONG, General.HITS, address(call.hits));
         to.set(ValueLayout.JAVA_LONG, General.LOG_PROBABILITIES, address(call.logProbabilities));
+        to.set(ValueLayout.JAVA_LONG, General.STATES, address(call.states));
+        to.set(ValueLayout.JAVA_LONG, General.SAVED_STATES, address(call.savedStates));
         to.set(ValueLayout.JAVA_LONG, General.WEIGHT_PARTS, sums ? weightParts : 0);
         to.set(ValueLayout.JAVA_LONG, General.DENOMINATOR, mean ? denominator : 0);
         to.set(ValueLayout.JAVA_LONG, General.LOSS_PARTS, reduced ? lossParts : 0);

@@ -86,13 +86,15 @@ final class KernelParams {
         static final int ACCUMULATE = 128;
         static final int ZERO = 256;
         static final int SEGMENT = 8192;
+        static final int STATE = 6;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),
                 POINTER.withName("targets"), POINTER.withName("class_weights"), POINTER.withName("weights"),
                 POINTER.withName("grad_loss"), POINTER.withName("divisor"), POINTER.withName("row_loss"),
                 POINTER.withName("loss"), POINTER.withName("grad_logits"), POINTER.withName("lse"),
                 POINTER.withName("entropy"), POINTER.withName("argmax"), POINTER.withName("hits"),
-                POINTER.withName("log_probabilities"),
+                POINTER.withName("log_probabilities"), POINTER.withName("states"),
+                POINTER.withName("saved_states"),
                 POINTER.withName("weight_parts"), POINTER.withName("denominator"), POINTER.withName("loss_parts"),
                 POINTER.withName("arrivals"), POINTER.withName("status"), I64.withName("rows"),
                 I64.withName("classes"), I64.withName("stride"), I64.withName("inner"), I64.withName("ignore_index"),
@@ -114,6 +116,8 @@ final class KernelParams {
         static final long ARGMAX = offset(LAYOUT, "argmax");
         static final long HITS = offset(LAYOUT, "hits");
         static final long LOG_PROBABILITIES = offset(LAYOUT, "log_probabilities");
+        static final long STATES = offset(LAYOUT, "states");
+        static final long SAVED_STATES = offset(LAYOUT, "saved_states");
         static final long WEIGHT_PARTS = offset(LAYOUT, "weight_parts");
         static final long DENOMINATOR = offset(LAYOUT, "denominator");
         static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");

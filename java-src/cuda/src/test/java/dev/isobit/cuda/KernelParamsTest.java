@@ -117,6 +117,7 @@ class KernelParamsTest {
         found.put("GENERAL_ACCUMULATE", (long) KernelParams.General.ACCUMULATE);
         found.put("GENERAL_ZERO", (long) KernelParams.General.ZERO);
         found.put("GENERAL_SEGMENT", (long) KernelParams.General.SEGMENT);
+        found.put("GENERAL_STATE", (long) KernelParams.General.STATE);
         found.put("BCE_MEAN", (long) KernelParams.Bce.MEAN);
         found.put("BCE_SUMMED_DENOMINATOR", (long) KernelParams.Bce.SUMMED_DENOMINATOR);
         found.put("BCE_GRAD_LOSS_PER_ELEMENT", (long) KernelParams.Bce.GRAD_LOSS_PER_ELEMENT);

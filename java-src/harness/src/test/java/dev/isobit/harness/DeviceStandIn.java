@@ -179,6 +179,8 @@ public final class DeviceStandIn implements Backend {
                 inside.argmax = hiddenOrNull(call.argmax);
                 inside.hits = hiddenOrNull(call.hits);
                 inside.logProbabilities = hiddenOrNull(call.logProbabilities);
+                inside.states = hiddenOrNull(call.states);
+                inside.savedStates = hiddenOrNull(call.savedStates);
                 if (!call.plain) {
                     kernel.run(inside);
                     return;

@@ -252,7 +252,9 @@ final class Shapes {
                 .withSoftcap(30);
         try (CrossEntropy op = CrossEntropy.on(backend, options);
                 CrossEntropy adding = CrossEntropy.on(backend, options.withAccumulate(true))) {
-            op.loss(all, loss);
+            Tensor states = operands.floats(rng, 4, op.stateShape(logits));
+            op.loss(all.withStates(states), loss);
+            op.gradient(CrossEntropyOperands.of(logits, all.targets()).withSavedStates(states), gradient);
             adding.lossAndGradient(all, loss, gradient);
             op.lossAndGradient(CrossEntropyOperands.of(logits, operands.floats(rng, 8, shape)), loss, gradient);
             op.lossAndGradient(all, loss, logits);

@@ -16,6 +16,8 @@ record Form(String name, Call call, Placement placement) {
         LOSS,
         /** The gradient alone. */
         GRADIENT,
+        /** The loss, then the gradient from what the loss has found out. */
+        SAVED,
         /** The gradient over the logits. */
         IN_PLACE,
         /** Targets of type I32. */

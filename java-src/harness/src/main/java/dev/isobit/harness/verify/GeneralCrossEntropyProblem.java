@@ -12,6 +12,7 @@ import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.harness.verify.Slab.Operand;
 import dev.isobit.math.ExactMath;
+import dev.isobit.spi.CrossEntropyCall;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -53,7 +54,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
     private static final List<Form> FORMS = List.of(new Form("loss and gradient", Form.Call.WHOLE, Placement.HEAP),
             new Form("misaligned", Form.Call.WHOLE, Placement.SHIFTED),
             new Form("loss alone", Form.Call.LOSS, Placement.NATIVE),
-            new Form("gradient alone", Form.Call.GRADIENT, Placement.SHIFTED));
+            new Form("gradient alone", Form.Call.GRADIENT, Placement.SHIFTED),
+            new Form("gradient from states", Form.Call.SAVED, Placement.NATIVE));
 
     @Override
     public String operation() {
@@ -83,6 +85,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
         private final int stride;
         private final long[] shape;
         private final long[] rowShape;
+        private final long[] stateShape;
         private final float[] x;
         private final long @Nullable [] targets;
         private final DType targetType;
@@ -101,6 +104,9 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             stride = padded ? classes + 1 + rng.nextInt(5) : classes;
             shape = inner == 0 ? new long[] {batch, stride} : new long[] {batch, stride, inner};
             rowShape = inner == 0 ? new long[] {batch} : new long[] {batch, inner};
+            stateShape = Arrays.copyOf(rowShape, rowShape.length + 2);
+            stateShape[rowShape.length] = Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+            stateShape[rowShape.length + 1] = CrossEntropyCall.STATE;
             boolean soft = rng.nextInt(4) == 0;
             long ignore = rng.nextInt(3) == 0 ? classes / 2 : CrossEntropyOptions.DEFAULT_IGNORE_INDEX;
             options = new CrossEntropyOptions(pick(rng, Reduction.values()), ignore,
@@ -220,6 +226,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             if (divides()) {
                 operands = operands.withDenominator(input(slab, form, read, values, new float[] {7}).tensor());
             }
+            var gradientAlone = operands;
             boolean none = options.reduction() == Reduction.NONE;
             Operand lseAt = output(slab, form, DType.F32, rowShape);
             Operand entropyAt = output(slab, form, DType.F32, rowShape);
@@ -228,7 +235,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             Operand hitsAt = output(slab, form, DType.I64);
             operands = targets == null ? operands : operands.withHits(hitsAt.tensor());
             Operand logProbabilitiesAt = output(slab, form, DType.F32, shape);
-            operands = operands.withLogProbabilities(logProbabilitiesAt.tensor());
+            Operand statesAt = output(slab, form, DType.F32, stateShape);
+            operands = operands.withLogProbabilities(logProbabilitiesAt.tensor()).withStates(statesAt.tensor());
             Operand lossAt = form.call() == Form.Call.GRADIENT
                     ? null
                     : output(slab, form, DType.F32, none ? rowShape : new long[0]);
@@ -242,6 +250,9 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             try (CrossEntropy op = CrossEntropy.on(backend, options)) {
                 if (gradAt == null) {
                     op.loss(operands, Objects.requireNonNull(lossAt).tensor());
+                } else if (form.call() == Form.Call.SAVED) {
+                    op.loss(operands, Objects.requireNonNull(lossAt).tensor());
+                    op.gradient(gradientAlone.withSavedStates(statesAt.tensor()), gradAt.tensor());
                 } else if (lossAt == null) {
                     op.gradient(operands, gradAt.tensor());
                 } else {
@@ -258,6 +269,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             put(results, Output.LSE, lseAt);
             put(results, Output.ENTROPY, entropyAt);
             put(results, Output.LOG_PROBABILITIES, logProbabilitiesAt);
+            put(results, Output.STATES, statesAt);
             results.put(Output.ARGMAX, longs(results, argmaxAt, rows));
             if (targets != null) {
                 results.put(Output.HITS, longs(results, hitsAt, 1));
@@ -315,6 +327,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             double[] lse = new double[rows];
             double[] entropy = new double[rows];
             double[] logProbabilities = new double[x.length];
+            double[] states = new double[(int) Arrays.stream(stateShape).reduce(1, (a, b) -> a * b)];
             long[] argmax = new long[rows];
             long[] hits = new long[1];
             for (int i = 0; i < gradient.length; i++) {
@@ -325,7 +338,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                             ? Tensor.of(probabilities, shape)
                             : Tensor.of(Objects.requireNonNull(targets), rowShape))
                     .withGradLossScale(0.5f).withLse(Tensor.of(lse, rowShape)).withEntropy(Tensor.of(entropy, rowShape))
-                    .withArgmax(Tensor.of(argmax, rowShape)).withLogProbabilities(Tensor.of(logProbabilities, shape));
+                    .withArgmax(Tensor.of(argmax, rowShape)).withLogProbabilities(Tensor.of(logProbabilities, shape))
+                    .withStates(Tensor.of(states, stateShape));
             operands = targets == null ? operands : operands.withHits(Tensor.of(hits));
             operands = classWeights == null ? operands : operands.withClassWeights(Tensor.of(classWeights, classes));
             operands = weights == null ? operands : operands.withWeights(Tensor.of(weights, rowShape));
@@ -343,6 +357,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             exact.put(Output.LSE, lse);
             exact.put(Output.ENTROPY, entropy);
             exact.put(Output.LOG_PROBABILITIES, logProbabilities);
+            exact.put(Output.STATES, states);
             exact.put(Output.ARGMAX, Arrays.stream(argmax).asDoubleStream().toArray());
             if (targets != null) {
                 exact.put(Output.HITS, new double[] {hits[0]});
@@ -354,8 +369,9 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             double summed = CrossEntropyProblem.additions(rows) / 2.0;
             boolean mean = options.reduction() == Reduction.MEAN;
-            boolean starts = output == Output.LOG_PROBABILITIES; // where a softcap has done its work
-            double budget = output.budget() * (options.softcap() != 0 && output.budget() > 0 && !starts ? 8 : 1)
+            // These start where the softcap has done its work.
+            boolean capped = options.softcap() != 0 && output != Output.LOG_PROBABILITIES && output != Output.STATES;
+            double budget = output.budget() * (capped && output.budget() > 0 ? 8 : 1)
                     + (output == Output.GENERAL_LOSS ? 2 * summed : 0)
                     + (output == Output.GENERAL_GRADIENT && mean ? summed : 0);
             if (output == Output.GENERAL_GRADIENT) {

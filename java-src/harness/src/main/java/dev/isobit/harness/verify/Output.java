@@ -20,6 +20,8 @@ enum Output {
     LSE("lse", 8),
     /** The entropy of a row's probabilities. */
     ENTROPY("entropy", 8),
+    /** What is known of the segments of a row. */
+    STATES("states", 8),
     /** The predicted class. */
     ARGMAX("argmax", 0),
     /** How many rows are predicted right. */
