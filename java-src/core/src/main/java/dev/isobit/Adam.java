@@ -259,7 +259,7 @@ public final class Adam implements AutoCloseable {
     /**
      * Sets the step count of all groups, to resume a run.
      *
-     * @param stepCount steps done so far, at least 0
+     * @param stepCount steps done so far, from 0 to 2^53
      */
     public void setStepCount(long stepCount) {
         for (int i = 0; i < stepCounts.length; i++) {
@@ -271,7 +271,7 @@ public final class Adam implements AutoCloseable {
      * Sets the step count of a group.
      *
      * @param group index of the group
-     * @param stepCount steps done so far, at least 0
+     * @param stepCount steps done so far, from 0 to 2^53
      */
     public void setStepCount(int group, long stepCount) {
         stepCounts[index(group)] = OptimizerTensors.checkedStepCount("Adam", stepCount);

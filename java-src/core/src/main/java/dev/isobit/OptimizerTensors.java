@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * that it allocated.
  */
 final class OptimizerTensors {
+    private static final long MAX_STEP_COUNT = 1L << 53;
+
     private record Operand(String name, Tensor tensor) {}
 
     private final String optimizer;
@@ -150,10 +152,11 @@ final class OptimizerTensors {
                 .orElseThrow();
     }
 
-    /** A step count that may be set. */
+    /** A step count that may be set. Beyond 2^53 a float64 does not hold it; a count that overflows would be negative. */
     static long checkedStepCount(String optimizer, long stepCount) {
-        if (stepCount < 0) {
-            throw new IllegalArgumentException(optimizer + ".setStepCount: " + stepCount + " is negative");
+        if (stepCount < 0 || stepCount > MAX_STEP_COUNT) {
+            throw new IllegalArgumentException(optimizer + ".setStepCount: " + stepCount + " is "
+                    + (stepCount < 0 ? "negative" : "above 2^53"));
         }
         return stepCount;
     }

@@ -224,7 +224,7 @@ public final class Sgd implements AutoCloseable {
      * Sets the step count of a group, to resume a run. At 0 the next step begins its momentum.
      *
      * @param group index of the group
-     * @param stepCount steps done so far, at least 0
+     * @param stepCount steps done so far, from 0 to 2^53
      */
     public void setStepCount(int group, long stepCount) {
         stepCounts[index(group)] = OptimizerTensors.checkedStepCount("Sgd", stepCount);
@@ -236,7 +236,7 @@ public final class Sgd implements AutoCloseable {
     /**
      * Sets the step count of all groups.
      *
-     * @param stepCount steps done so far, at least 0
+     * @param stepCount steps done so far, from 0 to 2^53
      */
     public void setStepCount(long stepCount) {
         for (int i = 0; i < stepCounts.length; i++) {

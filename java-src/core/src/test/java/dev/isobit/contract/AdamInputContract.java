@@ -212,6 +212,8 @@ public abstract class AdamInputContract extends BackendContract {
     void stepCounts() {
         try (Adam adam = Adam.on(backend(), AdamOptions.adam(), parameters())) {
             refused(IllegalArgumentException.class, () -> adam.setStepCount(-1), "Adam.setStepCount", "-1");
+            refused(IllegalArgumentException.class, () -> adam.setStepCount(Long.MAX_VALUE), "Adam.setStepCount",
+                    Long.toString(Long.MAX_VALUE));
             assertEquals(0, adam.stepCount());
             adam.setStepCount(41);
             block().upload();

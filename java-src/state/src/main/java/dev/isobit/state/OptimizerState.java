@@ -335,8 +335,9 @@ public final class OptimizerState {
         return counted(saved, name, (long) value);
     }
 
+    /** As many as an optimizer takes. */
     private static long counted(SafetensorsFile saved, String name, long steps) {
-        if (steps < 0) {
+        if (steps < 0 || steps > 1L << 53) {
             throw new SafetensorsException(saved.file(), name, steps + " is no number of steps");
         }
         return steps;
