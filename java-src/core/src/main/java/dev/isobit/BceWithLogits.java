@@ -122,8 +122,7 @@ public final class BceWithLogits implements AutoCloseable {
     public void loss(BceWithLogitsOperands operands, Tensor loss) {
         Objects.requireNonNull(loss, "loss");
         run(lossChecks, operands.logits(), operands.targets(), operands.targetBits(), operands.posWeight(),
-                operands.weights(),
-                operands.mask(), null, operands.sigmoid(), loss, null);
+                operands.weights(), operands.mask(), null, operands.sigmoid(), loss, null);
     }
 
     /**
@@ -179,14 +178,12 @@ public final class BceWithLogits implements AutoCloseable {
     private void run(Operands checks, BceWithLogitsOperands operands, @Nullable Tensor loss,
             @Nullable Tensor gradLogits) {
         run(checks, operands.logits(), operands.targets(), operands.targetBits(), operands.posWeight(),
-                operands.weights(),
-                operands.mask(), operands.gradLoss(), operands.sigmoid(), loss, gradLogits);
+                operands.weights(), operands.mask(), operands.gradLoss(), operands.sigmoid(), loss, gradLogits);
     }
 
     private void run(Operands checks, Tensor logits, Tensor targets, boolean targetBits,
-            @Nullable Tensor posWeight,
-            @Nullable Tensor weights, @Nullable Tensor mask, @Nullable Tensor gradLoss, @Nullable Tensor sigmoid,
-            @Nullable Tensor loss, @Nullable Tensor gradLogits) {
+            @Nullable Tensor posWeight, @Nullable Tensor weights, @Nullable Tensor mask, @Nullable Tensor gradLoss,
+            @Nullable Tensor sigmoid, @Nullable Tensor loss, @Nullable Tensor gradLogits) {
         if (closed) {
             throw new IllegalStateException("BceWithLogits is closed");
         }
@@ -220,8 +217,8 @@ public final class BceWithLogits implements AutoCloseable {
         checks.dtype("logits", logits, checks.takesLogits(logits.dtype()), dtypes);
         checks.memory("logits", logits, false);
         if (call.targetBits) {
-            checks.require(targets.rank() == 1 && targets.size(0) == logits.elementCount() / 8
-                    + (logits.elementCount() % 8 == 0 ? 0 : 1), "targets", targets, "an eighth of logits' elements");
+            checks.require(targets.rank() == 1 && targets.size(0) == Math.ceilDiv(logits.elementCount(), 8), "targets",
+                    targets, "an eighth of logits' elements");
             checks.dtype("targets", targets, targets.dtype() == DType.U8, "bits in U8");
         } else {
             checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");

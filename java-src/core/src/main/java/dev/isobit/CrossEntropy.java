@@ -367,8 +367,9 @@ public final class CrossEntropy implements AutoCloseable {
         }
         checkStates(checks, logits);
         for (int i = 0; i < OUTPUTS.size(); i++) {
-            for (int j = i + 1; j < OUTPUTS.size(); j++) {
-                disjoint(checks, OUTPUTS.get(i), output(i), OUTPUTS.get(j), output(j));
+            Tensor output = output(i);
+            for (int j = i + 1; output != null && j < OUTPUTS.size(); j++) {
+                disjoint(checks, OUTPUTS.get(i), output, OUTPUTS.get(j), output(j));
             }
         }
     }

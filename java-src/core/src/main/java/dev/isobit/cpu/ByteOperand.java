@@ -29,14 +29,15 @@ final class ByteOperand {
                 : segment.get(ValueLayout.JAVA_BYTE, position));
     }
 
-    /** An element of those that are eight a byte, the lowest bit first. */
-    private float bit(long element) {
-        return (int) get(element >> 3) >> (element & 7) & 1;
-    }
-
+    /** Elements of those that are eight a byte, the lowest bit first. */
     void copyBitsTo(float[] values, long element, int count) {
+        int bits = 0;
         for (int i = 0; i < count; i++) {
-            values[i] = bit(element + i);
+            int bit = (int) (element + i & 7);
+            if (i == 0 || bit == 0) {
+                bits = (int) get(element + i >> 3);
+            }
+            values[i] = bits >> bit & 1;
         }
     }
 

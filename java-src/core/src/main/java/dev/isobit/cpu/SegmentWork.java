@@ -1,5 +1,6 @@
 package dev.isobit.cpu;
 
+import dev.isobit.spi.CrossEntropyCall;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -8,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
 final class SegmentWork {
     /** Elements of a segment at most. */
-    static final int SEGMENT = 8192;
+    static final int SEGMENT = CrossEntropyCall.SEGMENT;
     /** Lanes of a reduction. */
     static final int LANES = 1024;
     /** Float lanes of a vector at most. */

@@ -44,14 +44,14 @@ final class LaunchTable {
     }
 
     /** Blocks are as many as the registers of a multiprocessor allow (ptx/manifest.json tells them), on all chips. */
-    private static final Row[] ROWS = {
+    static final Row[] ROWS = {
         // capability, loss: thread, warp, wide; gradient: the same; block; narrow: warp, block; stash; adam; bce, narrowBce; measured
-        new Row(75, 8, 8, 5, 4, 5, 4, 3, 6, 4, 0, 4, 3, 4, "not yet measured on a device"),
-        new Row(80, 8, 8, 5, 4, 5, 4, 3, 6, 4, 2, 4, 3, 4, "not yet measured on a device"),
-        new Row(86, 8, 8, 5, 4, 5, 4, 3, 6, 4, 1, 4, 3, 4, "not yet measured on a device"),
-        new Row(90, 8, 8, 5, 4, 5, 4, 3, 6, 4, 3, 4, 3, 4, "not yet measured on a device"),
-        new Row(100, 8, 8, 5, 4, 5, 4, 3, 6, 4, 3, 4, 3, 4, "not yet measured on a device"),
-        new Row(120, 8, 8, 5, 4, 5, 4, 3, 6, 4, 1, 4, 3, 4, "not yet measured on a device"),};
+        new Row(75, 8, 8, 5, 4, 5, 4, 3, 6, 3, 0, 4, 3, 4, "not yet measured on a device"),
+        new Row(80, 8, 8, 5, 4, 5, 4, 3, 6, 3, 2, 4, 3, 4, "not yet measured on a device"),
+        new Row(86, 8, 8, 5, 4, 5, 4, 3, 6, 3, 1, 4, 3, 4, "not yet measured on a device"),
+        new Row(90, 8, 8, 5, 4, 5, 4, 3, 6, 3, 3, 4, 3, 4, "not yet measured on a device"),
+        new Row(100, 8, 8, 5, 4, 5, 4, 3, 6, 3, 3, 4, 3, 4, "not yet measured on a device"),
+        new Row(120, 8, 8, 5, 4, 5, 4, 3, 6, 3, 1, 4, 3, 4, "not yet measured on a device"),};
 
     static final int COUNT_THREADS = 256;
     static final int THREAD_THREADS = 128;

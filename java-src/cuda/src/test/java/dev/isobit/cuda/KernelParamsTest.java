@@ -243,6 +243,10 @@ class KernelParamsTest {
                 for (String phase : List.of("loss_", "loss_grad_")) {
                     String name = "cross_entropy_" + phase + dtype + "_" + variant.suffix;
                     assertEquals(variant.threads(true), narrow.get(name).get("max_threads").asInt(), name);
+                    for (LaunchTable.Row row : LaunchTable.ROWS) {
+                        assertTrue(row.rowBlocks(variant, phase.equals("loss_grad_"), true) <= narrow.get(name)
+                                .get("min_blocks").asInt(), name);
+                    }
                 }
             }
         }

@@ -189,7 +189,7 @@ class RecorderCrossEntropyTest {
                 int grid = (int) Math.min(ceil(c.rows, 4), MULTIPROCESSORS * (c.wantsGradient ? 4L : 5L));
                 expected.add(new LaunchExpectation(phase + "wide", grid, 128, 0, arguments));
             } else {
-                int grid = (int) Math.min(c.rows, MULTIPROCESSORS * (narrow ? 4L : 3L));
+                int grid = (int) Math.min(c.rows, MULTIPROCESSORS * 3L);
                 expected.add(
                         new LaunchExpectation(phase + "block", grid, narrow ? 128 : 256, 32768 * stash, arguments));
             }
