@@ -7,7 +7,7 @@
  *   p' = p·param_decay + neg_step_size·m' / (sqrt(x')·rsqrt_bc2 + eps)
  *
  * NUMERICS.md gives the order of the operations, each rounded once; the scalars of a step come from the host, and in them
- * alone the semantics of PyTorch, Keras, ONNX, ... differ. params.h: arguments, the table of chunks, groups, launch;
+ * alone the semantics of PyTorch, Keras, ONNX, ... differ. adam_params.h: arguments, the table of chunks, groups, launch;
  * chunks.cuh: how elements are reached.
  *
  * Memory moved: param, grad, exp_avg and exp_avg_sq read, all but grad written: 28 bytes an element, with amsgrad 36; and
@@ -15,10 +15,10 @@
  */
 #pragma once
 
+#include "adam_params.h"
 #include "chunks.cuh"
 #include "exact_math.cuh"
 #include "guard.cuh"
-#include "params.h"
 #include "schedule.cuh"
 
 namespace isobit {

@@ -8,7 +8,7 @@
  *   sigmoid  = x >= 0 ? q : r
  *   gradient = (c0·sigmoid - c1·(x >= 0 ? r : q))·a              a = upstream (/ denominator with MEAN)
  *
- * NUMERICS.md gives the order of every operation; params.h the arguments, launches and who writes what. Loss and
+ * NUMERICS.md gives the order of every operation; bce_with_logits_params.h the arguments, launches and who writes what. Loss and
  * gradient of an element that is ignored are +0. A block takes a
  * segment of 8192 elements at a time, a thread as many neighbours of it as 128 bits of logits hold, so that its sums are
  * lanes (lanes.cuh); the block that comes last joins the sums of the segments.
@@ -22,10 +22,10 @@
  */
 #pragma once
 
+#include "bce_with_logits_params.h"
 #include "exact_math.cuh"
 #include "lanes.cuh"
 #include "packed_io.cuh"
-#include "params.h"
 
 namespace isobit {
 namespace bce_with_logits {

@@ -8,7 +8,7 @@
  *   gradient_t   = -a·(S - exp(z_t - m)) / S   formed without the cancellation of p_t - 1
  *
  * NUMERICS.md gives the order of every operation, and cuts rows beyond 8192 classes into segments with a maximum of their
- * own; params.h the arguments, shapes, launches and who writes what.
+ * own; cross_entropy_params.h the arguments, shapes, launches and who writes what.
  *
  * Memory moved: logits read once and gradient written once, 8 bytes an element, 4 of 16 bits, up to 32 classes by a thread, 2048 by a
  * part of a warp or a warp, 8192 by a block, each holding a row in registers. A longer row is read a second time for the
@@ -21,10 +21,10 @@
  */
 #pragma once
 
+#include "cross_entropy_params.h"
 #include "exact_math.cuh"
 #include "lanes.cuh"
 #include "packed_io.cuh"
-#include "params.h"
 
 namespace isobit {
 namespace cross_entropy {

@@ -11,7 +11,7 @@
  *   lp_k       = (z_k - m) - log S, of every row, whatever its target. Here, where m and log S are at hand: a launch of
  *                log-softmax would read the logits twice more, and knows neither scale nor softcap
  *
- * NUMERICS.md gives the order of every operation, params.h the arguments, launches and who writes what.
+ * NUMERICS.md gives the order of every operation, cross_entropy_general_params.h the arguments, launches and who writes what.
  *
  * Memory moved by `block`: a row of at most a segment is read once and waits in shared memory; a longer one is read again
  * for its gradient, but for its last segment for its log-probabilities, and beyond 256 segments once more before. `column`
@@ -23,10 +23,10 @@
  */
 #pragma once
 
+#include "cross_entropy_general_params.h"
 #include "exact_math.cuh"
 #include "lanes.cuh"
 #include "packed_io.cuh"
-#include "params.h"
 #include "softcap.cuh"
 
 namespace isobit {

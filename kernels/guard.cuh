@@ -7,15 +7,15 @@
  *   grad   = factor·grad, then within ±clip_value     in the step itself
  *
  * and the loss scale's growth and backoff. NUMERICS.md gives the order of the sum: a row of lanes and segments, the
- * segments' sums joined by lanes in float64. params.h: arguments, the tables, launches.
+ * segments' sums joined by lanes in float64. guard_params.h: arguments, the tables, launches.
  *
  * Memory moved: 4 bytes an element, read; 24 bytes for each 1024, or for each tensor or part of one that is shorter.
  */
 #pragma once
 
 #include "chunks.cuh"
+#include "guard_params.h"
 #include "lanes.cuh"
-#include "params.h"
 #include "schedule.cuh"
 
 namespace isobit {

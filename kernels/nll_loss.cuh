@@ -4,7 +4,7 @@
  *   row loss   = w_t·(0 - lp_t)            0·inf is 0
  *   gradient_t = 0 - a·w_t, else 0         a = upstream (/ sum of w_t over the rows that count, with MEAN)
  *
- * NUMERICS.md gives the order of every operation; params.h the arguments, launches and who writes what.
+ * NUMERICS.md gives the order of every operation; nll_loss_params.h the arguments, launches and who writes what.
  *
  * Memory moved: targets read, with MEAN twice, one log-probability a row read, the gradient written once.
  *
@@ -15,8 +15,8 @@
 
 #include "exact_math.cuh"
 #include "lanes.cuh"
+#include "nll_loss_params.h"
 #include "packed_io.cuh"
-#include "params.h"
 
 namespace isobit {
 namespace nll_loss {

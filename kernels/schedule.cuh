@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "exact_math.cuh"
-#include "params.h"
+#include "guard_params.h"
 
 namespace isobit {
 namespace schedule {

@@ -6,7 +6,7 @@
  *   u  = nesterov ? g + momentum·b' : b'                   without a buffer: u = g
  *   p' = p + neg_lr·u
  *
- * NUMERICS.md gives the order of the operations, each rounded once. params.h: arguments, the table of chunks, groups,
+ * NUMERICS.md gives the order of the operations, each rounded once. sgd_params.h: arguments, the table of chunks, groups,
  * launch; chunks.cuh: how elements are reached.
  *
  * Memory moved: param, grad and momentum_buffer read, all but grad written: 20 bytes an element, without momentum 12; and
@@ -17,7 +17,7 @@
 #include "chunks.cuh"
 #include "exact_math.cuh"
 #include "guard.cuh"
-#include "params.h"
+#include "sgd_params.h"
 
 namespace isobit {
 namespace sgd {

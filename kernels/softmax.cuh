@@ -5,7 +5,7 @@
  *   p_k  = exp(z_k - m) / S                      gradient_k = p_k·(g_k - sum g·p)
  *   lp_k = (z_k - m) - (N = 1 ? log1p(R) : log(S))   gradient_k = g_k - exp(lp_k)·sum g
  *
- * The row code is that of cross-entropy; NUMERICS.md gives the order of every operation, params.h the arguments and
+ * The row code is that of cross-entropy; NUMERICS.md gives the order of every operation, softmax_params.h the arguments and
  * launches. With inner = 1 a part of a warp or a warp takes a row of up to 1024 classes, a block any row; else a thread
  * takes a column, and neighbouring threads read neighbouring memory.
  *
@@ -19,6 +19,7 @@
 #pragma once
 
 #include "cross_entropy.cuh"
+#include "softmax_params.h"
 
 namespace isobit {
 namespace softmax {

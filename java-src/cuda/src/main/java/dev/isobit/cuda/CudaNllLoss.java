@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Negative log-likelihood as launches: weigh (for {@code MEAN}), rows, reduce (for {@code SUM} and {@code MEAN} where a
- * loss is asked for), as kernels/params.h says. All of one call get the same argument block.
+ * loss is asked for), as kernels/nll_loss_params.h says. All of one call get the same argument block.
  */
 final class CudaNllLoss implements NllLossKernel {
     private static final String MAKING = "NllLoss.on";

@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
-/** Softmax and log-softmax: a launch per call, as kernels/params.h says. */
+/** Softmax and log-softmax: a launch per call, as kernels/softmax_params.h says. */
 final class CudaSoftmax implements SoftmaxKernel {
     private final CudaDriver driver;
     private final LaunchTable table;

@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The structs and constants of kernels/params.h. Tests compare them with what a C compiler makes of that file and with
+ * The structs and constants of kernels/*_params.h. Tests compare them with what a C compiler makes of these and with
  * the size of each entry's parameter in the PTX.
  */
 final class KernelParams {

@@ -34,7 +34,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The kernels of guarded steps, interpreted, launched as params.h says, against the CPU backend: every bit. */
+/** The kernels of guarded steps, interpreted, launched as guard_params.h says, against the CPU backend: every bit. */
 class GuardPtxTest {
     private static final StepOptions PLAIN = StepOptions.defaults();
 

@@ -11,6 +11,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.StructLayout;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -23,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The structs in Java against what a C compiler made of kernels/params.h, and against the PTX that is shipped. */
+/** The structs in Java against what a C compiler made of kernels/*_params.h, and against the PTX that is shipped. */
 class KernelParamsTest {
     private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
             KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
@@ -91,12 +92,15 @@ class KernelParamsTest {
     }
 
     @Test
-    void constantsAreThoseOfTheHeader() throws IOException {
-        String header = Files.readString(Path.of(System.getProperty("isobit.home"), "kernels", "params.h"));
+    void constantsAreThoseOfTheHeaders() throws IOException {
         Map<String, Long> constants = new LinkedHashMap<>();
-        Matcher matcher = Pattern.compile("(?m)^ {4}([A-Z][A-Z0-9_]*) = (\\d+)[, ]?").matcher(header);
-        while (matcher.find()) {
-            constants.put(matcher.group(1), Long.valueOf(matcher.group(2)));
+        Pattern constant = Pattern.compile("(?m)^ {4}([A-Z][A-Z0-9_]*) = (\\d+)[, ]?");
+        Path kernels = Path.of(System.getProperty("isobit.home"), "kernels");
+        try (DirectoryStream<Path> headers = Files.newDirectoryStream(kernels, "*_params.h")) {
+            for (Path header : headers) {
+                constant.matcher(Files.readString(header)).results()
+                        .forEach(found -> constants.put(found.group(1), Long.valueOf(found.group(2))));
+            }
         }
         Map<String, Long> found = new LinkedHashMap<>();
         found.put("CROSS_ENTROPY_MEAN", (long) KernelParams.CrossEntropy.MEAN);

@@ -5,7 +5,7 @@ import java.nio.ByteOrder;
 import java.util.List;
 
 /**
- * What kernels/params.h asks for, written down a second time with plain offsets, so that neither the layouts nor the
+ * What kernels/*_params.h ask for, written down a second time with plain offsets, so that neither the layouts nor the
  * launch table can be wrong in silence.
  */
 record LaunchExpectation(String function, int grid, int block, int shared, byte[] arguments) {
@@ -13,7 +13,7 @@ record LaunchExpectation(String function, int grid, int block, int shared, byte[
         return ByteBuffer.allocate(120).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    /** The argument block of cross-entropy, field by field in the order of params.h. */
+    /** The argument block of cross-entropy, field by field in the order of cross_entropy_params.h. */
     static byte[] crossEntropy(long logits, long targets, long gradLoss, long rowLoss, long loss, long gradLogits,
             long denominatorParts, long lossParts, long arrivals, long status, long rows, long classes,
             long ignoreIndex, int flags, int countBlocks, int stashSegments) {

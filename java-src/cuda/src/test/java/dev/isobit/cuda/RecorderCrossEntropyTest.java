@@ -102,7 +102,7 @@ class RecorderCrossEntropyTest {
         assertTrue(launches > 1500, launches + " launches compared");
     }
 
-    /** Runs one call and compares what the driver got with what params.h asks for. Returns the number of launches. */
+    /** Runs one call and compares what the driver got with what cross_entropy_params.h asks for. Returns the number of launches. */
     private int check(Recorder recorder, CudaBackend backend, CrossEntropy op, CrossEntropyOptions options,
             CudaStream stream, Case c) {
         // Addresses far apart, so that every pointer is told from every other.

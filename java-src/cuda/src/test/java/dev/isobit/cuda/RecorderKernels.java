@@ -21,7 +21,7 @@ import org.junit.jupiter.api.extension.BeforeEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
- * Kernels in Java for the recording driver: each does what kernels/params.h says of it, knowing nothing but the
+ * Kernels in Java for the recording driver: each does what kernels/*_params.h say of it, knowing nothing but the
  * argument block. So the whole way of a call is tested, from the façade to what it writes, with no device; and the
  * tests that are written for devices are tried.
  */

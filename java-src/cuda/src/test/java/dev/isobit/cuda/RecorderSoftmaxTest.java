@@ -27,7 +27,7 @@ class RecorderSoftmaxTest {
 
     private record Expected(String variant, int block, int grid) {}
 
-    /** From the table in params.h; as many blocks as a multiprocessor has registers for. */
+    /** From the table in softmax_params.h; as many blocks as a multiprocessor has registers for. */
     private static Expected expected(long outer, long classes, long inner, boolean gradient) {
         String variant = inner > 1 ? "column" : classes <= 1024 ? "warp" : "block";
         long blocks = switch (variant) {

@@ -1,0 +1,115 @@
+/*
+ * Guarded steps of an optimizer. What holds for the parameters of all kernels stands in params.h.
+ *
+ * A step that looks at the gradients first, on the device, and may be skipped: launches on one stream, in this order, 2
+ * and 3 with the same argument block, whose first field is the argument block of 1:
+ *
+ *   0. guard_set                       only where the host changes a learning rate, or enables or disables a group: before
+ *                                      the first step all of them
+ *   1. guard_square_f32                only with GUARD_CHECK and segments > 0; any grid, a segment is work for a block
+ *   2. adam_begin, sgd_begin           one block
+ *   3. adam_step_f32_guarded, adam_step_f32_amsgrad_guarded, sgd_step_f32_guarded
+ *                                      only with chunk_count > 0; any grid, as the step that is not guarded
+ *
+ * Blocks of 256 threads, no dynamic shared memory. All groups are in one launch: a chunk names any of them.
+ *
+ * The elements of all parameters are one row, in the order of the groups, their parameters, their elements; 8192 of them
+ * are a segment. The host cuts each gradient at the multiples of GUARD_PIECE of that row.
+ *
+ * Who reads (r) and writes (w) what:
+ *
+ *   field          0   1   2   3
+ *   pieces             r
+ *   first_pieces       r
+ *   controls       w   r   r
+ *   parts              w   r
+ *   state                  rw  r   set by the host before the first step, or to resume a run
+ *   steps                  rw      likewise
+ *   schedules              r       set by the host once
+ *   settings               r       set by the host once
+ *   groups                 w   r
+ */
+#ifndef ISOBIT_GUARD_PARAMS_H
+#define ISOBIT_GUARD_PARAMS_H
+
+#include <stdint.h>
+
+enum {
+    GUARD_CHECK = 1,     /* the norm is computed; where it is not finite the step is skipped */
+    GUARD_SCALING = 2,   /* grad_scale backs off and grows */
+    GUARD_ZERO_GRAD = 4, /* gradients of enabled groups are zero after the step, skipped or not */
+
+    GUARD_PIECE = 1024,
+    GUARD_SEGMENT = 8192,
+    GUARD_CONTROLS = 64
+};
+
+/* Elements of one gradient. */
+typedef struct {
+    const float* grad;
+    int32_t position; /* of its first element, in its segment */
+    int32_t count;    /* 1 .. GUARD_PIECE; ends at a multiple of GUARD_PIECE or before */
+    int32_t group;
+    int32_t reserved; /* 0 */
+} guard_piece;
+
+/* What the host changes of a group. */
+typedef struct {
+    double lr;         /* the schedule's factor multiplies it */
+    uint32_t disabled; /* 1: the group stays as it is, its gradients are not looked at */
+    uint32_t reserved; /* 0 */
+} guard_control;
+
+/* Shapes of a schedule after its warm-up. */
+enum {
+    SCHEDULE_CONSTANT = 0,
+    SCHEDULE_LINEAR = 1,
+    SCHEDULE_COSINE = 2, /* half of one */
+    SCHEDULE_STEP = 3
+};
+
+/* How a group's learning rate changes with the steps that it has done: schedule.cuh. All zeros: it does not. */
+typedef struct {
+    int64_t warmup_steps; /* 0: no warm-up */
+    int64_t decay_steps; /* at least 1: until the decay ends; SCHEDULE_STEP: of each of its steps. Else not looked at */
+    double warmup_start; /* factor of the first step, in [0, 1] */
+    double decay;        /* factor at the end; SCHEDULE_STEP: of each step; in [0, 1] */
+    uint32_t shape;      /* of the enum above */
+    uint32_t reserved;   /* 0 */
+} lr_schedule;
+
+typedef struct {
+    double grad_norm;       /* of the last step's gradients, unscaled */
+    int64_t growth_tracker; /* steps since the scale changed, or one was skipped */
+    int64_t skipped_steps;  /* how many were skipped */
+    float grad_scale;       /* of the next step's gradients */
+    float grad_factor;      /* what the last step's gradients were multiplied by */
+    uint32_t found_inf;     /* 1: the last step was skipped */
+    uint32_t reserved;      /* 0 */
+} guard_state;
+
+typedef struct {
+    const guard_piece* pieces;    /* in the order of the row */
+    const int64_t* first_pieces;  /* [segments + 1] */
+    guard_control* controls;      /* [group_count] */
+    float* parts;                 /* scratch: [segments] */
+    guard_state* state;           /* one */
+    int64_t* steps;               /* [group_count] steps done */
+    const lr_schedule* schedules; /* [group_count] */
+    int64_t segments;             /* ceil(elements / GUARD_SEGMENT) */
+    int64_t group_count;
+    int64_t growth_interval; /* see GUARD_SCALING */
+    double max_norm;         /* infinity: gradients are not clipped by norm */
+    float clip_value;        /* infinity: gradients are not clipped by value */
+    float growth_factor;     /* see GUARD_SCALING */
+    float backoff_factor;    /* see GUARD_SCALING */
+    uint32_t flags;          /* of the enum above, by or */
+} guard_params;
+
+typedef struct {
+    guard_control* to;                      /* of the guard's controls, the first to be written */
+    int64_t count;                          /* how many */
+    guard_control controls[GUARD_CONTROLS]; /* their new values */
+} guard_set_params;
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * SGD. What holds for the parameters of all kernels stands in params.h.
+ *
+ * As Adam: one launch per step, sgd_step_f32, block 256, no dynamic shared memory, any grid; chunks and groups with the
+ * same rules.
+ */
+#ifndef ISOBIT_SGD_PARAMS_H
+#define ISOBIT_SGD_PARAMS_H
+
+#include <stdint.h>
+
+#include "guard_params.h"
+
+enum {
+    SGD_MAXIMIZE = 1,     /* the gradient's sign is turned */
+    SGD_WEIGHT_DECAY = 2, /* weight_decay is used, else it is not looked at */
+    SGD_NESTEROV = 4,     /* the parameter moves along gradient and momentum */
+    SGD_FIRST = 8,        /* the momentum buffer becomes the gradient, whatever it holds */
+    SGD_DISABLED = 16,    /* the group's chunks stay as they are; no other field is looked at */
+
+    SGD_CHUNK = 2048,
+    SGD_GROUPS = 64
+};
+
+typedef struct {
+    float* param;           /* read and written */
+    const float* grad;      /* read */
+    float* momentum_buffer; /* read and written; null without momentum */
+    int32_t count;          /* elements */
+    int32_t group;          /* which of the groups of the launch */
+} sgd_chunk;
+
+typedef struct {
+    float neg_lr;
+    float momentum;
+    float grad_share;   /* the gradient's in the momentum buffer: 1 - dampening */
+    float weight_decay; /* see SGD_WEIGHT_DECAY */
+    uint32_t flags;     /* of the enum above, by or */
+} sgd_group;
+
+typedef struct {
+    const sgd_chunk* chunks;      /* [chunk_count] on the device */
+    int64_t chunk_count;          /* of this launch */
+    sgd_group groups[SGD_GROUPS]; /* those that chunks name */
+} sgd_params;
+
+/* Settings are groups: of these neg_lr, SGD_FIRST and SGD_DISABLED are not looked at. */
+typedef struct {
+    guard_params guard;
+    const sgd_chunk* chunks;
+    int64_t chunk_count;
+    const sgd_group* settings; /* [group_count] */
+    sgd_group* groups;         /* [group_count] set by the host to 0 once, then scratch */
+} sgd_guarded_params;
+
+#endif
