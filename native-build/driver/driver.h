@@ -13,6 +13,8 @@ typedef struct Module* CUmodule;
 typedef struct Function* CUfunction;
 typedef struct StreamHandle* CUstream;
 typedef struct Event* CUevent;
+typedef struct Graph* CUgraph;
+typedef struct Graph* CUgraphExec;
 
 enum {
     CUDA_SUCCESS = 0,
@@ -28,6 +30,7 @@ enum {
     CUDA_ERROR_NVLINK_UNCORRECTABLE = 220,
     CUDA_ERROR_UNSUPPORTED_PTX_VERSION = 222,
     CUDA_ERROR_INVALID_HANDLE = 400,
+    CUDA_ERROR_ILLEGAL_STATE = 401,
     CUDA_ERROR_NOT_FOUND = 500,
     CUDA_ERROR_NOT_READY = 600,
     CUDA_ERROR_ILLEGAL_ADDRESS = 700,
@@ -42,6 +45,8 @@ enum {
     CUDA_ERROR_INVALID_PC = 718,
     CUDA_ERROR_LAUNCH_FAILED = 719,
     CUDA_ERROR_NOT_SUPPORTED = 801,
+    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
+    CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
     CUDA_ERROR_UNKNOWN = 999
 };
 

@@ -67,6 +67,8 @@ struct Module {
 
 struct StreamHandle {
     int device, alive;
+    struct Graph* capture; // takes what the stream is given, while it is captured; else NULL
+    int invalid;           // the capture met what cannot be captured
     struct StreamHandle* next;
 };
 
@@ -97,6 +99,13 @@ typedef struct Work {
     struct Work* next;
 } Work;
 
+// What was captured from a stream, or was made of that to be launched.
+struct Graph {
+    int device, alive, executable;
+    Work *first, **end;
+    struct Graph* next;
+};
+
 typedef struct Fault {
     char function[64];
     long call; // which call from now on, 1 the next; 0 every call
@@ -106,6 +115,7 @@ typedef struct Fault {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static __thread CUcontext current;
+static __thread CUstream captured; // by this thread
 
 static int initialised, device_count = 1, driver_version = 12060, recording = 1;
 static Device devices[MAX_DEVICES];
@@ -114,6 +124,7 @@ static Block* blocks;
 static struct Module* modules;
 static struct StreamHandle* streams;
 static struct Event* events;
+static struct Graph* graphs;
 static Launch launches[MAX_LAUNCHES];
 static void (*kernels)(const Launch*); // runs in place of a kernel; NULL: nothing runs
 static long launch_count;
@@ -239,14 +250,38 @@ static void log_call(const char* function) {
 
 // ---- work
 
-static void queue(Work work) {
-    Work* queued = malloc(sizeof *queued);
-    *queued = work;
-    queued->next = NULL;
-    queued->device = current->device;
-    *end_of_work = queued;
-    end_of_work = &queued->next;
+static void append(Work*** end, Work work) {
+    Work* added = malloc(sizeof *added);
+    *added = work;
+    added->next = NULL;
+    added->device = current->device;
+    **end = added;
+    *end = &added->next;
 }
+
+static struct Graph* capture_of(CUstream stream) { return (uint64_t)stream > 2 ? stream->capture : NULL; }
+
+static void queue(CUstream stream, Work work) {
+    struct Graph* graph = capture_of(stream);
+    if (graph != NULL) {
+        append(&graph->end, work);
+        return;
+    }
+    if (work.kind == RUN) launches[launch_count++ % MAX_LAUNCHES] = work.launch;
+    append(&end_of_work, work);
+}
+
+static int captures(void) { return captured != NULL && captured->alive && captured->capture != NULL; }
+
+// Whether this thread captures a stream: the capture is then invalid, as what it called must not be in it.
+static int breaks_capture(void) {
+    if (!captures()) return 0;
+    captured->invalid = 1;
+    return 1;
+}
+
+#define NOT_CAPTURED \
+    if (breaks_capture()) LEAVE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
 
 // Does what is queued, all of it: whoever waits for one stream may find others further than they need be.
 static void settle(void) {
@@ -322,6 +357,7 @@ static void free_block(Block* block) {
 
 CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t size) {
     ENTER;
+    NOT_CAPTURED;
     if (pointer == NULL || size == 0) LEAVE(CUDA_ERROR_INVALID_VALUE);
     if (size > device->memory - device->used) LEAVE(CUDA_ERROR_OUT_OF_MEMORY);
     Block* block = new_block(size, current->device, 0);
@@ -332,6 +368,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t size) {
 
 CUresult cuMemFree_v2(CUdeviceptr pointer) {
     ENTER;
+    NOT_CAPTURED;
     settle();
     Block* block = block_of(pointer);
     if (block == NULL || block->pinned || (CUdeviceptr)start(block) != pointer) {
@@ -351,6 +388,7 @@ CUresult cuMemGetInfo_v2(size_t* unused, size_t* total) {
 
 CUresult cuMemHostAlloc(void** pointer, size_t size, unsigned flags) {
     ENTER;
+    NOT_CAPTURED;
     (void)flags;
     if (pointer == NULL || size == 0) LEAVE(CUDA_ERROR_INVALID_VALUE);
     Block* block = new_block(size, current->device, 1);
@@ -361,6 +399,7 @@ CUresult cuMemHostAlloc(void** pointer, size_t size, unsigned flags) {
 
 CUresult cuMemFreeHost(void* pointer) {
     ENTER;
+    NOT_CAPTURED;
     settle();
     Block* block = block_of((uint64_t)pointer);
     if (block == NULL || !block->pinned || start(block) != pointer) {
@@ -499,6 +538,12 @@ static void destroy_context(int handle) {
             e->alive = 0;
         }
     }
+    for (struct Graph* g = graphs; g != NULL; g = g->next) {
+        if (g->device == handle && g->alive) {
+            if (devices[handle].lost == CUDA_SUCCESS) violation("leaked: a graph");
+            g->alive = 0;
+        }
+    }
     devices[handle].lost = CUDA_SUCCESS;
 }
 
@@ -606,6 +651,7 @@ static void* jit_option(int option, unsigned count, const int* options, void** v
 
 CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned option_count, int* options, void** values) {
     ENTER;
+    NOT_CAPTURED;
     char message[128] = "";
     CUresult result = CUDA_SUCCESS;
     const char* text = image;
@@ -665,6 +711,7 @@ static int is_module(CUmodule module) {
 // Functions stay readable after their module is gone, so that a launch of one is a violation and no crash.
 CUresult cuModuleUnload(CUmodule module) {
     ENTER;
+    NOT_CAPTURED;
     if (!is_module(module)) {
         violation("cuModuleUnload of no module");
         LEAVE(CUDA_ERROR_INVALID_HANDLE);
@@ -730,7 +777,7 @@ CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
     ENTER;
     if (flags > 1) LEAVE(CUDA_ERROR_INVALID_VALUE);
     struct StreamHandle* made = calloc(1, sizeof *made);
-    *made = (struct StreamHandle){current->device, 1, streams};
+    *made = (struct StreamHandle){.device = current->device, .alive = 1, .next = streams};
     streams = made;
     *stream = made;
     LEAVE(CUDA_SUCCESS);
@@ -743,12 +790,14 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
         LEAVE(CUDA_ERROR_INVALID_HANDLE);
     }
     stream->alive = 0;
+    if (stream->capture != NULL) stream->capture->alive = 0;
     LEAVE(CUDA_SUCCESS);
 }
 
 CUresult cuStreamSynchronize(CUstream stream) {
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    NOT_CAPTURED;
     settle();
     LEAVE(CUDA_SUCCESS);
 }
@@ -803,6 +852,7 @@ CUresult cuEventDestroy_v2(CUevent event) {
 CUresult cuEventRecord(CUevent event, CUstream stream) {
     ENTER;
     if (!is_event(event) || !is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    if (capture_of(stream) != NULL) LEAVE(CUDA_ERROR_NOT_SUPPORTED);
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     event->recorded = 1;
@@ -830,6 +880,87 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
     LEAVE(CUDA_SUCCESS);
 }
 
+// ---- graphs
+
+// Modes are not told apart: what the capturing thread must not do in the strictest one breaks every capture.
+CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {
+    ENTER;
+    if (mode < 0 || mode > 2) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    if ((uint64_t)stream <= 2) LEAVE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    if (stream->capture != NULL || captures()) LEAVE(CUDA_ERROR_ILLEGAL_STATE);
+    struct Graph* graph = calloc(1, sizeof *graph);
+    *graph = (struct Graph){.device = current->device, .alive = 1, .end = &graph->first, .next = graphs};
+    graphs = graph;
+    stream->capture = graph;
+    stream->invalid = 0;
+    captured = stream;
+    LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
+    ENTER;
+    *graph = NULL;
+    if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    if (captured != stream || capture_of(stream) == NULL) LEAVE(CUDA_ERROR_ILLEGAL_STATE);
+    struct Graph* made = stream->capture;
+    stream->capture = NULL;
+    captured = NULL;
+    if (stream->invalid) {
+        made->alive = 0;
+        LEAVE(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    }
+    *graph = made;
+    LEAVE(CUDA_SUCCESS);
+}
+
+static int is_graph(struct Graph* graph, int executable) {
+    for (struct Graph* g = graphs; g != NULL; g = g->next) {
+        if (g == graph) return g->alive && g->executable == executable;
+    }
+    return 0;
+}
+
+CUresult cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, unsigned long long flags) {
+    ENTER;
+    if (flags != 0) LEAVE(CUDA_ERROR_NOT_SUPPORTED);
+    if (!is_graph(graph, 0)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    struct Graph* made = calloc(1, sizeof *made);
+    *made = (struct Graph){.device = graph->device, .alive = 1, .executable = 1, .end = &made->first, .next = graphs};
+    for (Work* work = graph->first; work != NULL; work = work->next) append(&made->end, *work);
+    graphs = made;
+    *executable = made;
+    LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
+    if (!recording) return CUDA_SUCCESS;
+    ENTER;
+    if (!is_graph(executable, 1) || !is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    if (capture_of(stream) != NULL) LEAVE(CUDA_ERROR_NOT_SUPPORTED);
+    for (Work* work = executable->first; work != NULL; work = work->next) queue(stream, *work);
+    LEAVE(CUDA_SUCCESS);
+}
+
+static CUresult destroy_graph(struct Graph* graph, int executable) {
+    if (!is_graph(graph, executable)) {
+        violation("a graph destroyed that is none");
+        return CUDA_ERROR_INVALID_HANDLE;
+    }
+    graph->alive = 0;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGraphDestroy(CUgraph graph) {
+    ENTER;
+    LEAVE(destroy_graph(graph, 0));
+}
+
+CUresult cuGraphExecDestroy(CUgraphExec executable) {
+    ENTER;
+    LEAVE(destroy_graph(executable, 1));
+}
+
 // ---- copies
 
 static int is_device(const char* function, CUdeviceptr pointer, size_t size) {
@@ -842,7 +973,7 @@ CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t size, CUstr
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
     if (!is_device(__func__, to, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
-    queue((Work){.kind = FILL, .to = (unsigned char*)to, .value = value, .size = size});
+    queue(stream, (Work){.kind = FILL, .to = (unsigned char*)to, .value = value, .size = size});
     LEAVE(CUDA_SUCCESS);
 }
 
@@ -851,8 +982,11 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t size, CUs
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
     if (!is_device(__func__, to, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
-    queue((Work){.kind = COPY, .to = (unsigned char*)to, .from = from, .size = size});
-    if (!holds((uint64_t)from, size, 1)) settle();
+    queue(stream, (Work){.kind = COPY, .to = (unsigned char*)to, .from = from, .size = size});
+    if (!holds((uint64_t)from, size, 1)) {
+        NOT_CAPTURED;
+        settle();
+    }
     LEAVE(CUDA_SUCCESS);
 }
 
@@ -861,8 +995,11 @@ CUresult cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t size, CUstream 
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
     if (!is_device(__func__, from, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
-    queue((Work){.kind = COPY, .to = to, .from = (const unsigned char*)from, .size = size});
-    if (!holds((uint64_t)to, size, 1)) settle();
+    queue(stream, (Work){.kind = COPY, .to = to, .from = (const unsigned char*)from, .size = size});
+    if (!holds((uint64_t)to, size, 1)) {
+        NOT_CAPTURED;
+        settle();
+    }
     LEAVE(CUDA_SUCCESS);
 }
 
@@ -870,12 +1007,13 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t size, CUs
     ENTER;
     if (!is_stream(stream)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
     if (!is_device(__func__, to, size) || !is_device(__func__, from, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
-    queue((Work){.kind = COPY, .to = (unsigned char*)to, .from = (const unsigned char*)from, .size = size});
+    queue(stream, (Work){.kind = COPY, .to = (unsigned char*)to, .from = (const unsigned char*)from, .size = size});
     LEAVE(CUDA_SUCCESS);
 }
 
 CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t size) {
     ENTER;
+    NOT_CAPTURED;
     if (!is_device(__func__, to, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
     settle();
     memcpy((void*)to, from, size);
@@ -884,6 +1022,7 @@ CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t size) {
 
 CUresult cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t size) {
     ENTER;
+    NOT_CAPTURED;
     if (!is_device(__func__, from, size)) LEAVE(CUDA_ERROR_INVALID_VALUE);
     settle();
     memcpy(to, (const void*)from, size);
@@ -906,8 +1045,7 @@ static CUresult launch(CUfunction function, const unsigned grid[3], const unsign
         return CUDA_ERROR_INVALID_VALUE;
     }
     if (parameters == NULL && function->parameters > 0) return CUDA_ERROR_INVALID_VALUE;
-    Launch* entry = &launches[launch_count % MAX_LAUNCHES];
-    memset(entry, 0, sizeof *entry);
+    Launch given = {0}, *entry = &given;
     memcpy(entry->function, function->name, sizeof entry->function);
     memcpy(entry->grid, grid, sizeof entry->grid);
     memcpy(entry->block, block, sizeof entry->block);
@@ -921,8 +1059,7 @@ static CUresult launch(CUfunction function, const unsigned grid[3], const unsign
         memcpy(entry->arguments + entry->argument_bytes, parameters[i], bytes);
         entry->argument_bytes += bytes;
     }
-    launch_count++;
-    queue((Work){.kind = RUN, .launch = *entry});
+    queue(stream, (Work){.kind = RUN, .launch = given});
     return CUDA_SUCCESS;
 }
 
@@ -964,6 +1101,7 @@ static const char* error_name(CUresult result) {
         ERROR(CUDA_ERROR_NVLINK_UNCORRECTABLE)
         ERROR(CUDA_ERROR_UNSUPPORTED_PTX_VERSION)
         ERROR(CUDA_ERROR_INVALID_HANDLE)
+        ERROR(CUDA_ERROR_ILLEGAL_STATE)
         ERROR(CUDA_ERROR_NOT_FOUND)
         ERROR(CUDA_ERROR_NOT_READY)
         ERROR(CUDA_ERROR_ILLEGAL_ADDRESS)
@@ -978,6 +1116,8 @@ static const char* error_name(CUresult result) {
         ERROR(CUDA_ERROR_INVALID_PC)
         ERROR(CUDA_ERROR_LAUNCH_FAILED)
         ERROR(CUDA_ERROR_NOT_SUPPORTED)
+        ERROR(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+        ERROR(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED)
         ERROR(CUDA_ERROR_UNKNOWN)
 #undef ERROR
     default:
@@ -1101,7 +1241,7 @@ long recorder_bytes_from(uint64_t address) {
     return bytes;
 }
 
-// What lives: "device", "pinned", "module", "stream", "event", "context"; -1 for another word.
+// What lives: "device", "pinned", "module", "stream", "event", "graph", "context"; -1 for another word.
 long recorder_live(const char* kind) {
     long live = 0;
     pthread_mutex_lock(&mutex);
@@ -1113,6 +1253,8 @@ long recorder_live(const char* kind) {
         for (struct StreamHandle* s = streams; s != NULL; s = s->next) live += s->alive;
     } else if (strcmp(kind, "event") == 0) {
         for (struct Event* e = events; e != NULL; e = e->next) live += e->alive;
+    } else if (strcmp(kind, "graph") == 0) {
+        for (struct Graph* g = graphs; g != NULL; g = g->next) live += g->alive;
     } else if (strcmp(kind, "context") == 0) {
         for (int i = 0; i < MAX_DEVICES; i++) live += devices[i].retained;
     } else {

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * An optimizer's step: one launch over a table of chunks, which is built once and stays on the device; where there are
  * more groups than an argument block holds, a launch for each so many. Closing waits for the stream.
  */
-final class ChunkedStep implements AutoCloseable {
+final class ChunkedStep implements AutoCloseable, StreamOperation {
     /** Elements of a chunk, and groups of a launch: the same for all optimizers. */
     static final int CHUNK = 2048;
     static final int GROUPS = 64;
@@ -134,10 +134,7 @@ final class ChunkedStep implements AutoCloseable {
 
     /** Before anything is written to the blocks. */
     void check() {
-        stream.checkOpen(operation);
-        if (closed) {
-            throw new IllegalStateException(operation + ": closed");
-        }
+        stream.admitStep(operation, this);
     }
 
     /** Queues the step. */
@@ -149,6 +146,11 @@ final class ChunkedStep implements AutoCloseable {
             driver.checkLaunch(operation, function, part.grid, LaunchTable.OPTIMIZER_THREADS, 0,
                     part.launcher.launch(function, part.grid, LaunchTable.OPTIMIZER_THREADS, 0));
         }
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
     }
 
     @Override

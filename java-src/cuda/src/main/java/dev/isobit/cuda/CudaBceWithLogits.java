@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * over what is not ignored), begin (for that, and for {@code SUM} and
  * {@code MEAN} where a loss is asked for), elements, as kernels/params.h says. All of one call get the same argument block.
  */
-final class CudaBceWithLogits implements BceWithLogitsKernel {
+final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
     private static final String MAKING = "BceWithLogits.on";
     private static final long ALIGNMENT = 256;
     private static final long[] GROUPS = new long[BceAxes.GROUPS];
@@ -129,10 +129,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
         String operation = call.gradLogits == null
                 ? "BceWithLogits.loss"
                 : call.loss == null ? "BceWithLogits.gradient" : "BceWithLogits.lossAndGradient";
-        stream.checkOpen(operation);
-        if (closed) {
-            throw new IllegalStateException(operation + ": closed");
-        }
+        stream.admit(operation, this);
         DType dtype = Objects.requireNonNull(call.logits).dtype();
         Entries entries = entries(operation, dtype);
         long count = call.count;
@@ -203,6 +200,11 @@ final class CudaBceWithLogits implements BceWithLogitsKernel {
     private void launch(String operation, CudaFunction function, int grid, int threads) {
         driver.checkLaunch(operation, function, grid, threads, 0,
                 launcher.launch(function, grid, threads, 0));
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
     }
 
     @Override

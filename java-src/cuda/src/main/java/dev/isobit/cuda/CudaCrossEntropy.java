@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * asked for), as kernels/params.h says. All of one call get the same argument block. What has options goes to
  * {@link CudaGeneralCrossEntropy}.
  */
-final class CudaCrossEntropy implements CrossEntropyKernel {
+final class CudaCrossEntropy implements CrossEntropyKernel, StreamOperation {
     private static final String MAKING = "CrossEntropy.on";
 
     private static final long PARTS_BYTES = CrossEntropy.COUNT_BLOCKS * (long) Long.BYTES;
@@ -141,10 +141,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
         String operation = call.gradLogits == null
                 ? "CrossEntropy.loss"
                 : call.loss == null ? "CrossEntropy.gradient" : "CrossEntropy.lossAndGradient";
-        stream.checkOpen(operation);
-        if (closed) {
-            throw new IllegalStateException(operation + ": closed");
-        }
+        stream.admit(operation, this);
         if (!call.plain) {
             DType logits = Objects.requireNonNull(call.logits).dtype();
             if (logits != DType.F32) {
@@ -219,6 +216,11 @@ final class CudaCrossEntropy implements CrossEntropyKernel {
     private void launch(String operation, CudaFunction function, int grid, int threads, int sharedBytes) {
         driver.checkLaunch(operation, function, grid, threads, sharedBytes,
                 launcher.launch(function, grid, threads, sharedBytes));
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
     }
 
     @Override

@@ -9,12 +9,15 @@ import jcuda.driver.CUdevice;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
+import jcuda.driver.CUgraph;
+import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUjit_option;
 import jcuda.driver.CUmemorytype;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUpointer_attribute;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
+import jcuda.driver.CUstreamCaptureMode;
 import jcuda.driver.JCudaDriver;
 import org.jspecify.annotations.Nullable;
 
@@ -336,6 +339,52 @@ final class CudaDriver {
         float[] milliseconds = {0};
         call(operation, "cuEventElapsedTime", () -> JCudaDriver.cuEventElapsedTime(milliseconds, from, to));
         return milliseconds[0];
+    }
+
+    // ---- graphs
+
+    void beginCapture(String operation, CUstream stream) {
+        // Of this thread's calls alone: what others allocate meanwhile is not our business.
+        call(operation, "cuStreamBeginCapture", () -> JCudaDriver.cuStreamBeginCapture(stream,
+                CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
+    }
+
+    /** Ends a capture and drops what was captured, whatever became of it. */
+    void dropCapture(CUstream stream) {
+        CUgraph graph = new CUgraph();
+        if (lost == null && result(() -> JCudaDriver.cuCtxSetCurrent(context)) == 0
+                && result(() -> JCudaDriver.cuStreamEndCapture(stream, graph)) == 0) {
+            result(() -> JCudaDriver.cuGraphDestroy(graph));
+        }
+    }
+
+    /** Ends a capture; what was captured as a graph that can be launched. */
+    CUgraphExec endCapture(String operation, CUstream stream) {
+        CUgraph graph = new CUgraph();
+        CUgraphExec executable = new CUgraphExec();
+        boolean ended = false;
+        try {
+            call(operation, "cuStreamEndCapture", () -> JCudaDriver.cuStreamEndCapture(stream, graph));
+            ended = true;
+        } finally {
+            if (!ended) {
+                dropCapture(stream);
+            }
+        }
+        try {
+            call(operation, "cuGraphInstantiate", () -> JCudaDriver.cuGraphInstantiate(executable, graph, 0));
+        } finally {
+            release(operation, "cuGraphDestroy", () -> JCudaDriver.cuGraphDestroy(graph));
+        }
+        return executable;
+    }
+
+    void launchGraph(String operation, CUgraphExec executable, CUstream stream) {
+        call(operation, "cuGraphLaunch", () -> JCudaDriver.cuGraphLaunch(executable, stream));
+    }
+
+    void destroyExecutable(String operation, CUgraphExec executable) {
+        release(operation, "cuGraphExecDestroy", () -> JCudaDriver.cuGraphExecDestroy(executable));
     }
 
     // ---- modules

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Negative log-likelihood as launches: weigh (for {@code MEAN}), rows, reduce (for {@code SUM} and {@code MEAN} where a
  * loss is asked for), as kernels/nll_loss_params.h says. All of one call get the same argument block.
  */
-final class CudaNllLoss implements NllLossKernel {
+final class CudaNllLoss implements NllLossKernel, StreamOperation {
     private static final String MAKING = "NllLoss.on";
     private static final long ALIGNMENT = 256;
 
@@ -93,10 +93,7 @@ final class CudaNllLoss implements NllLossKernel {
         String operation = call.gradLogProbabilities == null
                 ? "NllLoss.loss"
                 : call.loss == null ? "NllLoss.gradient" : "NllLoss.lossAndGradient";
-        stream.checkOpen(operation);
-        if (closed) {
-            throw new IllegalStateException(operation + ": closed");
-        }
+        stream.admit(operation, this);
         long count = call.outer * call.inner;
         boolean reduced = reduces && call.loss != null;
         if (reduces) {
@@ -141,6 +138,11 @@ final class CudaNllLoss implements NllLossKernel {
     private void launch(String operation, CudaFunction function, int grid) {
         driver.checkLaunch(operation, function, grid, LaunchTable.NLL_THREADS, 0,
                 launcher.launch(function, grid, LaunchTable.NLL_THREADS, 0));
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
     }
 
     @Override

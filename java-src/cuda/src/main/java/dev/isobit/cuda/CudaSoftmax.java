@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /** Softmax and log-softmax: a launch per call, as kernels/softmax_params.h says. */
-final class CudaSoftmax implements SoftmaxKernel {
+final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
     private final CudaDriver driver;
     private final LaunchTable table;
     private final CudaStream stream;
@@ -51,10 +51,7 @@ final class CudaSoftmax implements SoftmaxKernel {
     public void run(SoftmaxCall call) {
         boolean isGradient = call.gradOutput != null;
         String operation = isGradient ? gradientName : forwardName;
-        stream.checkOpen(operation);
-        if (closed) {
-            throw new IllegalStateException(operation + ": closed");
-        }
+        stream.admit(operation, this);
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, Softmax.INPUT, address(call.input));
         to.set(ValueLayout.JAVA_LONG, Softmax.GRAD_OUTPUT, address(call.gradOutput));
@@ -71,6 +68,11 @@ final class CudaSoftmax implements SoftmaxKernel {
 
     private static long address(@Nullable Tensor tensor) {
         return tensor == null ? 0 : tensor.address();
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
     }
 
     @Override

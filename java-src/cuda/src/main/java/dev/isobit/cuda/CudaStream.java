@@ -1,10 +1,13 @@
 package dev.isobit.cuda;
 
-import dev.isobit.Backend;
 import dev.isobit.Stream;
 import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Set;
+import jcuda.driver.CUresult;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +24,11 @@ public final class CudaStream implements Stream {
     private final @Nullable OwnedHandle owned;
     private final StatusBoard statuses;
     private volatile boolean closed;
+    /** While a graph is captured; of the thread that captures. */
+    private @Nullable Capture capture;
+
+    /** What a capture meets; repeats: host-counted steps too. */
+    private record Capture(Set<StreamOperation> operations, List<StatusBoard.Use> statuses, boolean repeats) {}
 
     private CudaStream(CudaBackend backend, Handles.Stream handle, boolean foreign) {
         this.backend = backend;
@@ -50,7 +58,7 @@ public final class CudaStream implements Stream {
     }
 
     @Override
-    public Backend backend() {
+    public CudaBackend backend() {
         return backend;
     }
 
@@ -70,6 +78,10 @@ public final class CudaStream implements Stream {
 
     void synchronize(String operation) {
         checkOpen(operation);
+        if (capture != null) {
+            throw new IllegalStateException(
+                    operation + ": the stream is captured, nothing runs that could be waited for");
+        }
         statuses.synchronize(operation);
     }
 
@@ -88,6 +100,86 @@ public final class CudaStream implements Stream {
     public void waitFor(CudaEvent event) {
         checkOpen("CudaStream.waitFor");
         driver.waitForEvent("CudaStream.waitFor", handle, event.handle("CudaStream.waitFor"));
+    }
+
+    /**
+     * Captures what some operations queue on this stream, and runs none of it: {@link CudaGraph#launch} does, as often as
+     * wanted. Operations allocate scratch memory and load kernels when they first see a shape: call each once before.
+     * What an optimizer changes from the host is written by its {@code queueChanges()}: call it before and between
+     * replays.
+     *
+     * @param calls calls operations on this stream, from this thread; nothing in it may wait, copy from the host or allocate
+     * @return the graph, the caller's to close
+     * @throws IllegalStateException if an optimizer's step without {@link dev.isobit.StepOptions} is called, whose
+     *     scalars the host counts: replays would all be this one step; or if something waits or allocates
+     */
+    public CudaGraph capture(Runnable calls) {
+        return capture("CudaStream.capture", calls, false);
+    }
+
+    /**
+     * As {@link #capture}, and steps of optimizers that the host counts are captured too: each replay is the same step,
+     * with the same learning rate and bias correction, which is what a measurement of time wants.
+     *
+     * @param calls as for capture
+     * @return the graph, the caller's to close
+     * @throws IllegalStateException if something waits or allocates
+     */
+    public CudaGraph captureRepeating(Runnable calls) {
+        return capture("CudaStream.captureRepeating", calls, true);
+    }
+
+    private CudaGraph capture(String operation, Runnable calls, boolean repeats) {
+        checkOpen(operation);
+        if (capture != null) {
+            throw new IllegalStateException(operation + ": the stream is captured already");
+        }
+        Capture found = new Capture(Collections.newSetFromMap(new IdentityHashMap<>()), new ArrayList<>(), repeats);
+        driver.beginCapture(operation, handle);
+        capture = found;
+        statuses.capture(found.statuses);
+        boolean done = false;
+        try {
+            calls.run();
+            done = true;
+        } catch (CudaException e) {
+            throw e.result() == CUresult.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+                    ? new IllegalStateException(operation + ": " + e.operation()
+                            + " waits, allocates or loads kernels, which a graph cannot; call each operation once, "
+                            + "with these shapes, before it is captured", e)
+                    : e;
+        } finally {
+            capture = null;
+            statuses.capture(null);
+            if (!done) {
+                driver.dropCapture(handle);
+            }
+        }
+        return new CudaGraph(this, driver.endCapture(operation, handle), found.operations, found.statuses);
+    }
+
+    /** Throws if an operation cannot be queued now; a capture keeps it in mind. */
+    void admit(String operation, StreamOperation by) {
+        checkOpen(operation);
+        if (by.isClosed()) {
+            throw new IllegalStateException(operation + ": closed");
+        }
+        if (capture != null) {
+            capture.operations.add(by);
+        }
+    }
+
+    /** As {@link #admit}, of what the host counts. */
+    void admitStep(String operation, StreamOperation by) {
+        if (capture != null && !capture.repeats) {
+            throw new IllegalStateException(operation + ": the host counts its steps, so that every replay of a graph"
+                    + " would be this one; StepOptions (skipNonFinite, say) let the device count");
+        }
+        admit(operation, by);
+    }
+
+    CudaDriver driver() {
+        return driver;
     }
 
     /** Throws if this stream or its backend is closed, or the context lost. */

@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * lie on the device; a launch more where a learning rate changed or a group was enabled or disabled. Closing waits for the
  * stream.
  */
-final class GuardedStep implements GuardedKernel {
+final class GuardedStep implements GuardedKernel, StreamOperation {
     /** Of each of the arrays in the memory. */
     private static final long ALIGNMENT = 256;
 
@@ -245,10 +245,7 @@ final class GuardedStep implements GuardedKernel {
     }
 
     private void check(String call) {
-        stream.checkOpen(call);
-        if (closed) {
-            throw new IllegalStateException(call + ": closed");
-        }
+        stream.admit(call, this);
     }
 
     @Override
@@ -352,6 +349,11 @@ final class GuardedStep implements GuardedKernel {
     @Override
     public Tensor gradScale() {
         return gradScale;
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
     }
 
     @Override

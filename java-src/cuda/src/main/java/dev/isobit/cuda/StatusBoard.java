@@ -22,6 +22,8 @@ final class StatusBoard {
     private final HandleRegistry handles;
     private final CUstream stream;
     private final List<Page> pages = new ArrayList<>();
+    /** Status words that a capture meets; null while nothing is captured. */
+    private volatile @Nullable List<Use> captured;
 
     StatusBoard(CudaDriver driver, HandleRegistry handles, CUstream stream) {
         this.driver = driver;
@@ -55,13 +57,23 @@ final class StatusBoard {
         }
     }
 
+    /** A status word and who may write it. */
+    record Use(Slot slot, String operation) {
+        /** To be called before the operation is queued once more. */
+        void again() {
+            slot.usedBy = operation;
+        }
+    }
+
     /** The status word of one operation. */
     static final class Slot {
+        private final StatusBoard board;
         private final Page page;
         private final int index;
         private volatile @Nullable String usedBy;
 
-        private Slot(Page page, int index) {
+        private Slot(StatusBoard board, Page page, int index) {
+            this.board = board;
             this.page = page;
             this.index = index;
         }
@@ -73,7 +85,12 @@ final class StatusBoard {
 
         /** To be called before an operation that may write it is queued. */
         void use(String operation) {
-            usedBy = operation;
+            List<Use> uses = board.captured;
+            if (uses == null) {
+                usedBy = operation;
+            } else {
+                uses.add(new Use(this, operation));
+            }
         }
     }
 
@@ -92,10 +109,15 @@ final class StatusBoard {
     }
 
     private Slot fill(String operation, Page page, int index) {
-        Slot slot = new Slot(page, index);
+        Slot slot = new Slot(this, page, index);
         reset(operation, slot);
         page.slots[index] = slot;
         return slot;
+    }
+
+    /** From now on uses are given to this list, since nothing is queued; null: no longer. */
+    void capture(@Nullable List<Use> uses) {
+        captured = uses;
     }
 
     synchronized void giveBack(Slot slot) {

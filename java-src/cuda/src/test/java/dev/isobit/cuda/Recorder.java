@@ -21,7 +21,7 @@ final class Recorder {
     static final int UNKNOWN = 999;
 
     /** Kinds of what can live in a context, and contexts. */
-    static final List<String> KINDS = List.of("device", "pinned", "module", "stream", "event", "context");
+    static final List<String> KINDS = List.of("device", "pinned", "module", "stream", "event", "graph", "context");
 
     private static final int MAX_ARGUMENTS = 4096;
     private static final long LAUNCH_BYTES = 176 + MAX_ARGUMENTS;

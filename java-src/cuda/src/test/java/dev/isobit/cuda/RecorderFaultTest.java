@@ -36,12 +36,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RecorderFaultTest {
     /** What releases something, or comes before that: where it fails the thing stays until the context ends. */
     private static final Set<String> RELEASES = Set.of("cuMemFree_v2", "cuMemFreeHost", "cuModuleUnload",
-            "cuStreamDestroy_v2", "cuEventDestroy_v2", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent");
+            "cuStreamDestroy_v2", "cuEventDestroy_v2", "cuGraphDestroy", "cuGraphExecDestroy",
+            "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent");
 
     private static final Set<String> OPERATIONS = Set.of("Backend.open", "Backend.allocate", "Backend.copy",
             "Backend.close", "Memory.close", "CudaBackend.allocatePinned", "PinnedMemory.close", "CudaBackend.wrap",
             "CudaBackend.wrapStream", "CudaBackend.newStream", "CudaBackend.newEvent", "CudaEvent.record",
             "CudaEvent.synchronize", "CudaEvent.millisecondsSince", "CudaEvent.close", "CudaStream.waitFor",
+            "CudaStream.capture", "CudaGraph.launch", "CudaGraph.close",
             "Stream.synchronize", "Stream.close", "CrossEntropy.on", "CrossEntropy.loss", "CrossEntropy.gradient",
             "CrossEntropy.lossAndGradient", "CrossEntropy.close", "Adam.on", "Adam.step", "Adam.close",
             "CUDA driver");
@@ -75,6 +77,9 @@ class RecorderFaultTest {
             end.record(stream);
             backend.defaultStream().waitFor(end);
             adam.step();
+            try (CudaGraph graph = stream.capture(() -> crossEntropy.loss(z, t, l))) {
+                graph.launch();
+            }
             stream.synchronize();
             end.synchronize();
             end.millisecondsSince(start);

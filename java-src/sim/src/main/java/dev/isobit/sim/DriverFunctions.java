@@ -38,7 +38,8 @@ final class DriverFunctions {
 
     /** Those that release something: they do so even where they tell an error. */
     static final Set<String> RELEASING = Set.of("cuMemFree_v2", "cuMemFreeHost", "cuStreamDestroy_v2",
-            "cuEventDestroy_v2", "cuModuleUnload", "cuDevicePrimaryCtxRelease_v2");
+            "cuEventDestroy_v2", "cuGraphDestroy", "cuGraphExecDestroy", "cuModuleUnload",
+            "cuDevicePrimaryCtxRelease_v2");
 
     /** PTX that was parsed before: a text is parsed once in a process. */
     private static final Map<String, PtxModule> PARSED = new ConcurrentHashMap<>();
@@ -64,6 +65,8 @@ final class DriverFunctions {
     private final SimOptions options;
     private final List<SimDevice> devices = new ArrayList<>();
     private final ThreadLocal<Deque<SimDevice>> current = ThreadLocal.withInitial(ArrayDeque::new);
+    /** The stream that a thread captures. */
+    private final ThreadLocal<@Nullable SimStream> captured = new ThreadLocal<>();
     private final Map<Integer, MemorySegment> names = new HashMap<>();
     private final Map<Integer, MemorySegment> texts = new HashMap<>();
     private long nextHandle = FIRST_HANDLE;
@@ -144,6 +147,22 @@ final class DriverFunctions {
             throw new DriverError(lost);
         }
         return context;
+    }
+
+    /** The context of a call that must not be made by a thread that captures a stream. */
+    private SimContext contextOutsideCapture() {
+        SimContext context = context();
+        SimStream stream = captured.get();
+        if (stream != null && stream.capture != null) {
+            stream.capture.invalid = true;
+            throw new DriverError(Result.STREAM_CAPTURE_UNSUPPORTED);
+        }
+        return context;
+    }
+
+    private boolean isCapturing() {
+        SimStream stream = captured.get();
+        return stream != null && stream.capture != null;
     }
 
     private static SimStream stream(SimContext context, long handle) {
@@ -283,7 +302,7 @@ final class DriverFunctions {
     }
 
     void cuCtxSynchronize() {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         context.finishAll();
         context();
     }
@@ -291,11 +310,11 @@ final class DriverFunctions {
     // ---- memory
 
     void cuMemAlloc_v2(long pointer, long bytes) {
-        putLong(pointer, context().allocate(bytes, options.memoryBytes()));
+        putLong(pointer, contextOutsideCapture().allocate(bytes, options.memoryBytes()));
     }
 
     void cuMemFree_v2(long pointer) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         if (pointer != 0) {
             context.free(pointer);
         }
@@ -321,15 +340,15 @@ final class DriverFunctions {
 
     void cuMemHostAlloc(long pointer, long bytes, int flags) {
         DriverError.unless((flags & ~EVENT_FLAGS) == 0, Result.INVALID_VALUE);
-        putLong(pointer, context().allocatePinned(bytes));
+        putLong(pointer, contextOutsideCapture().allocatePinned(bytes));
     }
 
     void cuMemAllocHost_v2(long pointer, long bytes) {
-        putLong(pointer, context().allocatePinned(bytes));
+        putLong(pointer, contextOutsideCapture().allocatePinned(bytes));
     }
 
     void cuMemFreeHost(long pointer) {
-        context().freePinned(pointer);
+        contextOutsideCapture().freePinned(pointer);
     }
 
     void cuPointerGetAttribute(long data, int attribute, long pointer) {
@@ -354,7 +373,7 @@ final class DriverFunctions {
     }
 
     void cuMemcpyHtoD_v2(long to, long from, long bytes) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         context.finish(toDevice(context, context.legacy, to, from, bytes));
     }
 
@@ -381,7 +400,7 @@ final class DriverFunctions {
     }
 
     void cuMemcpyDtoH_v2(long to, long from, long bytes) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         context.finish(toHost(context, context.legacy, to, from, bytes));
     }
 
@@ -390,6 +409,7 @@ final class DriverFunctions {
         SimContext context = context();
         Work work = toHost(context, stream(context, stream), to, from, bytes);
         if (!context.isPinned(to, bytes)) {
+            contextOutsideCapture();
             context.finish(work);
         }
     }
@@ -486,7 +506,7 @@ final class DriverFunctions {
     }
 
     private void load(long module, long image, long log, int logBytes) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         String text = StandIn.getText(image);
         DriverError.unless(text.contains(".version"), Result.INVALID_IMAGE);
         PtxModule ptx;
@@ -526,7 +546,7 @@ final class DriverFunctions {
     }
 
     void cuModuleUnload(long module) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         SimModule loaded = find(context.modules, module);
         context.finishAll();
         context();
@@ -607,7 +627,7 @@ final class DriverFunctions {
     }
 
     void cuStreamSynchronize(long stream) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         context.finish(stream(context, stream));
     }
 
@@ -664,11 +684,12 @@ final class DriverFunctions {
     void cuEventRecord(long event, long stream) {
         SimContext context = context();
         SimEvent of = find(context.events, event);
+        DriverError.unless(stream(context, stream).capture == null, Result.NOT_SUPPORTED);
         of.mark = context.enqueue(stream(context, stream), () -> {});
     }
 
     void cuEventSynchronize(long event) {
-        SimContext context = context();
+        SimContext context = contextOutsideCapture();
         context.finish(find(context.events, event).mark);
     }
 
@@ -686,6 +707,71 @@ final class DriverFunctions {
         }
         DriverError.unless(start.isDone() && end.isDone(), Result.NOT_READY);
         StandIn.putFloat(milliseconds, (end.doneAt() - start.doneAt()) * 1e-6f);
+    }
+
+    // ---- graphs
+
+    private static final int CAPTURE_MODES = 3;
+
+    /** Modes are not told apart: what the capturing thread must not do in the strictest one breaks every capture. */
+    void cuStreamBeginCapture_v2(long stream, int mode) {
+        SimContext context = context();
+        DriverError.unless(mode >= 0 && mode < CAPTURE_MODES, Result.INVALID_VALUE);
+        SimStream of = stream(context, stream);
+        DriverError.unless(of != context.legacy, Result.STREAM_CAPTURE_UNSUPPORTED);
+        DriverError.unless(of.capture == null && !isCapturing(), Result.ILLEGAL_STATE);
+        of.capture = new SimGraph();
+        captured.set(of);
+    }
+
+    void cuStreamEndCapture(long stream, long graph) {
+        SimContext context = context();
+        SimStream of = stream(context, stream);
+        SimGraph made = of.capture;
+        putLong(graph, 0);
+        if (made == null || captured.get() != of) {
+            throw new DriverError(Result.ILLEGAL_STATE);
+        }
+        of.capture = null;
+        captured.remove();
+        DriverError.unless(!made.invalid, Result.STREAM_CAPTURE_INVALIDATED);
+        long handle = handle();
+        context.graphs.put(handle, made);
+        putLong(graph, handle);
+    }
+
+    private static SimGraph graph(SimContext context, long handle, boolean executable) {
+        SimGraph graph = find(context.graphs, handle);
+        DriverError.unless(graph.executable == executable, Result.INVALID_HANDLE);
+        return graph;
+    }
+
+    void cuGraphInstantiateWithFlags(long executable, long graph, long flags) {
+        SimContext context = context();
+        DriverError.unless(flags == 0, Result.NOT_SUPPORTED);
+        SimGraph made = new SimGraph(graph(context, graph, false).work);
+        long handle = handle();
+        context.graphs.put(handle, made);
+        putLong(executable, handle);
+    }
+
+    void cuGraphLaunch(long executable, long stream) {
+        SimContext context = context();
+        SimStream on = stream(context, stream);
+        DriverError.unless(on.capture == null, Result.NOT_SUPPORTED);
+        graph(context, executable, true).work.forEach(work -> context.enqueue(on, work));
+    }
+
+    void cuGraphDestroy(long graph) {
+        SimContext context = context();
+        graph(context, graph, false);
+        context.graphs.remove(graph);
+    }
+
+    void cuGraphExecDestroy(long executable) {
+        SimContext context = context();
+        graph(context, executable, true);
+        context.graphs.remove(executable);
     }
 
     // ---- launches

@@ -30,6 +30,8 @@ public enum Result {
     UNSUPPORTED_PTX_VERSION(222),
     /** A handle is none. */
     INVALID_HANDLE(400),
+    /** Not at this time: of capturing a stream, where it is captured already or is not. */
+    ILLEGAL_STATE(401),
     /** There is nothing of this name. */
     NOT_FOUND(500),
     /** Queued work is not finished. */
@@ -52,6 +54,10 @@ public enum Result {
     COOPERATIVE_LAUNCH_TOO_LARGE(720),
     /** The driver does not have this. */
     NOT_SUPPORTED(801),
+    /** A call that must not be made while a stream is captured. */
+    STREAM_CAPTURE_UNSUPPORTED(900),
+    /** A capture met such a call. */
+    STREAM_CAPTURE_INVALIDATED(901),
     /** Something else. */
     UNKNOWN(999);
 

@@ -34,6 +34,7 @@ final class SimContext {
     final Map<Long, SimModule.Function> functions = new HashMap<>();
     final Map<Long, SimStream> streams = new LinkedHashMap<>();
     final Map<Long, SimEvent> events = new LinkedHashMap<>();
+    final Map<Long, SimGraph> graphs = new LinkedHashMap<>();
     final SimStream legacy = new SimStream(0, true);
     private final SimulatedDriver driver;
     private final long seed;
@@ -70,6 +71,7 @@ final class SimContext {
             lost = why;
             busy.forEach(stream -> stream.queue.clear());
             busy.clear();
+            streams.values().forEach(stream -> stream.capture = null);
         }
     }
 
@@ -175,6 +177,10 @@ final class SimContext {
     /** Gives a stream something to do after work of another stream. */
     Work enqueue(SimStream stream, @Nullable Work after, Runnable action) {
         var work = new Work(stream, ++sequence, after, action);
+        if (stream.capture != null) {
+            stream.capture.work.add(action);
+            return work;
+        }
         if (stream.queue.isEmpty()) {
             busy.add(stream);
         }
@@ -271,10 +277,12 @@ final class SimContext {
     void launch(SimModule.Function function, SimStream stream, Dim3 grid, Dim3 block, int sharedBytes,
             boolean cooperative, MemorySegment arguments) {
         Dim3 cluster = function.entry.requiredCluster();
-        long order = seed == 0 ? 0 : seed + ++launches;
-        var launch = new Launch(grid, block, cluster == null ? Dim3.of(1) : cluster, sharedBytes, cooperative, order,
-                0);
-        enqueue(stream, () -> driver.onDeviceThread(() -> run(function, launch, arguments)));
+        enqueue(stream, () -> {
+            long order = seed == 0 ? 0 : seed + ++launches;
+            var launch = new Launch(grid, block, cluster == null ? Dim3.of(1) : cluster, sharedBytes, cooperative,
+                    order, 0);
+            driver.onDeviceThread(() -> run(function, launch, arguments));
+        });
     }
 
     private void run(SimModule.Function function, Launch launch, MemorySegment arguments) {
@@ -313,6 +321,7 @@ final class SimContext {
         live.put("module", modules.size());
         live.put("stream", streams.size());
         live.put("event", events.size());
+        live.put("graph", graphs.size());
         return live;
     }
 
