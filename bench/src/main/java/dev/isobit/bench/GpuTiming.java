@@ -11,6 +11,7 @@ import dev.isobit.bench.BenchReport.Measurement;
 import dev.isobit.bench.BenchReport.Transfer;
 import dev.isobit.cuda.CudaBackend;
 import dev.isobit.cuda.CudaEvent;
+import dev.isobit.cuda.CudaGraph;
 import dev.isobit.cuda.CudaStream;
 import dev.isobit.cuda.LaunchMethod;
 import java.io.IOException;
@@ -21,9 +22,10 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * A case on a device: time between two events around repeated calls (warm: what fits stays in the second-level cache) and
- * around single calls after 512 MB were written (cold), beside a copy within the device. On a simulated device the same
- * calls are made, and nothing is a timing. Used by one thread.
+ * A case on a device: time between two events around a graph of repeated calls, replayed (warm: what fits stays in the
+ * second-level cache), and around a graph of one call after 512 MB were written (cold), beside a copy within the device.
+ * A graph, since the host cannot launch as fast as small kernels run. On a simulated device the same is done, and
+ * nothing is a timing. Used by one thread.
  */
 final class GpuTiming implements AutoCloseable {
     private static final String COPY = "copy";
@@ -31,7 +33,8 @@ final class GpuTiming implements AutoCloseable {
     private static final long COPY_BYTES = 1L << 30;
     private static final long SIMULATED_COPY_BYTES = 1 << 16;
     private static final long FLUSH_BYTES = 512L << 20;
-    private static final int MOST_CALLS = 10_000;
+    /** Of a graph: some thousand launches. */
+    private static final int MOST_CALLS = 1000;
     private static final int HOST_CALLS = 200;
     /** An event of the simulator tells no time. */
     private static final double LEAST_SECONDS = 1e-9;
@@ -104,6 +107,12 @@ final class GpuTiming implements AutoCloseable {
             work.makeReference();
             CpuTiming.require(work.check(backendName), LARGEST_ULP);
             String before = work.digest();
+            work.reset();
+            try (CudaGraph once = stream.captureRepeating(work::run)) {
+                if (!work.digest(once::launch).equals(before)) {
+                    throw new IllegalStateException(what + ": a replayed graph has other bits than the call");
+                }
+            }
             var own = new Side(backendName, work.bytes(), what.elements(), work::run);
             var copy = new Side(COPY, 2 * copyFrom.byteSize(), copyFrom.elementCount(),
                     () -> backend.copy(copyFrom, copyTo));
@@ -121,19 +130,17 @@ final class GpuTiming implements AutoCloseable {
 
     private Measurement measure(BenchCase what, Side own, Side copy, boolean warm) {
         int rounds = simulated ? 2 : settings.rounds();
-        int calls = 1;
-        double first = seconds(own, 1);
-        if (warm && !simulated) {
-            first = seconds(own, 1);
-            calls = (int) Math.clamp(Math.ceil(settings.batchMillis() * 1e-3 / first), 1, MOST_CALLS);
-        }
+        int calls = warm && !simulated ? calls(own) : 1;
         double[][] seconds = new double[2][rounds];
-        for (int round = 0; round < rounds; round++) {
-            if (!warm) {
-                flush();
+        try (CudaGraph graph = graph(own, calls)) {
+            seconds(graph::launch);
+            for (int round = 0; round < rounds; round++) {
+                if (!warm) {
+                    flush();
+                }
+                seconds[0][round] = Math.max(LEAST_SECONDS, seconds(graph::launch) / calls);
+                seconds[1][round] = seconds(copy.run());
             }
-            seconds[0][round] = seconds(own, calls);
-            seconds[1][round] = seconds(copy, 1);
         }
         String clock = simulated ? "simulated" : warm ? "events, warm cache" : "events, cold cache";
         return Measurements.of(what, backendName, clock, -1, List.of(own, copy), seconds);
@@ -145,29 +152,64 @@ final class GpuTiming implements AutoCloseable {
         backend.copy(Tensor.of(DType.F32, copyFrom.memory(), 0, part.elementCount()), part);
     }
 
-    private double seconds(Side side, int calls) {
-        begin.record(stream);
-        for (int i = 0; i < calls; i++) {
-            side.run().run();
-        }
-        end.record(stream);
-        stream.synchronize();
-        return Math.max(LEAST_SECONDS, end.millisecondsSince(begin) * 1e-3 / calls);
+    private CudaGraph graph(Side side, int calls) {
+        return stream.captureRepeating(() -> {
+            for (int i = 0; i < calls; i++) {
+                side.run().run();
+            }
+        });
     }
 
-    /** What calls cost the host that only queue work: launches through JCuda and through java.lang.foreign. */
+    /** How many calls take as long as a round should. */
+    private int calls(Side side) {
+        int few = 8;
+        try (CudaGraph graph = graph(side, few)) {
+            seconds(graph::launch);
+            double once = Math.max(LEAST_SECONDS, seconds(graph::launch) / few);
+            return (int) Math.clamp(Math.ceil(settings.batchMillis() * 1e-3 / once), 1, MOST_CALLS);
+        }
+    }
+
+    private double seconds(Runnable queued) {
+        begin.record(stream);
+        queued.run();
+        end.record(stream);
+        stream.synchronize();
+        return Math.max(LEAST_SECONDS, end.millisecondsSince(begin) * 1e-3);
+    }
+
+    /**
+     * What calls cost the host that only queue work: launches through JCuda and through java.lang.foreign, the replay of
+     * a graph of the call, and a launch as JCuda's samples write it.
+     */
     static List<HostCost> hostCosts(String backendName, BenchSettings settings, List<String> operations,
             boolean simulated) {
         List<HostCost> found = new ArrayList<>();
         String chosen = System.getProperty(LaunchMethod.PROPERTY);
         for (LaunchMethod method : LaunchMethod.values()) {
             System.setProperty(LaunchMethod.PROPERTY, method.name().toLowerCase(Locale.ROOT));
-            try (Backend device = Backend.open(backendName)) {
+            boolean foreign = method == LaunchMethod.FFM;
+            try (var device = (CudaBackend) Backend.open(backendName)) {
+                CudaStream stream = device.defaultStream();
                 for (String operation : operations) {
                     try (var work = Workload.of(AccuracySuite.problem(operation, 0), Inputs.ORDINARY, true, device)) {
+                        work.run();
                         found.add(
-                                new HostCost(operation, method.name(), hostCost(work, simulated ? 2 : settings.rounds(),
-                                        simulated ? 1 : HOST_CALLS)));
+                                new HostCost(operation, foreign ? "java.lang.foreign, one struct" : "JCuda, one struct",
+                                        hostCost(work::run, stream, settings, simulated)));
+                        if (!foreign) {
+                            try (CudaGraph graph = stream.captureRepeating(work::run)) {
+                                found.add(new HostCost(operation, "a graph, replayed by JCuda",
+                                        hostCost(graph::launch, stream, settings, simulated)));
+                            }
+                        }
+                    }
+                }
+                if (!foreign) {
+                    try (var idiom = new JCudaIdiom(stream, 10, 10)) {
+                        found.add(
+                                new HostCost("an empty kernel of 16 parameters", "JCuda, a Pointer for each parameter",
+                                        hostCost(idiom::launch, stream, settings, simulated)));
                     }
                 }
             }
@@ -180,15 +222,18 @@ final class GpuTiming implements AutoCloseable {
         return found;
     }
 
-    private static Bootstrap.Interval hostCost(Workload work, int rounds, int calls) {
+    private static Bootstrap.Interval hostCost(Runnable queues, CudaStream stream, BenchSettings settings,
+            boolean simulated) {
+        int rounds = simulated ? 2 : settings.rounds();
+        int calls = simulated ? 1 : HOST_CALLS;
         double[] micros = new double[rounds];
         for (int round = -rounds; round < rounds; round++) {
             long start = System.nanoTime();
             for (int i = 0; i < calls; i++) {
-                work.run();
+                queues.run();
             }
             long stop = System.nanoTime();
-            work.synchronize();
+            stream.synchronize();
             if (round >= 0) {
                 micros[round] = (stop - start) * 1e-3 / calls;
             }

@@ -110,13 +110,14 @@ public class LaunchBenchmark {
         @Setup(Level.Trial)
         public void prepare() {
             backend = DriverStandIn.open(LaunchMethod.JCUDA); // loads JCuda
-            idiom = new JCudaIdiom(ROWS, CLASSES);
+            idiom = new JCudaIdiom(backend.defaultStream(), ROWS, CLASSES);
             DriverStandIn.setRecording(false);
         }
 
         @TearDown(Level.Trial)
         public void close() {
             DriverStandIn.setRecording(true);
+            idiom.close();
             backend.close();
         }
     }
@@ -144,7 +145,7 @@ public class LaunchBenchmark {
     }
 
     @Benchmark
-    public int jcudaPointersOneLaunch(Samples samples) {
-        return samples.idiom.launch();
+    public void jcudaPointersOneLaunch(Samples samples) {
+        samples.idiom.launch();
     }
 }

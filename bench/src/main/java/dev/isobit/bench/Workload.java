@@ -128,8 +128,13 @@ abstract class Workload implements AutoCloseable {
 
     /** Runs once from the start and compares. */
     final List<Judged> check(String runner) {
+        return check(runner, this::run);
+    }
+
+    /** As {@link #check(String)}, of another way to run it once. */
+    final List<Judged> check(String runner, Runnable run) {
         reset();
-        run();
+        run.run();
         synchronize();
         List<Judged> found = new ArrayList<>();
         for (String output : outputs()) {
@@ -197,8 +202,13 @@ abstract class Workload implements AutoCloseable {
 
     /** A digest of the results after one run from the start. */
     final String digest() {
+        return digest(this::run);
+    }
+
+    /** As {@link #digest()}, of another way to run it once. */
+    final String digest(Runnable run) {
         StringBuilder all = new StringBuilder();
-        for (Judged judged : check("")) {
+        for (Judged judged : check("", run)) {
             all.append(judged.accuracy().digest()).append(' ');
         }
         return all.toString();

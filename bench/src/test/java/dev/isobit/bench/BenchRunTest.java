@@ -39,7 +39,7 @@ class BenchRunTest {
         assertEquals(2, report.measurements().size());
         assertTrue(report.measurements().stream().allMatch(found -> found.clock().equals("simulated")));
         assertEquals(10, report.accuracy().size());
-        assertEquals(4, report.hostCosts().size());
+        assertEquals(2 * 3 + 1, report.hostCosts().size());
         assertEquals(4, report.transfers().size());
         assertTrue(out.toString().contains(files.getFirst().toAbsolutePath().toString()), out.toString());
     }
