@@ -24,8 +24,10 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  * Where {@link AdamSemantics} differ, the scalars do.
  *
- * <p>Shapes: any; a parameter, its gradient and moments have one element count, F32. Non-finite values follow the
- * formula. No tensor may overlap another.
+ * <p>Shapes: any; a parameter, its gradient and moments have one element count. Types: parameter and gradient F32, BF16 or
+ * F16, moments F32 or BF16, in any mix: what is read is widened, which is exact, and what is written is rounded once, to
+ * nearest, ties to even. A BF16 {@code expAvgSq} keeps 8 bits: with {@code w2} below 1/512 it stays where it is once it is
+ * near {@code g²}. Non-finite values follow the formula. No tensor may overlap another.
  *
  * <p>Groups: parameters with options of their own, see {@link AdamGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.

@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One parameter of an optimizer: a tensor, its gradient and its moments, all of one element count. The moments are
- * allocated, zeroed, by the optimizer where they are not given.
+ * allocated, zeroed, by the optimizer where they are not given: F32 for a parameter of 16 bits.
  *
  * @param name for messages and saved state
  * @param param the parameter, updated in place

@@ -43,7 +43,10 @@ final class OptimizerTensors {
         this.checks = new Operands(optimizer + ".on", backend);
     }
 
-    /** Takes a parameter and its tensors: their roles, param first, the second one the gradient; null is to be allocated. */
+    /**
+     * Takes a parameter and its tensors: their roles, param first, the second one the gradient, then state; null is to be
+     * allocated. All of them may be BF16, parameter and gradient F16, too.
+     */
     void add(String parameter, String[] roles, @Nullable Tensor... tensors) {
         int first = operands.size();
         for (int i = 0; i < roles.length; i++) {
@@ -56,18 +59,22 @@ final class OptimizerTensors {
         for (int i = first; i < operands.size(); i++) {
             Operand o = operands.get(i);
             checks.require(o.tensor.elementCount() == elements, o.name, o.tensor, elements + " elements as in param");
-            checks.dtype(o.name, o.tensor, o.tensor.dtype().isFloating()
-                    && backend.dtypes().contains(o.tensor.dtype()), backend.dtypes().toString());
+            boolean isState = i >= first + 2;
+            DType dtype = o.tensor.dtype();
+            checks.dtype(o.name, o.tensor, dtype == DType.BF16 || dtype == DType.F16 && !isState
+                    || dtype.isFloating() && backend.dtypes().contains(dtype),
+                    backend.dtypes() + (isState ? ", BF16" : ", BF16, F16"));
             checks.memory(o.name, o.tensor, writesGrad || i != first + 1);
         }
     }
 
-    /** What was given, or new zeroed memory like the parameter's. */
+    /** What was given, or new zeroed memory of the parameter's shape, and of its type unless that has 16 bits: then F32. */
     Tensor orAllocate(@Nullable Tensor given, String name, Tensor param) {
         if (given != null) {
             return given;
         }
-        Tensor state = backend.allocate(param.dtype(), param.shape());
+        boolean isNarrow = param.dtype().byteSize() < Float.BYTES;
+        Tensor state = backend.allocate(isNarrow ? DType.F32 : param.dtype(), param.shape());
         owned.add(state.memory());
         operands.add(new Operand(name, state));
         return state;

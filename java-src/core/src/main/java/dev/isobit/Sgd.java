@@ -22,8 +22,9 @@ import org.jspecify.annotations.Nullable;
  * p' = fma(-lr, u, p)
  * </pre>
  *
- * <p>Shapes: any; a parameter, its gradient and momentum buffer have one element count, F32. Non-finite values follow the
- * formula. No tensor may overlap another.
+ * <p>Shapes: any; a parameter, its gradient and momentum buffer have one element count. Types: parameter and gradient F32,
+ * BF16 or F16, buffer F32 or BF16, in any mix: what is read is widened, which is exact, and what is written is rounded
+ * once, to nearest, ties to even. Non-finite values follow the formula. No tensor may overlap another.
  *
  * <p>Groups: parameters with options of their own, see {@link SgdGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.

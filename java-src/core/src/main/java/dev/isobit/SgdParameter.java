@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One parameter of {@link Sgd}: a tensor, its gradient and, with momentum, its momentum buffer, all of one element count.
- * The buffer is allocated, zeroed, by the optimizer where it is not given.
+ * The buffer is allocated, zeroed, by the optimizer where it is not given: F32 for a parameter of 16 bits.
  *
  * @param name for messages and saved state
  * @param param the parameter, updated in place

@@ -1,47 +1,61 @@
 package dev.isobit.cpu;
 
 import dev.isobit.AdamParameter;
-import java.util.Objects;
+import dev.isobit.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /** One parameter, its gradient and moments, as the kernels access them. */
 final class AdamOperands {
-    final FloatOperand param = new FloatOperand();
+    final FloatOperand param;
     final FloatOperand grad;
-    final FloatOperand expAvg = new FloatOperand();
-    final FloatOperand expAvgSq = new FloatOperand();
+    final FloatOperand expAvg;
+    final FloatOperand expAvgSq;
     /** Empty without {@link #amsgrad}. */
-    final FloatOperand maxExpAvgSq = new FloatOperand();
+    final FloatOperand maxExpAvgSq;
     final boolean amsgrad;
     long count;
     final int group;
     final AdamUpdate update;
 
     AdamOperands(AdamParameter parameter, int group, CpuKernels kernels) {
-        grad = new FloatOperand();
+        this(operand(parameter.param(), kernels), operand(parameter.grad(), kernels),
+                operand(parameter.expAvg(), kernels), operand(parameter.expAvgSq(), kernels),
+                operand(parameter.maxExpAvgSq(), kernels), parameter.maxExpAvgSq() != null,
+                parameter.param().elementCount(), group, kernels);
+    }
+
+    private AdamOperands(FloatOperand param, FloatOperand grad, FloatOperand expAvg, FloatOperand expAvgSq,
+            FloatOperand maxExpAvgSq, boolean amsgrad, long count, int group, CpuKernels kernels) {
+        this.param = param;
+        this.grad = grad;
+        this.expAvg = expAvg;
+        this.expAvgSq = expAvgSq;
+        this.maxExpAvgSq = maxExpAvgSq;
+        this.amsgrad = amsgrad;
+        this.count = count;
         this.group = group;
-        param.set(parameter.param());
-        grad.set(parameter.grad());
-        expAvg.set(Objects.requireNonNull(parameter.expAvg()));
-        expAvgSq.set(Objects.requireNonNull(parameter.expAvgSq()));
-        amsgrad = parameter.maxExpAvgSq() != null;
-        if (parameter.maxExpAvgSq() != null) {
-            maxExpAvgSq.set(parameter.maxExpAvgSq());
-        }
-        count = parameter.param().elementCount();
         update = kernels.adam(this);
     }
 
-    /** The same parameter with another gradient, of the same count. */
-    AdamOperands(AdamOperands of, FloatOperand grad, CpuKernels kernels) {
-        group = of.group;
-        amsgrad = of.amsgrad;
-        count = of.count;
-        this.grad = grad;
-        param.set(of.param);
-        expAvg.set(of.expAvg);
-        expAvgSq.set(of.expAvgSq);
-        maxExpAvgSq.set(of.maxExpAvgSq);
-        update = kernels.adam(this);
+    private static FloatOperand operand(@Nullable Tensor tensor, CpuKernels kernels) {
+        FloatOperand operand = new FloatOperand();
+        if (tensor != null) {
+            operand.set(tensor, kernels);
+        }
+        return operand;
+    }
+
+    /** Whether all of it is F32. */
+    boolean isWide() {
+        return !(param.isNarrow() || grad.isNarrow() || expAvg.isNarrow() || expAvgSq.isNarrow()
+                || maxExpAvgSq.isNarrow());
+    }
+
+    /** The same parameter with other operands for some of its own, of the same count. */
+    AdamOperands with(FloatOperand otherParam, FloatOperand otherGrad, FloatOperand otherExpAvg,
+            FloatOperand otherExpAvgSq, FloatOperand otherMaxExpAvgSq, CpuKernels kernels) {
+        return new AdamOperands(otherParam, otherGrad, otherExpAvg, otherExpAvgSq, otherMaxExpAvgSq, amsgrad, count,
+                group, kernels);
     }
 
     /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */

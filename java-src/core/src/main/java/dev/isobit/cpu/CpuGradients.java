@@ -21,8 +21,8 @@ final class CpuGradients extends ElementSplit implements HostGradients {
         final int group;
         long count;
 
-        Run(Tensor tensor, int group) {
-            grad.set(tensor);
+        Run(Tensor tensor, int group, CpuKernels kernels) {
+            grad.set(tensor, kernels);
             this.group = group;
             count = tensor.elementCount();
         }
@@ -52,7 +52,8 @@ final class CpuGradients extends ElementSplit implements HostGradients {
      */
     CpuGradients(CpuBackend backend, List<List<Tensor>> groups) {
         this(backend, joined(IntStream.range(0, groups.size()).boxed()
-                .flatMap(group -> groups.get(group).stream().map(grad -> new Run(grad, group))), Run::extendBy)
+                .flatMap(group -> groups.get(group).stream().map(grad -> new Run(grad, group, backend.kernels()))),
+                Run::extendBy)
                 .toArray(Run[]::new));
     }
 

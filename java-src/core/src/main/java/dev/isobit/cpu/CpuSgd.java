@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import dev.isobit.SgdGroup;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -10,10 +11,10 @@ import java.util.stream.Stream;
 /** SGD on the CPU. */
 final class CpuSgd extends ElementSplit implements SgdKernel {
     private final SgdOperands[] tensors;
-    /** Of each worker, the gradients that a guarded step makes of the parameters'; empty for others. */
-    private final ScaledGradient[] scaled;
-    /** Of each worker, the same tensors with these gradients. */
-    private final SgdOperands[][] withScaled;
+    /** Of each worker; none where all tensors are float32 and a step takes them as they are. */
+    private final SgdBlock[] blocks;
+    /** Of each worker, the tensors as its block shows them. */
+    private final SgdOperands[][] windows;
     private SgdScalars[] scalars = {};
 
     /** @param guarded whether the scalars say what the gradients are multiplied by and clipped to */
@@ -29,12 +30,13 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
             SgdOperands t = tensors[i];
             add(i, t.count, t.param, t.grad, t.momentumBuffer);
         }
-        scaled = new ScaledGradient[guarded ? backend.workers().count() : 0];
-        withScaled = new SgdOperands[scaled.length][tensors.length];
-        for (int member = 0; member < scaled.length; member++) {
-            scaled[member] = new ScaledGradient();
+        boolean inBlocks = guarded || !Arrays.stream(tensors).allMatch(SgdOperands::isWide);
+        blocks = new SgdBlock[inBlocks ? backend.workers().count() : 0];
+        windows = new SgdOperands[blocks.length][tensors.length];
+        for (int member = 0; member < blocks.length; member++) {
+            blocks[member] = new SgdBlock(guarded);
             for (int i = 0; i < tensors.length; i++) {
-                withScaled[member][i] = new SgdOperands(tensors[i], scaled[member].operand, backend.kernels());
+                windows[member][i] = blocks[member].window(tensors[i], backend.kernels());
             }
         }
     }
@@ -56,18 +58,16 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
         if (!s.enabled) {
             return;
         }
-        if (scaled.length == 0) {
-            update(tensors[tensor], from, to, s);
-            return;
-        }
-        for (long at = from; at < to; at += ScaledGradient.LENGTH) {
-            long end = Math.min(at + ScaledGradient.LENGTH, to);
-            scaled[member].set(tensors[tensor].grad, at, (int) (end - at), s);
-            update(withScaled[member][tensor], at, end, s);
+        SgdOperands window = blocks.length == 0 ? tensors[tensor] : windows[member][tensor];
+        if (window == tensors[tensor]) {
+            update(window, from, to, s);
+        } else {
+            blocks[member].run(tensors[tensor], window, from, to, s);
         }
     }
 
-    private static void update(SgdOperands operands, long from, long to, SgdScalars s) {
+    /** Updates elements [from, to) by what is prepared for them. */
+    static void update(SgdOperands operands, long from, long to, SgdScalars s) {
         // Not by the vector code itself: were the JIT to take back what it has inlined of a tail, vectors would be boxed.
         long whole = to - (to - from) % operands.update.width();
         if (from < whole) {

@@ -1,40 +1,54 @@
 package dev.isobit.cpu;
 
 import dev.isobit.SgdParameter;
+import dev.isobit.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /** One parameter, its gradient and momentum buffer, as the kernels access them. */
 final class SgdOperands {
-    final FloatOperand param = new FloatOperand();
+    final FloatOperand param;
     final FloatOperand grad;
     /** Empty without {@link #momentum}. */
-    final FloatOperand momentumBuffer = new FloatOperand();
+    final FloatOperand momentumBuffer;
     final boolean momentum;
     long count;
     final int group;
     final SgdUpdate update;
 
     SgdOperands(SgdParameter parameter, int group, CpuKernels kernels) {
-        grad = new FloatOperand();
-        param.set(parameter.param());
-        grad.set(parameter.grad());
-        momentum = parameter.momentumBuffer() != null;
-        if (parameter.momentumBuffer() != null) {
-            momentumBuffer.set(parameter.momentumBuffer());
-        }
-        count = parameter.param().elementCount();
+        this(operand(parameter.param(), kernels), operand(parameter.grad(), kernels),
+                operand(parameter.momentumBuffer(), kernels), parameter.momentumBuffer() != null,
+                parameter.param().elementCount(), group, kernels);
+    }
+
+    private SgdOperands(FloatOperand param, FloatOperand grad, FloatOperand momentumBuffer, boolean momentum,
+            long count, int group, CpuKernels kernels) {
+        this.param = param;
+        this.grad = grad;
+        this.momentumBuffer = momentumBuffer;
+        this.momentum = momentum;
+        this.count = count;
         this.group = group;
         update = kernels.sgd(this);
     }
 
-    /** The same parameter with another gradient, of the same count. */
-    SgdOperands(SgdOperands of, FloatOperand grad, CpuKernels kernels) {
-        group = of.group;
-        momentum = of.momentum;
-        count = of.count;
-        this.grad = grad;
-        param.set(of.param);
-        momentumBuffer.set(of.momentumBuffer);
-        update = kernels.sgd(this);
+    private static FloatOperand operand(@Nullable Tensor tensor, CpuKernels kernels) {
+        FloatOperand operand = new FloatOperand();
+        if (tensor != null) {
+            operand.set(tensor, kernels);
+        }
+        return operand;
+    }
+
+    /** Whether all of it is F32. */
+    boolean isWide() {
+        return !(param.isNarrow() || grad.isNarrow() || momentumBuffer.isNarrow());
+    }
+
+    /** The same parameter with other operands for some of its own, of the same count. */
+    SgdOperands with(FloatOperand otherParam, FloatOperand otherGrad, FloatOperand otherMomentumBuffer,
+            CpuKernels kernels) {
+        return new SgdOperands(otherParam, otherGrad, otherMomentumBuffer, momentum, count, group, kernels);
     }
 
     /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */

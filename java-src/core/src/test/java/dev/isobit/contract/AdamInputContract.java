@@ -94,10 +94,12 @@ public abstract class AdamInputContract extends BackendContract {
         for (int role = 0; role < 4; role++) {
             String name = named(0, role);
             for (DType type : DType.values()) {
-                if (!backend().dtypes().contains(type)) {
+                boolean taken =
+                        backend().dtypes().contains(type) || type == DType.BF16 || type == DType.F16 && role < 2;
+                if (!taken) {
                     Tensor bad = type.byteSize() > 4 ? room(type) : shifted(tensors.get(0)[role], type, 0, SIZE);
                     with(0, role, bad, () -> refusedAtOnce(UnsupportedOperationException.class, name, type.name(),
-                            "F32"));
+                            "F32", "BF16"));
                 }
             }
         }

@@ -1,0 +1,52 @@
+package dev.isobit.cpu;
+
+import dev.isobit.spi.SgdScalars;
+
+/** What one worker of SGD needs beside the tensors, see {@link AdamBlock}. */
+final class SgdBlock {
+    private final boolean guarded;
+    private final ScaledGradient scaled = new ScaledGradient();
+    private final NarrowBlock param = new NarrowBlock();
+    private final NarrowBlock grad = new NarrowBlock();
+    private final NarrowBlock momentumBuffer = new NarrowBlock();
+
+    /** @param guarded whether the scalars say what the gradients are multiplied by and clipped to */
+    SgdBlock(boolean guarded) {
+        this.guarded = guarded;
+    }
+
+    /** A parameter as the update finds it: itself, where nothing stands between. */
+    SgdOperands window(SgdOperands of, CpuKernels kernels) {
+        return !guarded && of.isWide()
+                ? of
+                : of.with(NarrowBlock.window(of.param, param),
+                        guarded ? scaled.operand : NarrowBlock.window(of.grad, grad),
+                        NarrowBlock.window(of.momentumBuffer, momentumBuffer), kernels);
+    }
+
+    /**
+     * Updates elements [from, to).
+     *
+     * @param tensors the parameter, its gradient and momentum buffer
+     * @param window of the same parameter
+     * @param from first element
+     * @param to element after the last
+     * @param s the step's scalars
+     */
+    void run(SgdOperands tensors, SgdOperands window, long from, long to, SgdScalars s) {
+        int length = tensors.isWide() ? ScaledGradient.LENGTH : NarrowBlock.LENGTH;
+        for (long at = from; at < to; at += length) {
+            int count = (int) Math.min(length, to - at);
+            if (guarded) {
+                scaled.set(tensors.grad, at, count, s);
+            } else {
+                grad.load(tensors.grad, at, count);
+            }
+            param.load(tensors.param, at, count);
+            momentumBuffer.load(tensors.momentumBuffer, at, count);
+            CpuSgd.update(window, at, at + count, s);
+            param.store(tensors.param, at, count);
+            momentumBuffer.store(tensors.momentumBuffer, at, count);
+        }
+    }
+}
