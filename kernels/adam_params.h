@@ -1,7 +1,8 @@
 /*
  * Adam and AdamW. What holds for the parameters of all kernels stands in params.h.
  *
- * One launch per step: adam_step_f32, or adam_step_f32_amsgrad, block 256, no dynamic shared memory, any grid of 1 block
+ * One launch per step: adam_step_f32, or adam_step_f32_amsgrad; adam_step_mixed, or adam_step_mixed_amsgrad, where a tensor
+ * is not float32, with chunks that tell the types; block 256, no dynamic shared memory, any grid of 1 block
  * or more; one warp takes one chunk at a time, so that ceil(chunk_count / 8) blocks have work. With chunk_count = 0: no
  * launch. More than ADAM_GROUPS groups take a launch for each so many, with the chunks of these.
  *
@@ -36,6 +37,20 @@ typedef struct {
     int32_t group;         /* which of the groups of the launch */
 } adam_chunk;
 
+/* The chunk of an entry with mixed in its name, whose arrays are of types of their own. Where all start at a 16-byte boundary,
+ * or the same number of elements before one, elements move as 128-bit accesses. */
+typedef struct {
+    void* param;          /* as above: F32, BF16 or F16 */
+    const void* grad;     /* F32, BF16 or F16 */
+    void* exp_avg;        /* F32 or BF16, as those below */
+    void* exp_avg_sq;     /* */
+    void* max_exp_avg_sq; /* */
+    int32_t count;        /* elements */
+    int32_t group;        /* which of the groups of the launch */
+    uint32_t dtypes;      /* DTYPE_... of the arrays in this order, four bits each, the first lowest */
+    uint32_t reserved;    /* 0 */
+} adam_mixed_chunk;
+
 /* What a step does to the parameters of a group. */
 typedef struct {
     float w1;
@@ -49,7 +64,7 @@ typedef struct {
 } adam_group;
 
 typedef struct {
-    const adam_chunk* chunks;       /* [chunk_count] on the device */
+    const adam_chunk* chunks;       /* [chunk_count] on the device; of a mixed entry adam_mixed_chunk */
     int64_t chunk_count;            /* of this launch */
     adam_group groups[ADAM_GROUPS]; /* those that chunks name */
 } adam_params;
@@ -74,7 +89,7 @@ typedef struct {
 
 typedef struct {
     guard_params guard;
-    const adam_chunk* chunks;
+    const adam_chunk* chunks; /* of a mixed entry adam_mixed_chunk */
     int64_t chunk_count;
     const adam_setting* settings; /* [group_count] */
     adam_group* groups;           /* [group_count] set by the host to 0 once, then scratch */

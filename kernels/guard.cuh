@@ -9,7 +9,7 @@
  * and the loss scale's growth and backoff. NUMERICS.md gives the order of the sum: a row of lanes and segments, the
  * segments' sums joined by lanes in float64. guard_params.h: arguments, the tables, launches.
  *
- * Memory moved: 4 bytes an element, read; 24 bytes for each 1024, or for each tensor or part of one that is shorter.
+ * Memory moved: 4 bytes an element, of 16 bits 2, read; 24 bytes for each 1024, or for each tensor or part of one that is shorter.
  */
 #pragma once
 
@@ -55,8 +55,40 @@ __device__ __forceinline__ void square_piece(bool looks, const guard_piece& piec
     }
 }
 
+/* The same of a gradient of 16 bits. */
+template <typename D>
+__device__ __forceinline__ void square_narrow_piece(bool looks, const guard_piece& piece, float* squares, int thread) {
+    const uint16_t* grad = reinterpret_cast<const uint16_t*>(piece.grad);
+    int head = elements_to_boundary<D>(grad);
+    if (head > piece.count) head = piece.count;
+    const int whole = (piece.count - head) / D::kPack;
+    const uint4* grads = reinterpret_cast<const uint4*>(grad + head);
+    ISOBIT_MAIN_LOOP_BEGIN;
+#pragma unroll 2
+    for (int q = thread; q < whole; q += 32) {
+        const uint4 g = looks ? chunks::load(grads + q) : make_uint4(0, 0, 0, 0);
+        const uint32_t words[4] = {g.x, g.y, g.z, g.w};
+        float* to = squares + head + D::kPack * q;
+#pragma unroll
+        for (int w = 0; w < 4; w++) {
+            const float lower = D::widen(static_cast<uint16_t>(words[w]));
+            const float upper = D::widen_upper(words[w]);
+            to[2 * w] = __fmul_rn(lower, lower);
+            to[2 * w + 1] = __fmul_rn(upper, upper);
+        }
+    }
+    ISOBIT_MAIN_LOOP_END;
+    const int tail = piece.count - head - D::kPack * whole;
+    if (thread < head + tail) {
+        const int i = thread < head ? thread : D::kPack * whole + thread;
+        const float g = looks ? D::widen(chunks::load(grad + i)) : 0.0f;
+        squares[i] = __fmul_rn(g, g);
+    }
+}
+
 /* Sums the squares of every segment. Its pieces are shared out to the warps, which leave the squares where the lanes of
  * the definition find them: tensors may be small and start anywhere. */
+template <bool kMixed>
 __device__ __forceinline__ void square(const guard_params& p) {
     __shared__ float squares[kSegment];
     const int warp = threadIdx.x / 32;
@@ -65,7 +97,14 @@ __device__ __forceinline__ void square(const guard_params& p) {
         const int64_t end = p.first_pieces[segment + 1];
         for (int64_t j = p.first_pieces[segment] + warp; j < end; j += kBlockWarps) {
             const guard_piece piece = p.pieces[j];
-            square_piece(p.controls[piece.group].disabled == 0, piece, squares + piece.position, thread);
+            const bool looks = p.controls[piece.group].disabled == 0;
+            if (!kMixed || piece.dtype == DTYPE_F32) {
+                square_piece(looks, piece, squares + piece.position, thread);
+            } else if (piece.dtype == DTYPE_BF16) {
+                square_narrow_piece<Bf16>(looks, piece, squares + piece.position, thread);
+            } else {
+                square_narrow_piece<F16>(looks, piece, squares + piece.position, thread);
+            }
         }
         __syncthreads();
         const guard_piece last = p.pieces[end - 1];

@@ -6,10 +6,13 @@
  *
  *   0. guard_set                       only where the host changes a learning rate, or enables or disables a group: before
  *                                      the first step all of them
- *   1. guard_square_f32                only with GUARD_CHECK and segments > 0; any grid, a segment is work for a block
+ *   1. guard_square_f32, guard_square_mixed
+ *                                      only with GUARD_CHECK and segments > 0; any grid, a segment is work for a block
  *   2. adam_begin, sgd_begin           one block
- *   3. adam_step_f32_guarded, adam_step_f32_amsgrad_guarded, sgd_step_f32_guarded
+ *   3. adam_step_f32_guarded, adam_step_f32_amsgrad_guarded, sgd_step_f32_guarded, the same with mixed for f32
  *                                      only with chunk_count > 0; any grid, as the step that is not guarded
+ *
+ * Where a parameter, gradient or moment is not float32, 1 and 3 are those with mixed in their name.
  *
  * Blocks of 256 threads, no dynamic shared memory. All groups are in one launch: a chunk names any of them.
  *
@@ -44,13 +47,20 @@ enum {
     GUARD_CONTROLS = 64
 };
 
+/* Types of elements in memory. */
+enum {
+    DTYPE_F32 = 0,  /* float32 */
+    DTYPE_BF16 = 1, /* its upper half */
+    DTYPE_F16 = 2   /* binary16 */
+};
+
 /* Elements of one gradient. */
 typedef struct {
-    const float* grad;
-    int32_t position; /* of its first element, in its segment */
-    int32_t count;    /* 1 .. GUARD_PIECE; ends at a multiple of GUARD_PIECE or before */
+    const float* grad; /* of its dtype */
+    int32_t position;  /* of its first element, in its segment */
+    int32_t count;     /* 1 .. GUARD_PIECE; ends at a multiple of GUARD_PIECE or before */
     int32_t group;
-    int32_t reserved; /* 0 */
+    uint32_t dtype; /* guard_square_f32: DTYPE_F32 */
 } guard_piece;
 
 /* What the host changes of a group. */

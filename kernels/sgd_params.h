@@ -1,7 +1,7 @@
 /*
  * SGD. What holds for the parameters of all kernels stands in params.h.
  *
- * As Adam: one launch per step, sgd_step_f32, block 256, no dynamic shared memory, any grid; chunks and groups with the
+ * As Adam: one launch per step, sgd_step_f32, or sgd_step_mixed, block 256, no dynamic shared memory, any grid; chunks and groups with the
  * same rules.
  */
 #ifndef ISOBIT_SGD_PARAMS_H
@@ -30,6 +30,17 @@ typedef struct {
     int32_t group;          /* which of the groups of the launch */
 } sgd_chunk;
 
+/* The chunk of an entry with mixed in its name: see adam_mixed_chunk. */
+typedef struct {
+    void* param;           /* F32, BF16 or F16 */
+    const void* grad;      /* F32, BF16 or F16 */
+    void* momentum_buffer; /* F32 or BF16; null without momentum */
+    int32_t count;         /* elements */
+    int32_t group;         /* which of the groups of the launch */
+    uint32_t dtypes;       /* DTYPE_... of the arrays in this order, four bits each, the first lowest */
+    uint32_t reserved;     /* 0 */
+} sgd_mixed_chunk;
+
 typedef struct {
     float neg_lr;
     float momentum;
@@ -39,7 +50,7 @@ typedef struct {
 } sgd_group;
 
 typedef struct {
-    const sgd_chunk* chunks;      /* [chunk_count] on the device */
+    const sgd_chunk* chunks;      /* [chunk_count] on the device; of a mixed entry sgd_mixed_chunk */
     int64_t chunk_count;          /* of this launch */
     sgd_group groups[SGD_GROUPS]; /* those that chunks name */
 } sgd_params;
@@ -47,7 +58,7 @@ typedef struct {
 /* Settings are groups: of these neg_lr, SGD_FIRST and SGD_DISABLED are not looked at. */
 typedef struct {
     guard_params guard;
-    const sgd_chunk* chunks;
+    const sgd_chunk* chunks; /* of a mixed entry sgd_mixed_chunk */
     int64_t chunk_count;
     const sgd_group* settings; /* [group_count] */
     sgd_group* groups;         /* [group_count] set by the host to 0 once, then scratch */

@@ -189,6 +189,10 @@ class CpuAllocationTest {
             parameters.add(new AdamParameter("p" + size, tensor(nativeMemory, size), tensor(nativeMemory, size),
                     tensor(nativeMemory, size), tensor(nativeMemory, size)));
         }
+        for (int size : new int[] {6, 20_001}) {
+            parameters.add(new AdamParameter("narrow" + size, narrow(nativeMemory, 1, size),
+                    narrow(nativeMemory, 1, size), tensor(nativeMemory, size), narrow(nativeMemory, 1, size)));
+        }
         AdamOptions adamW = AdamOptions.adamW().withSchedule(LrSchedule.cosine(1000, 0.1).withWarmup(20, 0));
         Adam adam = Adam.on(backend, adamW, parameters);
         opened.add(adam);

@@ -39,6 +39,7 @@ import dev.isobit.contract.GuardDefinition;
 import dev.isobit.contract.LogitsKind;
 import dev.isobit.contract.NllLossDefinition;
 import dev.isobit.contract.OperandBlock;
+import dev.isobit.contract.Rounded;
 import dev.isobit.contract.SgdDefinition;
 import dev.isobit.contract.SoftmaxDefinition;
 import dev.isobit.jvm.VmOption;
@@ -88,6 +89,9 @@ final class Fingerprint {
 
         /** Loss, then gradient, of negative log-likelihood; -100 is ignored. */
         List<float[]> nllLoss(Reduction reduction, float[] logProbabilities, long[] targets, float[] classWeights);
+
+        /** Guarded steps over the parameter, its tensors of these types: param, grad, moments. */
+        void mixed(StepOptions step, AdamOptions options, int steps, DType[] types, AdamArrays arrays);
 
         /** Guarded steps of SGD over the parameter, with the first moment for its momentum buffer. */
         void guarded(StepOptions step, SgdOptions options, int steps, AdamArrays arrays);
@@ -229,6 +233,16 @@ final class Fingerprint {
                 source.guarded(each, sgd.withMomentum(0.9), 4, arrays);
                 add(digest, List.of(arrays));
             }
+            DType[][] mixes = {{DType.BF16, DType.BF16, DType.F32, DType.F32, DType.BF16},
+                {DType.F16, DType.F32, DType.BF16, DType.BF16, DType.F32}, {DType.F32, DType.F16, DType.F32,
+                    DType.BF16, DType.BF16}};
+            for (DType[] types : mixes) {
+                for (AdamOptions base : options) {
+                    AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 5000, new SplittableRandom(10));
+                    source.mixed(step.withMaxNorm(0.01), base, 4, types, arrays);
+                    add(digest, List.of(arrays));
+                }
+            }
             AdamOptions scheduled = AdamOptions.adamW().withLr(0.1)
                     .withSchedule(LrSchedule.cosine(700, 0.1).withWarmup(100, 0.2));
             for (AdamOptions each : List.of(scheduled, AdamOptions.adam().withWeightDecay(0.1)
@@ -268,6 +282,10 @@ final class Fingerprint {
             logProbabilities[at] = Math.max(-9, logProbabilities[at]);
         }
         return source.nllLoss(reduction, logProbabilities, targets, weights);
+    }
+
+    private static float[][] values(AdamArrays a) {
+        return new float[][] {a.param(), a.grad(), a.expAvg(), a.expAvgSq(), a.maxExpAvgSq()};
     }
 
     private static void add(MessageDigest digest, List<AdamArrays> arrays) {
@@ -317,6 +335,21 @@ final class Fingerprint {
             for (int i = 0; i < steps; i++) {
                 definition.adam(List.of(options), new double[] {options.lr()}, new boolean[] {true},
                         List.of(arrays));
+            }
+        }
+
+        @Override
+        public void mixed(StepOptions step, AdamOptions options, int steps, DType[] types, AdamArrays arrays) {
+            GuardDefinition definition = new GuardDefinition(step, 1);
+            float[][] all = values(arrays);
+            for (int i = 0; i <= steps; i++) {
+                if (i > 0) {
+                    definition.adam(List.of(options), new double[] {options.lr()}, new boolean[] {true},
+                            List.of(List.of(arrays)));
+                }
+                for (int role = 0; role < all.length; role++) {
+                    System.arraycopy(Rounded.to(types[role], all[role]), 0, all[role], 0, all[role].length);
+                }
             }
         }
 
@@ -534,6 +567,27 @@ final class Fingerprint {
                 }
             }
             readAll(options, parameters, arrays);
+        }
+
+        @Override
+        public void mixed(StepOptions step, AdamOptions options, int steps, DType[] types, AdamArrays arrays) {
+            float[][] all = values(arrays);
+            Tensor[] t = new Tensor[all.length];
+            for (int role = 0; role < (options.amsgrad() ? 5 : 4); role++) {
+                t[role] = tensor(types[role], all[role], all[role].length);
+            }
+            try (Adam adam = Adam.on(backend,
+                    List.of(new AdamGroup(options, List.of(new AdamParameter("p", t[0], t[1], t[2], t[3], t[4])))),
+                    step, backend.defaultStream())) {
+                for (int i = 0; i < steps; i++) {
+                    adam.step();
+                }
+            }
+            for (int role = 0; role < all.length; role++) {
+                // What the optimizer does not take, the definition rounds as well.
+                float[] found = t[role] == null ? Rounded.to(types[role], all[role]) : read(t[role]);
+                System.arraycopy(found, 0, all[role], 0, found.length);
+            }
         }
 
         private List<AdamParameter> parameters(AdamOptions options, List<AdamArrays> arrays) {

@@ -1,6 +1,5 @@
 package dev.isobit.cuda;
 
-import dev.isobit.Tensor;
 import dev.isobit.cuda.HandleRegistry.OwnedHandle;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -9,6 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongToIntFunction;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,8 +16,7 @@ import org.jspecify.annotations.Nullable;
  * more groups than an argument block holds, a launch for each so many. Closing waits for the stream.
  */
 final class ChunkedStep implements AutoCloseable, StreamOperation {
-    /** Elements of a chunk, and groups of a launch: the same for all optimizers. */
-    static final int CHUNK = 2048;
+    /** Groups of a launch: the same for all optimizers. */
     static final int GROUPS = 64;
     /** The first fields of every optimizer's argument block. */
     private static final long CHUNKS = 0;
@@ -46,28 +45,23 @@ final class ChunkedStep implements AutoCloseable, StreamOperation {
      * @param function the kernel
      * @param params its argument block
      * @param group the struct of a group in it
-     * @param groups of each group, of each parameter, the tensors in the order of the pointers of a chunk; null for none
+     * @param tensors of all groups
      * @param grid the blocks for a number of chunks
      */
     ChunkedStep(CudaBackend backend, Object owner, CudaStream stream, String optimizer, CudaFunction function,
-            StructLayout params, StructLayout group, List<List<@Nullable Tensor[]>> groups, LongToIntFunction grid) {
+            StructLayout params, StructLayout group, ChunkTable tensors, LongToIntFunction grid) {
         this.optimizer = optimizer;
         this.operation = optimizer + ".step";
         this.driver = backend.driver();
         this.stream = stream;
         this.function = function;
-        long[] chunks = new long[(groups.size() + GROUPS - 1) / GROUPS];
-        long all = 0;
-        int pointers = 0;
-        for (int g = 0; g < groups.size(); g++) {
-            for (Tensor[] tensors : groups.get(g)) {
-                pointers = tensors.length;
-                long count = LaunchTable.ceil(tensors[0].elementCount(), CHUNK);
-                chunks[g / GROUPS] += count;
-                all += count;
-            }
+        int groups = tensors.groups().size();
+        long[] chunks = new long[(groups + GROUPS - 1) / GROUPS];
+        for (int g = 0; g < groups; g++) {
+            chunks[g / GROUPS] += tensors.chunks(g);
         }
-        long chunkBytes = (pointers + 1L) * Long.BYTES;
+        long all = LongStream.of(chunks).sum();
+        long chunkBytes = tensors.chunkBytes();
         String making = optimizer + ".on";
         long table = 0;
         OwnedHandle memory = null;
@@ -79,7 +73,7 @@ final class ChunkedStep implements AutoCloseable, StreamOperation {
             table = pointer;
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment host = arena.allocate(all * chunkBytes, Long.BYTES);
-                fill(host, groups, GROUPS);
+                tensors.fill(host, GROUPS);
                 backend.copies().toDevice(making, host, pointer);
             } catch (RuntimeException e) {
                 memory.release();
@@ -88,7 +82,7 @@ final class ChunkedStep implements AutoCloseable, StreamOperation {
         }
         this.tableMemory = memory;
         this.parts = new Part[chunks.length];
-        this.groupParams = new MemorySegment[groups.size()];
+        this.groupParams = new MemorySegment[groups];
         for (int i = 0; i < parts.length; i++) {
             ArgumentBlock arguments = new ArgumentBlock(params);
             arguments.struct().set(ValueLayout.JAVA_LONG, CHUNKS, table);
@@ -96,33 +90,9 @@ final class ChunkedStep implements AutoCloseable, StreamOperation {
             parts[i] = new Part(backend.launcher(stream, arguments),
                     chunks[i] == 0 ? 0 : grid.applyAsInt(chunks[i]));
             table += chunks[i] * chunkBytes;
-            for (int g = i * GROUPS; g < Math.min(groups.size(), (i + 1) * GROUPS); g++) {
+            for (int g = i * GROUPS; g < Math.min(groups, (i + 1) * GROUPS); g++) {
                 groupParams[g] = arguments.struct().asSlice(FIRST_GROUP + g % GROUPS * group.byteSize(),
                         group.byteSize(), group.byteAlignment());
-            }
-        }
-    }
-
-    /**
-     * Writes a table of chunks. Each tensor is cut at multiples of the chunk size, so that its chunks keep its alignment.
-     *
-     * @param perLaunch groups of a launch
-     */
-    static void fill(MemorySegment table, List<List<@Nullable Tensor[]>> groups, int perLaunch) {
-        long at = 0;
-        for (int g = 0; g < groups.size(); g++) {
-            for (Tensor[] tensors : groups.get(g)) {
-                long elements = tensors[0].elementCount();
-                for (long first = 0; first < elements; first += CHUNK) {
-                    for (Tensor tensor : tensors) {
-                        table.set(ValueLayout.JAVA_LONG, at,
-                                tensor == null ? 0 : tensor.address() + first * Float.BYTES);
-                        at += Long.BYTES;
-                    }
-                    table.set(ValueLayout.JAVA_INT, at, (int) Math.min(CHUNK, elements - first));
-                    table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, g % perLaunch);
-                    at += Long.BYTES;
-                }
             }
         }
     }

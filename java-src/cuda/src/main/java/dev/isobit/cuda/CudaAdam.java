@@ -6,7 +6,6 @@ import dev.isobit.AdamSemantics;
 import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Adam;
-import dev.isobit.cuda.KernelParams.AdamChunk;
 import dev.isobit.cuda.KernelParams.AdamGroupParams;
 import dev.isobit.cuda.KernelParams.AdamGuarded;
 import dev.isobit.cuda.KernelParams.AdamSetting;
@@ -16,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.function.LongToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Adam and AdamW on a device. */
@@ -23,22 +23,31 @@ final class CudaAdam implements AdamKernel {
     private final ChunkedStep step;
 
     CudaAdam(CudaBackend backend, List<AdamGroup> groups, CudaStream stream) {
-        boolean amsgrad = groups.get(0).options().amsgrad();
-        step = new ChunkedStep(backend, this, stream, "Adam", backend.module("Adam.on", "adam").function("Adam.on",
-                amsgrad ? "adam_step_f32_amsgrad" : "adam_step_f32"), Adam.LAYOUT, AdamGroupParams.LAYOUT,
-                tensors(groups),
-                chunks -> backend.launchTable().adamGrid(chunks, amsgrad));
+        ChunkTable tensors = tensors(groups);
+        step = new ChunkedStep(backend, this, stream, "Adam", function(backend, groups, tensors, ""), Adam.LAYOUT,
+                AdamGroupParams.LAYOUT, tensors, grid(backend, groups, tensors));
     }
 
-    private static List<List<@Nullable Tensor[]>> tensors(List<AdamGroup> groups) {
-        return groups.stream().map(group -> group.parameters().stream()
+    private static ChunkTable tensors(List<AdamGroup> groups) {
+        return new ChunkTable(groups.stream().map(group -> group.parameters().stream()
                 .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()})
-                .toList()).toList();
+                .toList()).toList());
+    }
+
+    private static CudaFunction function(CudaBackend backend, List<AdamGroup> groups, ChunkTable tensors,
+            String suffix) {
+        return backend.module("Adam.on", tensors.module("adam")).function("Adam.on",
+                "adam_step_" + tensors.dtype() + (groups.get(0).options().amsgrad() ? "_amsgrad" : "") + suffix);
+    }
+
+    private static LongToIntFunction grid(CudaBackend backend, List<AdamGroup> groups, ChunkTable tensors) {
+        boolean amsgrad = groups.get(0).options().amsgrad();
+        boolean mixed = tensors.isMixed();
+        return chunks -> backend.launchTable().adamGrid(chunks, amsgrad, mixed);
     }
 
     /** A step that may be skipped. */
     static GuardedStep guarded(CudaBackend backend, List<AdamGroup> groups, StepOptions options, CudaStream stream) {
-        boolean amsgrad = groups.get(0).options().amsgrad();
         long size = AdamSetting.LAYOUT.byteSize();
         MemorySegment settings = Arena.ofAuto().allocate(groups.size() * size, AdamSetting.LAYOUT.byteAlignment());
         AdamScalars scalars = new AdamScalars();
@@ -48,15 +57,13 @@ final class CudaAdam implements AdamKernel {
             scalars.set(of, of.lr(), 1);
             write(of, scalars, settings.asSlice(i * size, size));
         }
-        CudaModule module = backend.module("Adam.on", "adam");
-        List<List<@Nullable Tensor[]>> tensors = tensors(groups);
+        ChunkTable tensors = tensors(groups);
         return new GuardedStep(backend, stream, options, tensors,
-                new GuardedStep.Optimizer("Adam", AdamGuarded.LAYOUT, AdamChunk.LAYOUT.byteSize(), settings,
+                new GuardedStep.Optimizer("Adam", AdamGuarded.LAYOUT, settings,
                         groups.stream().map(group -> group.options().schedule()).toList(),
-                        AdamGroupParams.LAYOUT.byteSize(), module.function("Adam.on", "adam_begin"),
-                        module.function("Adam.on",
-                                amsgrad ? "adam_step_f32_amsgrad_guarded" : "adam_step_f32_guarded"),
-                        chunks -> backend.launchTable().adamGrid(chunks, amsgrad)));
+                        AdamGroupParams.LAYOUT.byteSize(),
+                        backend.module("Adam.on", "adam").function("Adam.on", "adam_begin"),
+                        function(backend, groups, tensors, "_guarded"), grid(backend, groups, tensors)));
     }
 
     private static void write(AdamOptions options, AdamScalars s, MemorySegment to) {

@@ -4,7 +4,6 @@ import dev.isobit.SgdGroup;
 import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Sgd;
-import dev.isobit.cuda.KernelParams.SgdChunk;
 import dev.isobit.cuda.KernelParams.SgdGroupParams;
 import dev.isobit.cuda.KernelParams.SgdGuarded;
 import dev.isobit.spi.SgdKernel;
@@ -20,14 +19,19 @@ final class CudaSgd implements SgdKernel {
     private final ChunkedStep step;
 
     CudaSgd(CudaBackend backend, List<SgdGroup> groups, CudaStream stream) {
-        step = new ChunkedStep(backend, this, stream, "Sgd",
-                backend.module("Sgd.on", "sgd").function("Sgd.on", "sgd_step_f32"), Sgd.LAYOUT, SgdGroupParams.LAYOUT,
-                tensors(groups), chunks -> backend.launchTable().sgdGrid(chunks));
+        ChunkTable tensors = tensors(groups);
+        step = new ChunkedStep(backend, this, stream, "Sgd", function(backend, tensors, ""), Sgd.LAYOUT,
+                SgdGroupParams.LAYOUT, tensors, chunks -> backend.launchTable().sgdGrid(chunks));
     }
 
-    private static List<List<@Nullable Tensor[]>> tensors(List<SgdGroup> groups) {
-        return groups.stream().map(group -> group.parameters().stream()
-                .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()}).toList()).toList();
+    private static ChunkTable tensors(List<SgdGroup> groups) {
+        return new ChunkTable(groups.stream().map(group -> group.parameters().stream()
+                .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()}).toList()).toList());
+    }
+
+    private static CudaFunction function(CudaBackend backend, ChunkTable tensors, String suffix) {
+        return backend.module("Sgd.on", tensors.module("sgd")).function("Sgd.on",
+                "sgd_step_" + tensors.dtype() + suffix);
     }
 
     /** A step that may be skipped. */
@@ -40,11 +44,12 @@ final class CudaSgd implements SgdKernel {
             scalars.set(groups.get(i).options(), 0, 2);
             write(scalars, settings.asSlice(i * size, size));
         }
-        CudaModule module = backend.module("Sgd.on", "sgd");
-        return new GuardedStep(backend, stream, options, tensors(groups),
-                new GuardedStep.Optimizer("Sgd", SgdGuarded.LAYOUT, SgdChunk.LAYOUT.byteSize(), settings,
+        ChunkTable tensors = tensors(groups);
+        return new GuardedStep(backend, stream, options, tensors,
+                new GuardedStep.Optimizer("Sgd", SgdGuarded.LAYOUT, settings,
                         groups.stream().map(group -> group.options().schedule()).toList(), size,
-                        module.function("Sgd.on", "sgd_begin"), module.function("Sgd.on", "sgd_step_f32_guarded"),
+                        backend.module("Sgd.on", "sgd").function("Sgd.on", "sgd_begin"),
+                        function(backend, tensors, "_guarded"),
                         chunks -> backend.launchTable().sgdGrid(chunks)));
     }
 

@@ -37,7 +37,6 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
      *
      * @param name its name in messages
      * @param params the argument block
-     * @param chunks bytes of a chunk
      * @param settings what does not change of the groups, as the kernel finds it
      * @param schedules of their learning rates
      * @param groupBytes of the scalars of a group
@@ -45,7 +44,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
      * @param step does it
      * @param grid the blocks for a number of chunks
      */
-    record Optimizer(String name, StructLayout params, long chunks, MemorySegment settings,
+    record Optimizer(String name, StructLayout params, MemorySegment settings,
             List<LrSchedule> schedules, long groupBytes,
             CudaFunction begin, CudaFunction step, LongToIntFunction grid) {}
 
@@ -76,10 +75,10 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     /**
      * Builds the tables.
      *
-     * @param groups of each group, of each parameter, the tensors in the order of the pointers of a chunk; null for none
+     * @param tensors of all groups
      */
-    GuardedStep(CudaBackend backend, CudaStream stream, StepOptions options, List<List<@Nullable Tensor[]>> groups,
-            Optimizer optimizer) {
+    GuardedStep(CudaBackend backend, CudaStream stream, StepOptions options, ChunkTable tensors, Optimizer optimizer) {
+        List<List<@Nullable Tensor[]>> groups = tensors.groups();
         this.optimizer = optimizer;
         this.operation = optimizer.name + ".step";
         this.backend = backend;
@@ -88,7 +87,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         String making = optimizer.name + ".on";
         CudaModule module = backend.module(making, "guard");
         set = module.function(making, "guard_set");
-        square = module.function(making, "guard_square_f32");
+        square = module.function(making, "guard_square_" + tensors.dtype());
         lrs = new double[groups.size()];
         enabled = new boolean[groups.size()];
         changed = new boolean[(int) LaunchTable.ceil(groups.size(), Guard.CONTROLS)];
@@ -97,9 +96,9 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         long chunks = 0;
         long pieces = 0;
         for (List<@Nullable Tensor[]> group : groups) {
-            for (Tensor[] tensors : group) {
-                long count = tensors[0].elementCount();
-                chunks += LaunchTable.ceil(count, ChunkedStep.CHUNK);
+            for (Tensor[] of : group) {
+                long count = of[0].elementCount();
+                chunks += LaunchTable.ceil(count, ChunkTable.CHUNK);
                 pieces += count == 0 ? 0 : (elements + count - 1) / Guard.PIECE - elements / Guard.PIECE + 1;
                 elements += count;
             }
@@ -119,7 +118,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         long schedules = at.next(groups.size() * Schedule.LAYOUT.byteSize());
         long firstPieces = at.next((segments + 1) * Long.BYTES);
         long pieceTable = at.next(pieces * GuardPiece.LAYOUT.byteSize());
-        long chunkTable = at.next(chunks * optimizer.chunks);
+        long chunkTable = at.next(chunks * tensors.chunkBytes());
         long scalars = at.next(groups.size() * optimizer.groupBytes);
         long filled = at.end;
         long parts = at.next(segments * Float.BYTES);
@@ -133,7 +132,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
                     scaling == null ? 1 : scaling.initialScale());
             MemorySegment.copy(optimizer.settings, 0, host, settings, optimizer.settings.byteSize());
             fillSchedules(host.asSlice(schedules), optimizer.schedules);
-            ChunkedStep.fill(host.asSlice(chunkTable), groups, groups.size());
+            tensors.fill(host.asSlice(chunkTable), groups.size());
             if (checks) {
                 fillPieces(host.asSlice(pieceTable), host.asSlice(firstPieces), groups);
             }
@@ -225,10 +224,12 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
                     }
                     long count = Math.min(Guard.PIECE - element % Guard.PIECE, grad.elementCount() - first);
                     long at = piece * GuardPiece.LAYOUT.byteSize();
-                    table.set(ValueLayout.JAVA_LONG, at + GuardPiece.GRAD, grad.address() + first * Float.BYTES);
+                    table.set(ValueLayout.JAVA_LONG, at + GuardPiece.GRAD,
+                            grad.address() + first * grad.dtype().byteSize());
                     table.set(ValueLayout.JAVA_INT, at + GuardPiece.POSITION, (int) (element % Guard.SEGMENT));
                     table.set(ValueLayout.JAVA_INT, at + GuardPiece.COUNT, (int) count);
                     table.set(ValueLayout.JAVA_INT, at + GuardPiece.GROUP, g);
+                    table.set(ValueLayout.JAVA_INT, at + GuardPiece.DTYPE, ChunkTable.code(grad.dtype()));
                     first += count;
                     element += count;
                 }

@@ -260,6 +260,14 @@ final class KernelParams {
         private AdamChunk() {}
     }
 
+    /** {@code adam_mixed_chunk} */
+    static final class AdamMixedChunk {
+        static final StructLayout LAYOUT =
+                mixed(AdamChunk.LAYOUT).withName("adam_mixed_chunk");
+
+        private AdamMixedChunk() {}
+    }
+
     /** {@code sgd_params} */
     static final class Sgd {
         static final int MAXIMIZE = 1;
@@ -296,6 +304,13 @@ final class KernelParams {
         static final StructLayout LAYOUT = chunk("param", "grad", "momentum_buffer").withName("sgd_chunk");
 
         private SgdChunk() {}
+    }
+
+    /** {@code sgd_mixed_chunk} */
+    static final class SgdMixedChunk {
+        static final StructLayout LAYOUT = mixed(SgdChunk.LAYOUT).withName("sgd_mixed_chunk");
+
+        private SgdMixedChunk() {}
     }
 
     /** {@code softmax_params} */
@@ -358,13 +373,18 @@ final class KernelParams {
 
     /** {@code guard_piece} */
     static final class GuardPiece {
+        static final int F32 = 0;
+        static final int BF16 = 1;
+        static final int F16 = 2;
+
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("grad"), I32.withName("position"),
-                I32.withName("count"), I32.withName("group"), I32.withName("reserved")).withName("guard_piece");
+                I32.withName("count"), I32.withName("group"), I32.withName("dtype")).withName("guard_piece");
 
         static final long GRAD = offset(LAYOUT, "grad");
         static final long POSITION = offset(LAYOUT, "position");
         static final long COUNT = offset(LAYOUT, "count");
         static final long GROUP = offset(LAYOUT, "group");
+        static final long DTYPE = offset(LAYOUT, "dtype");
 
         private GuardPiece() {}
     }
@@ -506,7 +526,15 @@ final class KernelParams {
                 I64.withName("chunk_count"), POINTER.withName("settings"), POINTER.withName("groups"));
     }
 
-    /** {@link ChunkedStep} writes it: pointers, then how many elements, of which group. */
+    /** A chunk that tells the types of its arrays. */
+    private static StructLayout mixed(StructLayout chunk) {
+        List<MemoryLayout> fields = new ArrayList<>(chunk.memberLayouts());
+        fields.add(I32.withName("dtypes"));
+        fields.add(I32.withName("reserved"));
+        return MemoryLayout.structLayout(fields.toArray(new MemoryLayout[0]));
+    }
+
+    /** {@link ChunkTable} writes it: pointers, then how many elements, of which group. */
     private static StructLayout chunk(String... pointers) {
         List<MemoryLayout> fields = new ArrayList<>();
         for (String pointer : pointers) {

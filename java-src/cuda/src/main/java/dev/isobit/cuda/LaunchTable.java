@@ -80,6 +80,8 @@ final class LaunchTable {
     private static final long WARPS_PER_OPTIMIZER_BLOCK = 8;
     /** Their registers allow no more on any chip. */
     private static final int AMSGRAD_BLOCKS = 3;
+    private static final int MIXED_ADAM_BLOCKS = 3;
+    private static final int MIXED_AMSGRAD_BLOCKS = 2;
     private static final int SGD_BLOCKS = 4;
     private static final int GUARD_BLOCKS = 4;
     private static final int SEGMENT_BYTES = CrossEntropy.SEGMENT * Float.BYTES;
@@ -187,8 +189,10 @@ final class LaunchTable {
         return Math.clamp(ceil(rows, CrossEntropy.SEGMENT), 1, Integer.MAX_VALUE);
     }
 
-    int adamGrid(long chunks, boolean amsgrad) {
-        return grid(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK), amsgrad ? AMSGRAD_BLOCKS : row.adam);
+    int adamGrid(long chunks, boolean amsgrad, boolean mixed) {
+        int blocks = mixed ? MIXED_ADAM_BLOCKS : row.adam;
+        return grid(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK),
+                amsgrad ? mixed ? MIXED_AMSGRAD_BLOCKS : AMSGRAD_BLOCKS : blocks);
     }
 
     int sgdGrid(long chunks) {

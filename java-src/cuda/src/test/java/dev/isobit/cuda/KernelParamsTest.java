@@ -29,7 +29,8 @@ class KernelParamsTest {
     private static final List<StructLayout> LAYOUTS = List.of(KernelParams.CrossEntropy.LAYOUT,
             KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
             KernelParams.Bce.LAYOUT, KernelParams.General.LAYOUT, KernelParams.Adam.LAYOUT,
-            KernelParams.AdamChunk.LAYOUT, KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
+            KernelParams.AdamChunk.LAYOUT, KernelParams.AdamMixedChunk.LAYOUT, KernelParams.SgdMixedChunk.LAYOUT,
+            KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT,
             KernelParams.NllLoss.LAYOUT,
             KernelParams.GuardPiece.LAYOUT, KernelParams.GuardControl.LAYOUT, KernelParams.Schedule.LAYOUT,
@@ -38,7 +39,8 @@ class KernelParamsTest {
             KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT);
 
     private static final List<String> ENTRIES = List.of("adam_begin", "adam_step_f32", "adam_step_f32_amsgrad",
-            "adam_step_f32_amsgrad_guarded", "adam_step_f32_guarded",
+            "adam_step_f32_amsgrad_guarded", "adam_step_f32_guarded", "adam_step_mixed",
+            "adam_step_mixed_amsgrad", "adam_step_mixed_amsgrad_guarded", "adam_step_mixed_guarded",
             "bce_with_logits_begin_bf16", "bce_with_logits_begin_f16", "bce_with_logits_begin_f32",
             "bce_with_logits_grad_bf16", "bce_with_logits_grad_f16", "bce_with_logits_grad_f32",
             "bce_with_logits_loss_bf16", "bce_with_logits_loss_f16", "bce_with_logits_loss_f32",
@@ -60,8 +62,9 @@ class KernelParamsTest {
             "cross_entropy_loss_grad_bf16_wide", "cross_entropy_loss_grad_f16_block",
             "cross_entropy_loss_grad_f16_thread", "cross_entropy_loss_grad_f16_warp",
             "cross_entropy_loss_grad_f16_wide",
-            "guard_set", "guard_square_f32", "nll_loss_reduce_f32", "nll_loss_rows_f32", "nll_loss_weigh_f32",
-            "sgd_begin", "sgd_step_f32", "sgd_step_f32_guarded",
+            "guard_set", "guard_square_f32", "guard_square_mixed", "nll_loss_reduce_f32", "nll_loss_rows_f32",
+            "nll_loss_weigh_f32",
+            "sgd_begin", "sgd_step_f32", "sgd_step_f32_guarded", "sgd_step_mixed", "sgd_step_mixed_guarded",
             "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
             "softmax_grad_f32_block", "softmax_grad_f32_column", "softmax_grad_f32_warp");
 
@@ -152,6 +155,9 @@ class KernelParamsTest {
         found.put("SCHEDULE_LINEAR", (long) KernelParams.Schedule.LINEAR);
         found.put("SCHEDULE_COSINE", (long) KernelParams.Schedule.COSINE);
         found.put("SCHEDULE_STEP", (long) KernelParams.Schedule.STEP);
+        found.put("DTYPE_F32", (long) KernelParams.GuardPiece.F32);
+        found.put("DTYPE_BF16", (long) KernelParams.GuardPiece.BF16);
+        found.put("DTYPE_F16", (long) KernelParams.GuardPiece.F16);
         found.put("GUARD_CHECK", (long) KernelParams.Guard.CHECK);
         found.put("GUARD_SCALING", (long) KernelParams.Guard.SCALING);
         found.put("GUARD_ZERO_GRAD", (long) KernelParams.Guard.ZERO_GRAD);
@@ -170,8 +176,8 @@ class KernelParamsTest {
         found.put("NLL_LOSS_TARGETS_I32", (long) KernelParams.NllLoss.TARGETS_I32);
         found.put("NLL_LOSS_SEGMENT", (long) KernelParams.NllLoss.SEGMENT);
         assertEquals(constants, found);
-        assertEquals(KernelParams.Adam.CHUNK, ChunkedStep.CHUNK);
-        assertEquals(KernelParams.Sgd.CHUNK, ChunkedStep.CHUNK);
+        assertEquals(KernelParams.Adam.CHUNK, ChunkTable.CHUNK);
+        assertEquals(KernelParams.Sgd.CHUNK, ChunkTable.CHUNK);
         assertEquals(KernelParams.Adam.GROUPS, ChunkedStep.GROUPS);
         assertEquals(KernelParams.Sgd.GROUPS, ChunkedStep.GROUPS);
     }
@@ -181,7 +187,8 @@ class KernelParamsTest {
     @ValueSource(strings = {"sm_75", "sm_90"})
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
-        for (String op : List.of("adam", "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16",
+        for (String op : List.of("adam", "adam_mixed", "sgd_mixed", "bce_with_logits", "bce_with_logits_bf16",
+                "bce_with_logits_f16",
                 "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16", "cross_entropy_general", "guard",
                 "nll_loss",
                 "sgd", "softmax")) {
@@ -198,8 +205,8 @@ class KernelParamsTest {
                 assertTrue(parameter.find(), entry.group());
                 boolean guarded = entry.group(1).endsWith("_begin") || entry.group(1).endsWith("_guarded");
                 StructLayout layout = switch (op) {
-                    case "adam" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
-                    case "sgd" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.Sgd.LAYOUT;
+                    case "adam", "adam_mixed" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
+                    case "sgd", "sgd_mixed" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.Sgd.LAYOUT;
                     case "guard" -> entry.group(1).equals("guard_set")
                             ? KernelParams.GuardSet.LAYOUT
                             : KernelParams.Guard.LAYOUT;
@@ -236,7 +243,7 @@ class KernelParamsTest {
             threads.put("cross_entropy_loss_grad_f32_" + variant.suffix, variant.threads);
         }
         threads.forEach((name, expected) -> assertEquals(expected, entries.get(name).get("max_threads").asInt(), name));
-        for (String op : List.of("adam", "sgd")) {
+        for (String op : List.of("adam", "adam_mixed", "sgd", "sgd_mixed")) {
             files.get(op + "." + target + ".ptx").get("entries").properties().forEach(entry -> assertEquals(
                     entry.getKey().endsWith("_begin") ? LaunchTable.GUARD_THREADS : LaunchTable.OPTIMIZER_THREADS,
                     entry.getValue().get("max_threads").asInt(), entry.getKey()));
@@ -277,6 +284,7 @@ class KernelParamsTest {
         JsonNode guard = files.get("guard." + target + ".ptx").get("entries");
         assertEquals(LaunchTable.GUARD_SET_THREADS, guard.get("guard_set").get("max_threads").asInt());
         assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_f32").get("max_threads").asInt());
+        assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_mixed").get("max_threads").asInt());
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

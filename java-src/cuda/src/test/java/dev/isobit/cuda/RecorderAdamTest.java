@@ -114,6 +114,54 @@ class RecorderAdamTest {
         }
     }
 
+    /** A tensor that is not float32 makes all chunks tell their types; those of float32 are among them. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void everyByteOfTheTableOfMixedTypes(boolean amsgrad, Recorder recorder) {
+        try (CudaBackend backend = open(recorder, 80)) {
+            long[] sizes = {2049, 0, 5};
+            List<AdamParameter> parameters = new ArrayList<>();
+            for (int i = 0; i < sizes.length; i++) {
+                AdamParameter p = parameter(backend, i, sizes[i], amsgrad);
+                Tensor param = i == 0 ? Tensor.of(DType.BF16, p.param().memory(), 0, sizes[i]) : p.param();
+                Tensor grad = i == 0 ? Tensor.of(DType.F16, p.grad().memory(), 0, sizes[i]) : p.grad();
+                Tensor expAvgSq = i == 2 ? Tensor.of(DType.BF16, p.expAvgSq().memory(), 0, sizes[i]) : p.expAvgSq();
+                parameters.add(new AdamParameter(p.name(), param, grad, p.expAvg(), expAvgSq, p.maxExpAvgSq()));
+            }
+            AdamOptions options = AdamOptions.adamW().withAmsgrad(amsgrad);
+            try (CudaStream stream = backend.newStream();
+                    Adam adam = Adam.on(backend, options, parameters, stream)) {
+                recorder.clearLog();
+                adam.step();
+                Recorder.Launch launch = recorder.launches().getFirst();
+                long table = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
+                AdamScalars s = new AdamScalars();
+                s.set(options, options.lr(), 1);
+                assertEquals(
+                        new LaunchExpectation(amsgrad ? "adam_step_mixed_amsgrad" : "adam_step_mixed", 1, 256, 0,
+                                LaunchExpectation.adam(table, 3, s.w1, s.w2, s.negStepSize, s.rsqrtBc2, s.eps,
+                                        s.paramDecay, s.gradDecay, 0))
+                                .text(stream.handle()),
+                        LaunchExpectation.text(launch));
+                ByteBuffer found = ByteBuffer.wrap(recorder.read(table, 3 * 56)).order(ByteOrder.LITTLE_ENDIAN);
+                int[][] chunks = {{0, 0, 2048, 0x21}, {0, 2048, 1, 0x21}, {2, 0, 5, 0x1000}};
+                for (int i = 0; i < chunks.length; i++) {
+                    AdamParameter p = parameters.get(chunks[i][0]);
+                    Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()};
+                    for (int t = 0; t < tensors.length; t++) {
+                        assertEquals(tensors[t] == null
+                                ? 0
+                                : tensors[t].address() + (long) chunks[i][1] * tensors[t].dtype().byteSize(),
+                                found.getLong(56 * i + 8 * t), "chunk " + i + " array " + t);
+                    }
+                    assertEquals(chunks[i][2], found.getInt(56 * i + 40));
+                    assertEquals(0, found.getInt(56 * i + 44));
+                    assertEquals(chunks[i][3], found.getInt(56 * i + 48), "types of chunk " + i);
+                }
+            }
+        }
+    }
+
     @Test
     void momentsAreMadeAndReleasedByTheOptimizer(Recorder recorder) {
         try (CudaBackend backend = open(recorder, 80);
@@ -148,7 +196,7 @@ class RecorderAdamTest {
             assertThrows(UnsupportedOperationException.class,
                     () -> Adam.on(backend, AdamOptions.adam(),
                             List.of(AdamParameter.of("p",
-                                    Tensor.of(DType.F16, new CudaMemory(backend.driver(), 1 << 20, 20), 0, 10), b))));
+                                    Tensor.of(DType.I16, new CudaMemory(backend.driver(), 1 << 20, 20), 0, 10), b))));
             assertEquals(List.of(), recorder.calls());
             Memory memory = backend.allocate(40);
             try (Adam adam = Adam.on(backend, AdamOptions.adam(),

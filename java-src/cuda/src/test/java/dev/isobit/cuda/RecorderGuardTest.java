@@ -68,6 +68,27 @@ class RecorderGuardTest {
         }
     }
 
+    /** Every kernel that reads a gradient is told its type. */
+    @Test
+    void stepsOfMixedTypes(Recorder recorder) {
+        try (Backend backend = Backend.open("cuda");
+                Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(SgdOptions.defaults(), List.of(
+                        SgdParameter.of("p", backend.allocate(DType.BF16, 8), backend.allocate(DType.F16, 8)),
+                        SgdParameter.of("q", backend.allocate(DType.F32, 1), backend.allocate(DType.BF16, 1)),
+                        SgdParameter.of("r", backend.allocate(DType.F16, 1), backend.allocate(DType.F32, 1))))), STEP,
+                        backend.defaultStream())) {
+            recorder.clearLog();
+            sgd.step();
+            assertEquals(List.of("guard_set", "guard_square_mixed", "sgd_begin", "sgd_step_mixed_guarded"),
+                    functions(recorder));
+            ByteBuffer guard =
+                    ByteBuffer.wrap(recorder.launches().getLast().arguments()).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer pieces =
+                    ByteBuffer.wrap(recorder.read(guard.getLong(0), 3 * 24)).order(ByteOrder.LITTLE_ENDIAN);
+            assertEquals(List.of(2, 1, 0), List.of(pieces.getInt(20), pieces.getInt(44), pieces.getInt(68)));
+        }
+    }
+
     @Test
     void theTableOfSchedules(Recorder recorder) {
         try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend)) {

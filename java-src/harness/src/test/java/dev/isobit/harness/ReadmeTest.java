@@ -246,6 +246,9 @@ class ReadmeTest {
         Set<DType> types = EnumSet.noneOf(DType.class);
         for (JsonNode module : ptx) {
             module.get("entries").fieldNames().forEachRemaining(entry -> {
+                if (entry.startsWith(prefix) && List.of(entry.split("_")).contains("mixed")) {
+                    types.addAll(List.of(DType.F32, DType.BF16, DType.F16));
+                }
                 if (entry.startsWith(prefix)) {
                     for (DType type : DType.values()) {
                         if (List.of(entry.split("_")).contains(type.name().toLowerCase(Locale.ROOT))) {

@@ -258,6 +258,63 @@ class OptimizerStateTest {
                 backend.allocate(DType.F32, 2))));
     }
 
+    /** A tensor is written in its own type; a run in 16 bits goes on with its bits. */
+    @ParameterizedTest
+    @CsvSource({"cpu, cpu", "sim, cpu", "cpu, sim"})
+    void sixteenBits(String first, String second) {
+        assumeRuns(first);
+        assumeRuns(second);
+        short[] whole;
+        try (Backend backend = Backend.open("cpu"); Adam adam = narrow(backend)) {
+            steps(adam, 7);
+            whole = param(backend, adam);
+        }
+        try (Backend backend = Backend.open(first); Adam adam = narrow(backend)) {
+            steps(adam, 3);
+            OptimizerState.save(file, backend, adam);
+        }
+        try (SafetensorsFile saved = SafetensorsFile.open(file)) {
+            assertEquals(StoredType.BF16, saved.tensor("p").dtype());
+            assertEquals(StoredType.F32, saved.tensor("p.exp_avg").dtype());
+            assertEquals(StoredType.BF16, saved.tensor("p.exp_avg_sq").dtype());
+        }
+        try (Backend backend = Backend.open(second); Adam adam = narrow(backend)) {
+            steps(adam, 1);
+            OptimizerState.load(file, backend, adam);
+            assertEquals(3, adam.stepCount());
+            steps(adam, 4);
+            assertArrayEquals(whole, param(backend, adam));
+        }
+    }
+
+    private static void steps(Adam adam, int count) {
+        for (int i = 0; i < count; i++) {
+            adam.step();
+        }
+    }
+
+    private static Adam narrow(Backend backend) {
+        int size = 40;
+        Tensor param = backend.allocate(DType.BF16, size);
+        Tensor grad = backend.allocate(DType.BF16, size);
+        short[] bits = new short[size];
+        for (int i = 0; i < size; i++) {
+            bits[i] = (short) (0x3f80 + 7 * i);
+        }
+        Tensor host = Tensor.of(DType.BF16, MemorySegment.ofArray(bits), size);
+        backend.copy(host, param);
+        backend.copy(host, grad);
+        return Adam.on(backend, AdamOptions.adamW().withLr(0.1), List.of(
+                new AdamParameter("p", param, grad, null, backend.allocate(DType.BF16, size))));
+    }
+
+    private static short[] param(Backend backend, Adam adam) {
+        Tensor param = adam.parameters().getFirst().param();
+        short[] bits = new short[Math.toIntExact(param.elementCount())];
+        backend.copy(param, Tensor.of(DType.BF16, MemorySegment.ofArray(bits), bits.length));
+        return bits;
+    }
+
     @Test
     void theFileHasPyTorchsNamesAndTypes() {
         try (Backend backend = Backend.open("cpu"); var run = new Run(backend, OPTIONS)) {

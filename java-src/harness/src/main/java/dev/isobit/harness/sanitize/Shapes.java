@@ -40,6 +40,7 @@ import java.util.List;
  */
 final class Shapes {
     /** All that a step can do around the update. */
+    private static final DType[] VALUES = {DType.F32, DType.BF16, DType.F16};
     private static final StepOptions GUARDED = StepOptions.defaults().withGradScaling(GradScaling.constant(2))
             .withMaxNorm(1).withClipValue(0.1).withZeroGrad(true);
 
@@ -187,18 +188,24 @@ final class Shapes {
                     AdamOptions.adam().withWeightDecay(0.1).withMaximize(true),
                     AdamOptions.adamW().withAmsgrad(true))) {
                 long offset = 4L * (shapes.size() % 4);
-                shapes.add(new Shape("Adam of " + each.length + " +" + offset,
-                        (backend, operands) -> adam(backend, operands, each, options, StepOptions.defaults(), offset)));
-                shapes.add(new Shape("guarded Adam of " + each.length + " +" + offset,
-                        (backend, operands) -> adam(backend, operands, each, options, GUARDED, offset)));
+                for (boolean mixed : new boolean[] {false, true}) {
+                    String types = mixed ? " mixed" : "";
+                    shapes.add(new Shape("Adam of " + each.length + types + " +" + offset, (backend, operands) -> adam(
+                            backend, operands, each, options, StepOptions.defaults(), offset, mixed)));
+                    shapes.add(new Shape("guarded Adam of " + each.length + types + " +" + offset,
+                            (backend, operands) -> adam(backend, operands, each, options, GUARDED, offset, mixed)));
+                }
             }
             for (SgdOptions options : List.of(SgdOptions.defaults().withWeightDecay(0.1),
                     SgdOptions.defaults().withMomentum(0.9).withNesterov(true))) {
                 long offset = 4L * (shapes.size() % 4);
-                shapes.add(new Shape("Sgd of " + each.length + " +" + offset,
-                        (backend, operands) -> sgd(backend, operands, each, options, StepOptions.defaults(), offset)));
-                shapes.add(new Shape("guarded Sgd of " + each.length + " +" + offset,
-                        (backend, operands) -> sgd(backend, operands, each, options, GUARDED, offset)));
+                for (boolean mixed : new boolean[] {false, true}) {
+                    String types = mixed ? " mixed" : "";
+                    shapes.add(new Shape("Sgd of " + each.length + types + " +" + offset, (backend, operands) -> sgd(
+                            backend, operands, each, options, StepOptions.defaults(), offset, mixed)));
+                    shapes.add(new Shape("guarded Sgd of " + each.length + types + " +" + offset,
+                            (backend, operands) -> sgd(backend, operands, each, options, GUARDED, offset, mixed)));
+                }
             }
         }
         return shapes;
@@ -318,13 +325,17 @@ final class Shapes {
     }
 
     private static void adam(Backend backend, Operands operands, int[] sizes, AdamOptions options,
-            StepOptions step, long offset) {
+            StepOptions step, long offset, boolean mixed) {
         var rng = new Rng(sizes.length);
         List<AdamParameter> parameters = new ArrayList<>();
         for (int size : sizes) {
-            parameters.add(new AdamParameter("p" + parameters.size(), operands.floats(rng, offset, size),
-                    operands.floats(rng, offset, size), operands.floats(rng, 4, size),
-                    operands.floats(rng, offset, size)));
+            DType value = mixed ? VALUES[parameters.size() % VALUES.length] : DType.F32;
+            DType moment = mixed ? DType.BF16 : DType.F32;
+            // Some of the mixed ones start alike, too.
+            long other = mixed && sizes.length % 2 == 1 ? offset : 4;
+            parameters.add(new AdamParameter("p" + parameters.size(), operands.floats(value, rng, offset, size),
+                    operands.floats(moment, rng, offset, size), operands.floats(moment, rng, other, size),
+                    operands.floats(DType.F32, rng, offset, size)));
         }
         try (Adam adam = Adam.on(backend, List.of(new AdamGroup(options, parameters)), step, backend.defaultStream())) {
             adam.step();
@@ -333,13 +344,16 @@ final class Shapes {
     }
 
     private static void sgd(Backend backend, Operands operands, int[] sizes, SgdOptions options,
-            StepOptions step, long offset) {
+            StepOptions step, long offset, boolean mixed) {
         var rng = new Rng(sizes.length);
         List<SgdParameter> parameters = new ArrayList<>();
         for (int size : sizes) {
-            parameters.add(new SgdParameter("p" + parameters.size(), operands.floats(rng, offset, size),
-                    operands.floats(rng, offset, size),
-                    options.momentum() != 0 ? operands.floats(rng, 4, size) : null));
+            DType value = mixed ? VALUES[parameters.size() % VALUES.length] : DType.F32;
+            DType other = mixed ? DType.BF16 : DType.F32;
+            long apart = mixed && sizes.length % 2 == 1 ? offset : 4;
+            parameters.add(new SgdParameter("p" + parameters.size(), operands.floats(value, rng, offset, size),
+                    operands.floats(other, rng, offset, size),
+                    options.momentum() != 0 ? operands.floats(other, rng, apart, size) : null));
         }
         try (Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(options, parameters)), step, backend.defaultStream())) {
             sgd.step();

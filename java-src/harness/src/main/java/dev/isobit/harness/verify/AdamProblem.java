@@ -27,9 +27,15 @@ import java.util.Map;
  * @param step number of the first step, from 1
  * @param steps how many steps; only one is judged, for errors add up
  * @param seed of the inputs
+ * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types; else of F32
  */
 record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Values values, long step, int steps,
-        long seed) implements Problem {
+        long seed, boolean mixed) implements Problem {
+    /** All in F32. */
+    AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Values values, long step, int steps,
+            long seed) {
+        this(shape, sizes, options, values, step, steps, seed, false);
+    }
 
     /** Kinds of inputs. */
     enum Values {
@@ -60,7 +66,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
 
     @Override
     public String operation() {
-        return options.decoupled() ? "AdamW" : "Adam";
+        return (options.decoupled() ? "AdamW" : "Adam") + (mixed ? ", mixed types" : "");
     }
 
     @Override
@@ -93,6 +99,8 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
         private final float[] expAvgSq = new float[total];
         private final float[] maxExpAvgSq = new float[total];
         private final int shift;
+        /** Of each parameter, its types in the order of an optimizer's operands. */
+        private final List<DType[]> types = new ArrayList<>();
 
         Inputs() {
             var rng = new Rng(seed);
@@ -100,6 +108,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             for (int i = 0; i < total; i++) {
                 fill(rng, i);
             }
+            MixedTypes.round(mixed, sizes, types, rng, param, grad, expAvg, expAvgSq, maxExpAvgSq);
         }
 
         private void fill(Rng rng, int i) {
@@ -168,7 +177,8 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             List<Form> forms =
                     new ArrayList<>(List.of(WHOLE, new Form("misaligned", Form.Call.WHOLE, Placement.SHIFTED),
                             new Form("native memory", Form.Call.WHOLE, Placement.NATIVE)));
-            if (values == Values.FRESH || values == Values.ZERO) {
+            // The optimizer's own are all F32.
+            if (!mixed && (values == Values.FRESH || values == Values.ZERO)) {
                 forms.add(OWN_MOMENTS);
             }
             if (sizes.size() > 1 && sizes.size() <= MOST_APART) {
@@ -197,16 +207,17 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             List<AdamParameter> parameters = new ArrayList<>();
             int start = 0;
             for (int size : sizes) {
-                Operand p = place(slab, form, param, start, size);
-                Operand g = place(slab, form, grad, start, size);
-                Operand m = place(slab, form, expAvg, start, size);
-                Operand v = place(slab, form, expAvgSq, start, size);
-                Operand x = options.amsgrad() ? place(slab, form, maxExpAvgSq, start, size) : null;
+                DType[] own = types.get(operands.size());
+                Operand p = place(slab, form, own[0], param, start, size);
+                Operand g = place(slab, form, own[1], grad, start, size);
+                Operand m = place(slab, form, own[2], expAvg, start, size);
+                Operand v = place(slab, form, own[3], expAvgSq, start, size);
+                Operand x = options.amsgrad() ? place(slab, form, own[4], maxExpAvgSq, start, size) : null;
                 operands.add(x == null ? new Operand[] {p, g, m, v} : new Operand[] {p, g, m, v, x});
-                boolean own = form.call() == Form.Call.OWN_MOMENTS;
+                boolean ownMoments = form.call() == Form.Call.OWN_MOMENTS;
                 parameters.add(new AdamParameter("p" + parameters.size(), p.tensor(), g.tensor(),
-                        own ? null : m.tensor(), own ? null : v.tensor(),
-                        own || x == null ? null : x.tensor()));
+                        ownMoments ? null : m.tensor(), ownMoments ? null : v.tensor(),
+                        ownMoments || x == null ? null : x.tensor()));
                 start += size;
             }
             if (form.call() == Form.Call.APART) {
@@ -218,8 +229,8 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             return results;
         }
 
-        private Operand place(Slab slab, Form form, float[] values, int start, int size) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, size);
+        private Operand place(Slab slab, Form form, DType dtype, float[] values, int start, int size) {
+            Operand operand = slab.place(dtype, form.placement(), shift, size);
             operand.set(Arrays.copyOfRange(values, start, start + size));
             operand.upload();
             return operand;
@@ -306,10 +317,20 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             var scalars = new AdamScalars();
             scalars.set(options, options.lr(), step);
             var element = new Element(options, scalars, output);
-            for (int i = 0; i < total; i++) {
-                double magnitude =
-                        element.magnitude(param[i], grad[i], expAvg[i], expAvgSq[i], maxExpAvgSq[i], expected[i]);
-                judge.add(AdamProblem.this, i, expected[i], actual[i], magnitude, element.scale, output.budget());
+            int role = switch (output) {
+                case PARAM -> 0;
+                case EXP_AVG -> 2;
+                case EXP_AVG_SQ -> 3;
+                default -> 4;
+            };
+            int i = 0;
+            for (int p = 0; p < sizes.size(); p++) {
+                for (int end = i + sizes.get(p); i < end; i++) {
+                    double magnitude =
+                            element.magnitude(param[i], grad[i], expAvg[i], expAvgSq[i], maxExpAvgSq[i], expected[i]);
+                    judge.addRounded(types.get(p)[role], AdamProblem.this, i, expected[i], actual[i], magnitude,
+                            element.scale, output.budget());
+                }
             }
         }
     }

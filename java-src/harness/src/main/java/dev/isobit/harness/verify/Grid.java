@@ -145,6 +145,10 @@ record Grid(String name, List<Problem> problems) {
                         1 + rng.nextInt(20), 1 + rng.nextInt(2), seed));
                 problems.add(new SgdProblem(each.size() + " sizes", each, pick(rng, sgdOptions()), values,
                         1 + rng.nextInt(2), 1 + rng.nextInt(2), seed));
+                problems.add(new AdamProblem(each.size() + " sizes", each, pick(rng, allAdamOptions()), values,
+                        1 + rng.nextInt(20), 1 + rng.nextInt(2), seed, true));
+                problems.add(new SgdProblem(each.size() + " sizes", each, pick(rng, sgdOptions()), values,
+                        1 + rng.nextInt(2), 1 + rng.nextInt(2), seed, true));
             }
         }
         for (List<List<Integer>> shape : List.of(List.of(List.of(0)), List.of(List.of(5, 0, 33), List.of(7)),
@@ -186,11 +190,15 @@ record Grid(String name, List<Problem> problems) {
         }
         for (Values values : Values.values()) {
             problems.add(new AdamProblem("[33]", List.of(33), AdamOptions.adamW(), values, 2, 1, problems.size()));
+            problems.add(new AdamProblem("3 sizes", List.of(9, 20, 4), AdamOptions.adamW(), values, 2, 1,
+                    problems.size(), true));
         }
         problems.add(new AdamProblem("2 sizes", List.of(5, 20), AdamOptions.adam(), Values.FRESH, 1, 3,
                 problems.size()));
         for (Values values : Values.values()) {
             problems.add(new SgdProblem("[33]", List.of(33), sgdOptions().get(4), values, 2, 1, problems.size()));
+            problems.add(new SgdProblem("3 sizes", List.of(9, 20, 4), sgdOptions().get(4), values, 2, 1,
+                    problems.size(), true));
         }
         for (SoftmaxProblem.Logits logits : SoftmaxProblem.Logits.values()) {
             problems.add(new SoftmaxProblem(3, 17, 1 + logits.ordinal() % 2, logits, logits.ordinal() % 3 == 0,
@@ -327,8 +335,9 @@ record Grid(String name, List<Problem> problems) {
     private static GuardedProblem guarded(List<List<Integer>> shape, GuardedProblem.Optimizer optimizer,
             GuardedProblem.Guard guard, GuardedProblem.Values values, int steps, long seed) {
         long sizes = shape.stream().mapToLong(List::size).sum();
+        boolean mixed = seed % 5 == 0;
         return new GuardedProblem(sizes == 1 ? shape.getFirst().toString() : sizes + " sizes", shape, optimizer, guard,
-                values, steps, seed);
+                values, steps, seed, mixed);
     }
 
     /** Around vectors, warps, lanes and segments; weights along either axis or both. */
@@ -431,7 +440,7 @@ record Grid(String name, List<Problem> problems) {
                             seed++;
                             if (full || new Rng(seed).nextInt(4) == 0) {
                                 problems.add(new SgdProblem(sizes.size() == 1 ? sizes.toString() : "10 mixed sizes",
-                                        sizes, options, values, first, steps, seed));
+                                        sizes, options, values, first, steps, seed, seed % 3 == 0));
                             }
                         }
                     }
@@ -463,7 +472,8 @@ record Grid(String name, List<Problem> problems) {
                         // A fifth of the combinations, of large shapes a tenth.
                         if (full || rng.nextInt(total < 5000 ? 5 : 10) == 0) {
                             int steps = first == 2 && rng.nextInt(2) == 0 ? 3 : 1;
-                            problems.add(new AdamProblem(shape.name, shape.sizes, o, values, first, steps, seed));
+                            problems.add(new AdamProblem(shape.name, shape.sizes, o, values, first, steps, seed,
+                                    seed % 3 == 0));
                         }
                     }
                 }

@@ -38,9 +38,10 @@ import java.util.stream.IntStream;
  * @param values kind of gradients
  * @param steps how many steps; only one is judged, for errors add up
  * @param seed of the inputs
+ * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types; else of F32
  */
 record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimizer, Guard guard, Values values,
-        int steps, long seed) implements Problem {
+        int steps, long seed, boolean mixed) implements Problem {
 
     /** What is guarded. */
     enum Optimizer {
@@ -101,7 +102,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
 
     @Override
     public String operation() {
-        return optimizer == Optimizer.SGD ? "SGD, guarded" : "Adam, guarded";
+        return (optimizer == Optimizer.SGD ? "SGD, guarded" : "Adam, guarded") + (mixed ? ", mixed types" : "");
     }
 
     @Override
@@ -295,6 +296,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         private final float[][] grads = new float[steps][total];
         private final long first;
         private final int shift;
+        /** Of each parameter, in the order of the roles. */
+        private final List<DType[]> types = new ArrayList<>();
 
         Inputs() {
             var rng = new Rng(seed);
@@ -321,6 +324,15 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 }
             }
             arrays[GRAD] = grads[0];
+            List<Integer> sizes = groups.stream().flatMap(List::stream).toList();
+            MixedTypes.round(mixed, sizes, types, rng, arrays);
+            int start = 0;
+            for (int p = 0; p < sizes.size(); p++) {
+                for (float[] later : grads) {
+                    MixedTypes.round(types.get(p)[GRAD], later, start, start + sizes.get(p));
+                }
+                start += sizes.get(p);
+            }
         }
 
         private float gradient(Rng rng) {
@@ -353,12 +365,14 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             slab.reset();
             List<List<Operand[]>> operands = new ArrayList<>();
             int start = 0;
+            var own = types.iterator();
             for (List<Integer> sizes : groups) {
                 List<Operand[]> ofGroup = new ArrayList<>();
                 for (int size : sizes) {
                     Operand[] all = new Operand[roles()];
+                    DType[] dtypes = own.next();
                     for (int role = 0; role < all.length; role++) {
-                        all[role] = slab.place(DType.F32, form.placement(), shift, size);
+                        all[role] = slab.place(dtypes[role], form.placement(), shift, size);
                         put(all[role], arrays[role], start, size);
                     }
                     ofGroup.add(all);
@@ -520,24 +534,32 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             scalars.clipValue = (float) options().clipValue();
             double budget = output.budget() + (scalars.gradFactor == 1 ? 0 : guardBudget(output, clips));
             int i = 0;
+            var own = types.iterator();
             for (int g = 0; g < groups.size(); g++) {
-                int end = i + groups.get(g).stream().mapToInt(Integer::intValue).sum();
                 scalars.set(adam(g), adam(g).lr(), first);
                 var element = new AdamProblem.Element(adam(g), scalars, output);
-                for (; i < end; i++) {
-                    double p = arrays[PARAM][i];
-                    double grad = scalars.scaled((double) arrays[GRAD][i]);
-                    double m = arrays[EXP_AVG][i];
-                    boolean unused = isSgd() && output == Output.MOMENTUM_BUFFER && !hasBuffer(g);
-                    double magnitude = unused
-                            ? m
-                            : isSgd()
-                                    ? SgdProblem.magnitude(sgd(g), first, output, p, grad, m)
-                                    : element.magnitude(p, grad, m, arrays[EXP_AVG_SQ][i],
-                                            arrays[Math.min(MAX_EXP_AVG_SQ, roles() - 1)][i], expected[i]);
-                    judge.add(GuardedProblem.this, i, expected[i], actual[i], magnitude, element.scale, budget);
+                boolean unused = isSgd() && output == Output.MOMENTUM_BUFFER && !hasBuffer(g);
+                for (int size : groups.get(g)) {
+                    DType dtype = own.next()[role(output)];
+                    for (int end = i + size; i < end; i++) {
+                        double p = arrays[PARAM][i];
+                        double grad = scalars.scaled((double) arrays[GRAD][i]);
+                        double m = arrays[EXP_AVG][i];
+                        double magnitude = unused
+                                ? m
+                                : isSgd()
+                                        ? SgdProblem.magnitude(sgd(g), first, output, p, grad, m)
+                                        : element.magnitude(p, grad, m, arrays[EXP_AVG_SQ][i],
+                                                arrays[Math.min(MAX_EXP_AVG_SQ, roles() - 1)][i], expected[i]);
+                        judge.addRounded(dtype, GuardedProblem.this, i, expected[i], actual[i], magnitude,
+                                element.scale, budget);
+                    }
                 }
             }
+        }
+
+        private int role(Output output) {
+            return IntStream.range(0, roles()).filter(role -> output(role) == output).findFirst().orElseThrow();
         }
 
         /**

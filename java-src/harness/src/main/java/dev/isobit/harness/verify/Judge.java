@@ -79,6 +79,32 @@ final class Judge {
         count(problem, index, expected, actual, error, 1);
     }
 
+    /**
+     * Measures one element of a result that is computed in float32, within a budget of its units, and stored in another type
+     * by one rounding more.
+     *
+     * @param dtype of the result
+     * @param bits what the backend wrote, as a float
+     */
+    void addRounded(DType dtype, Problem problem, long index, double expected, int bits, double magnitude,
+            double upstream, double budget) {
+        float actual = Float.intBitsToFloat(bits);
+        double slack = SLACK * Math.max(1, Math.abs(upstream));
+        if (dtype == DType.F32 || Double.isNaN(expected) || Float.isNaN(actual)) {
+            count(problem, index, expected, actual, error(expected, actual, magnitude, slack), budget);
+            return;
+        }
+        // An infinity is the number that would follow the largest.
+        double end = dtype == DType.F16 ? 0x1p16 : 0x1p128;
+        double wanted = Math.clamp(expected, -end, end);
+        double found = Math.clamp(actual, -end, end);
+        // Half a unit of the type, at the larger of the two, is the rounding's.
+        double half = Ulp.at(dtype, Math.max(Math.abs(wanted), Math.abs(found))) / 2;
+        double over = Math.max(0, Math.abs(found - wanted) - half - slack);
+        count(problem, index, expected, actual, over == 0 ? 0 : over / Ulp.ofFloatAt(Math.min(magnitude, end)),
+                budget);
+    }
+
     /** As {@link #error}; an infinity is measured as the number that would follow the largest. */
     static double narrowError(DType dtype, double expected, float actual, double magnitude, double slack) {
         if (Double.isNaN(expected) || Float.isNaN(actual)) {

@@ -26,16 +26,23 @@ import java.util.Map;
  * @param step number of the first step, from 1
  * @param steps how many steps; only one is judged, for errors add up
  * @param seed of the inputs
+ * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types; else of F32
  */
 record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values values, long step, int steps,
-        long seed) implements Problem {
+        long seed, boolean mixed) implements Problem {
+    /** All in F32. */
+    SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values values, long step, int steps,
+            long seed) {
+        this(shape, sizes, options, values, step, steps, seed, false);
+    }
+
     private static final Form WHOLE = new Form("whole", Form.Call.WHOLE, Placement.HEAP);
     private static final Form MISALIGNED = new Form("misaligned", Form.Call.WHOLE, Placement.SHIFTED);
     private static final Form NATIVE = new Form("native memory", Form.Call.WHOLE, Placement.NATIVE);
 
     @Override
     public String operation() {
-        return hasBuffer() ? "SGD with momentum" : "SGD";
+        return (hasBuffer() ? "SGD with momentum" : "SGD") + (mixed ? ", mixed types" : "");
     }
 
     private boolean hasBuffer() {
@@ -68,6 +75,8 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
         private final float[] grad = new float[total];
         private final float[] buffer = new float[total];
         private final int shift;
+        /** Of each parameter: parameter, gradient, buffer. */
+        private final List<DType[]> types = new ArrayList<>();
 
         Inputs() {
             var rng = new Rng(seed);
@@ -77,6 +86,7 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
                 grad[i] = element(rng, 0.1f);
                 buffer[i] = values == Values.FRESH ? 0 : element(rng, 0.1f);
             }
+            MixedTypes.round(mixed, sizes, types, rng, param, grad, buffer);
         }
 
         private float element(Rng rng, float usual) {
@@ -111,9 +121,10 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
             List<SgdParameter> parameters = new ArrayList<>();
             int start = 0;
             for (int size : sizes) {
-                Operand p = place(slab, form, param, start, size);
-                Operand g = place(slab, form, grad, start, size);
-                Operand b = place(slab, form, buffer, start, size);
+                DType[] own = types.get(operands.size());
+                Operand p = place(slab, form, own[0], param, start, size);
+                Operand g = place(slab, form, own[1], grad, start, size);
+                Operand b = place(slab, form, own[2], buffer, start, size);
                 operands.add(new Operand[] {p, g, b});
                 parameters.add(new SgdParameter("p" + parameters.size(), p.tensor(), g.tensor(),
                         hasBuffer() ? b.tensor() : null));
@@ -130,8 +141,8 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
             return collect(operands);
         }
 
-        private Operand place(Slab slab, Form form, float[] values, int start, int size) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, size);
+        private Operand place(Slab slab, Form form, DType dtype, float[] values, int start, int size) {
+            Operand operand = slab.place(dtype, form.placement(), shift, size);
             operand.set(Arrays.copyOfRange(values, start, start + size));
             operand.upload();
             return operand;
@@ -192,9 +203,13 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
         /** Addends of opposite sign meet everywhere: the unit is taken at the largest. */
         @Override
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
-            for (int i = 0; i < total; i++) {
-                judge.add(SgdProblem.this, i, expected[i], actual[i],
-                        magnitude(options, step, output, param[i], grad[i], buffer[i]), 1, output.budget());
+            int role = output == Output.MOMENTUM_BUFFER ? 2 : 0;
+            int i = 0;
+            for (int p = 0; p < sizes.size(); p++) {
+                for (int end = i + sizes.get(p); i < end; i++) {
+                    judge.addRounded(types.get(p)[role], SgdProblem.this, i, expected[i], actual[i],
+                            magnitude(options, step, output, param[i], grad[i], buffer[i]), 1, output.budget());
+                }
             }
         }
     }
