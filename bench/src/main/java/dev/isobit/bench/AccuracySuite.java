@@ -11,11 +11,11 @@ import java.util.function.Consumer;
 final class AccuracySuite {
     private AccuracySuite() {}
 
-    static BenchCase problem(String operation, int threads) {
+    static BenchCase problem(String operation, DType dtype, int threads) {
         return switch (operation) {
-            case "cross-entropy" -> BenchCase.of(operation, DType.F32, threads, 64, 1000);
-            case "bce" -> BenchCase.of(operation, DType.F32, threads, 256, 64);
-            default -> BenchCase.of(operation, DType.F32, threads, 3, 4099);
+            case "cross-entropy" -> BenchCase.of(operation, dtype, threads, 64, 1000);
+            case "bce" -> BenchCase.of(operation, dtype, threads, 256, 64);
+            default -> BenchCase.of(operation, dtype, threads, 3, 4099);
         };
     }
 
@@ -28,20 +28,28 @@ final class AccuracySuite {
             Consumer<String> absent) {
         List<Accuracy> found = new ArrayList<>();
         for (String operation : operations) {
-            for (Inputs inputs : Inputs.of(operation)) {
-                try (var work = Workload.of(problem(operation, 1), inputs, false, backend)) {
-                    work.makeReference();
-                    work.check(runner).forEach(judged -> found.add(judged.accuracy()));
-                    for (Peer peer : peers) {
-                        try (var call = work.prepare(peer, absent)) {
-                            if (call != null) {
-                                work.check(peer, call).forEach(judged -> found.add(judged.accuracy()));
-                            }
-                        }
-                    }
+            for (DType dtype : BenchCase.dtypes(operation)) {
+                for (Inputs inputs : Inputs.of(operation)) {
+                    measure(found, runner, Workload.of(problem(operation, dtype, 1), inputs, false, backend), peers,
+                            absent);
                 }
             }
         }
         return found;
+    }
+
+    private static void measure(List<Accuracy> found, String runner, Workload made, List<Peer> peers,
+            Consumer<String> absent) {
+        try (Workload work = made) {
+            work.makeReference();
+            work.check(runner).forEach(judged -> found.add(judged.accuracy()));
+            for (Peer peer : peers) {
+                try (var call = work.prepare(peer, absent)) {
+                    if (call != null) {
+                        work.check(peer, call).forEach(judged -> found.add(judged.accuracy()));
+                    }
+                }
+            }
+        }
     }
 }

@@ -51,12 +51,12 @@ final class BceWorkload extends Workload {
 
     @Override
     void fill(Rng rng) {
-        MemorySegment logits = host("logits");
+        Tensor logits = hostTensor("logits");
         MemorySegment targets = host("targets");
         for (long i = 0; i < what.elements(); i++) {
             boolean positive = rng.nextInt(4) == 0;
             float noise = 2 * rng.nextNormal();
-            logits.setAtIndex(ValueLayout.JAVA_FLOAT, i,
+            set(logits, i,
                     inputs == Inputs.SATURATED ? (positive ? SATURATED : -SATURATED) + noise / 4 : noise);
             targets.setAtIndex(ValueLayout.JAVA_FLOAT, i, positive ? 1 : 0);
         }
@@ -77,9 +77,7 @@ final class BceWorkload extends Workload {
         try (var op = BceWithLogits.on(reference, options)) {
             op.lossAndGradient(
                     BceWithLogitsOperands
-                            .of(Tensor.of(DType.F32, host("logits"), rows, labels),
-                                    Tensor.of(DType.F32, host("targets"), rows, labels))
-                            .withPosWeight(Tensor.of(DType.F32, host("posWeight"), labels)),
+                            .of(hostTensor("logits"), hostTensor("targets")).withPosWeight(hostTensor("posWeight")),
                     mean ? Tensor.of(DType.F64, exactLoss) : Tensor.of(DType.F64, exactLoss, rows, labels),
                     Tensor.of(DType.F64, exactGrad, rows, labels));
         }

@@ -19,6 +19,14 @@ public record BenchCase(String operation, DType dtype, List<Long> shape, int thr
     /** Names of operations: cross-entropy and binary cross-entropy are loss and gradient in one call. */
     public static final List<String> OPERATIONS = List.of("cross-entropy", "bce", "adamw", "sgd");
 
+    /** What logits or parameters of an operation may be here. */
+    static List<DType> dtypes(String operation) {
+        return switch (operation) {
+            case "cross-entropy", "bce" -> List.of(DType.F32, DType.BF16, DType.F16);
+            default -> List.of(DType.F32);
+        };
+    }
+
     static BenchCase of(String operation, DType dtype, int threads, long... shape) {
         return new BenchCase(operation, dtype, Arrays.stream(shape).boxed().toList(), threads);
     }

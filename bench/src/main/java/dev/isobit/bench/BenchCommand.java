@@ -1,6 +1,5 @@
 package dev.isobit.bench;
 
-import dev.isobit.Backend;
 import dev.isobit.BackendProbe;
 import dev.isobit.DType;
 import dev.isobit.bench.BenchReport.Measurement;
@@ -31,7 +30,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -59,6 +57,10 @@ public final class BenchCommand implements Subcommand {
     @Option(names = "--ops", paramLabel = "NAME", split = ",",
             description = "only these operations: cross-entropy, bce, adamw, sgd")
     private List<String> operations = new ArrayList<>();
+
+    @Option(names = "--dtypes", paramLabel = "DTYPE", split = ",",
+            description = "only logits of these types: F32, BF16, F16 (default: all; of a quick run F32); optimizers are F32")
+    private List<DType> dtypes = new ArrayList<>();
 
     @Option(names = "--only", paramLabel = "REGEX",
             description = "only cases in whose name it is found, such as \"512x1000 F32, 1 thread\", or \"beside libtorch\"; errors are not measured")
@@ -184,7 +186,7 @@ public final class BenchCommand implements Subcommand {
                 if (BenchInChild.isDevice(name)) {
                     List<BenchCase> cases = OwnJvm.isFor(name)
                             ? BenchGrid.simulated(ops)
-                            : BenchGrid.device(settings.quick(), ops, List.of(DType.F32));
+                            : BenchGrid.device(settings.quick(), ops, dtypes(settings));
                     if (first || !OwnJvm.isFor(name)) {
                         jobs.add(new Job(new BenchPlan(name, settings, cases, first ? name : "", ops, ""),
                                 List.of()));
@@ -193,7 +195,7 @@ public final class BenchCommand implements Subcommand {
                 }
                 for (String operation : ops) {
                     jobs.add(new Job(new BenchPlan(name, settings,
-                            BenchGrid.host(settings.quick(), first, List.of(operation), dtypes(name), processors),
+                            BenchGrid.host(settings.quick(), first, List.of(operation), dtypes(settings), processors),
                             first ? name : "", List.of(operation), ""), List.of()));
                 }
                 if (first && name.equals("cpu")) {
@@ -230,10 +232,8 @@ public final class BenchCommand implements Subcommand {
                         job.plan.operations(), job.plan.peer()), job.flags, job.environment);
     }
 
-    private static List<DType> dtypes(String name) {
-        try (Backend backend = Backend.open(name)) {
-            return Stream.of(DType.F32).filter(backend.dtypes()::contains).toList();
-        }
+    private List<DType> dtypes(BenchSettings settings) {
+        return !dtypes.isEmpty() ? dtypes : settings.quick() ? List.of(DType.F32) : BenchCase.dtypes("cross-entropy");
     }
 
     private void run(Job job, int number, String classPath, Workspace workspace, Progress progress, Runnable save) {

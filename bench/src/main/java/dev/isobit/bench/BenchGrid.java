@@ -1,7 +1,6 @@
 package dev.isobit.bench;
 
 import dev.isobit.DType;
-import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -11,11 +10,15 @@ final class BenchGrid {
     /** Logits of a case of {@link #CLASSES}: 32 MB. */
     private static final long LOGITS = 1 << 23;
     private static final long QUICK_LOGITS = 1 << 21;
+    /** More than a second-level cache: 128 MB, and as much of gradients. */
+    private static final long DEVICE_LOGITS = 1 << 25;
     /** From a thread's registers to a vocabulary; powers of two and their neighbours in use. */
     private static final long[] CLASSES = {2, 3, 10, 32, 100, 128, 256, 1000, 1024, 2048, 4096, 8192, 10_000, 32_000,
         50_257, 128_256, 262_144};
     /** Beside those of the targets, which have 10, 1000 and 32,000. */
-    private static final long[] QUICK_CLASSES = {100, 10_000, 128_256};
+    private static final long[] QUICK_CLASSES = {100, 128_256};
+    private static final long[] DEVICE_CLASSES = {10, 100, 1000, 2048, 4096, 8192, 32_000, 50_257, 65_536, 128_256,
+        151_936, 262_144};
     /** Parameters in one tensor. */
     private static final long[] PARAMETERS = {1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24,
         1 << 26};
@@ -28,9 +31,9 @@ final class BenchGrid {
         Set<BenchCase> cases = new LinkedHashSet<>();
         for (DType dtype : dtypes) {
             for (int count : threads(processors)) {
-                targets(cases, dtype, count, quick && !(firstFork && count == processors));
+                targets(cases, dtype, count, quick && !(firstFork && count == processors), quick);
                 if (!quick || firstFork && count == processors) {
-                    classes(cases, quick, dtype, count);
+                    classes(cases, quick ? QUICK_CLASSES : CLASSES, quick ? QUICK_LOGITS : LOGITS, dtype, count);
                     add(cases, "adamw", dtype, count, new long[][] {{10_000, 64}});
                     add(cases, "sgd", dtype, count, new long[][] {{1, 1 << 20}});
                 }
@@ -47,7 +50,12 @@ final class BenchGrid {
                 }
             }
         }
-        return cases.stream().filter(what -> operations.contains(what.operation())).toList();
+        return chosen(cases, operations);
+    }
+
+    private static List<BenchCase> chosen(Set<BenchCase> cases, List<String> operations) {
+        return cases.stream().filter(what -> operations.contains(what.operation())
+                && BenchCase.dtypes(what.operation()).contains(what.dtype())).toList();
     }
 
     /** One, and all. */
@@ -56,10 +64,13 @@ final class BenchGrid {
     }
 
     /** What NOTES.md and others' benchmarks speak of. */
-    private static void targets(Set<BenchCase> cases, DType dtype, int threads, boolean fewer) {
+    private static void targets(Set<BenchCase> cases, DType dtype, int threads, boolean fewer, boolean quick) {
         add(cases, "cross-entropy", dtype, threads, new long[][] {{512, 1000}, {512, 32_000}});
         if (!fewer) {
-            add(cases, "cross-entropy", dtype, threads, new long[][] {{65_536, 10}, {4096, 1000}});
+            add(cases, "cross-entropy", dtype, threads, new long[][] {{65_536, 10}});
+        }
+        if (!quick) {
+            add(cases, "cross-entropy", dtype, threads, new long[][] {{4096, 1000}});
         }
         add(cases, "bce", dtype, threads, new long[][] {{16_384, 64}});
         add(cases, "adamw", dtype, threads, new long[][] {{1, 1 << 20}});
@@ -68,14 +79,14 @@ final class BenchGrid {
     /** Cases at which peers stand beside. */
     static List<BenchCase> peers(List<String> operations, int threads) {
         Set<BenchCase> cases = new LinkedHashSet<>();
-        targets(cases, DType.F32, threads, false);
+        targets(cases, DType.F32, threads, false, false);
         add(cases, "sgd", DType.F32, threads, new long[][] {{1, 1 << 20}});
-        return cases.stream().filter(what -> operations.contains(what.operation())).toList();
+        return chosen(cases, operations);
     }
 
-    private static void classes(Set<BenchCase> cases, boolean quick, DType dtype, int threads) {
-        for (long classes : quick ? QUICK_CLASSES : CLASSES) {
-            long rows = Math.max(1, (quick ? QUICK_LOGITS : LOGITS) / classes);
+    private static void classes(Set<BenchCase> cases, long[] sizes, long logits, DType dtype, int threads) {
+        for (long classes : sizes) {
+            long rows = Math.max(1, logits / classes);
             cases.add(BenchCase.of("cross-entropy", dtype, threads, rows, classes));
         }
     }
@@ -86,17 +97,24 @@ final class BenchGrid {
         }
     }
 
-    /** Cases of a device: the host's sizes. */
+    /** Cases of a device: the host's sizes and, unless it is quick, larger ones, which no cache holds. */
     static List<BenchCase> device(boolean quick, List<String> operations, List<DType> dtypes) {
-        List<BenchCase> cases = new ArrayList<>();
+        Set<BenchCase> cases = new LinkedHashSet<>();
         for (BenchCase what : host(quick, true, operations, dtypes, 1)) {
             cases.add(new BenchCase(what.operation(), what.dtype(), what.shape(), 0));
         }
-        return cases;
+        if (!quick) {
+            for (DType dtype : dtypes) {
+                classes(cases, DEVICE_CLASSES, DEVICE_LOGITS, dtype, 0);
+                add(cases, "bce", dtype, 0, new long[][] {{524_288, 64}});
+                add(cases, "adamw", dtype, 0, new long[][] {{1, 1 << 27}});
+            }
+        }
+        return chosen(cases, operations);
     }
 
     /** What a simulated device does in seconds: each operation once. */
     static List<BenchCase> simulated(List<String> operations) {
-        return operations.stream().map(operation -> AccuracySuite.problem(operation, 0)).toList();
+        return operations.stream().map(operation -> AccuracySuite.problem(operation, DType.F32, 0)).toList();
     }
 }

@@ -125,7 +125,7 @@ public record BenchReport(String format, String commit, String started, double s
      *
      * @param runner whose
      * @param operation as in {@link BenchCase}
-     * @param dtype of the output
+     * @param dtype of logits or parameters
      * @param inputs kind of inputs
      * @param output such as {@code gradLogits}
      * @param elements how many were compared

@@ -52,7 +52,7 @@ final class CrossEntropyWorkload extends Workload {
 
     @Override
     void fill(Rng rng) {
-        MemorySegment values = host("logits");
+        Tensor values = hostTensor("logits");
         MemorySegment indices = host("targets");
         for (long row = 0; row < rows; row++) {
             long target = rng.nextInt(Math.toIntExact(classes));
@@ -60,7 +60,7 @@ final class CrossEntropyWorkload extends Workload {
             float offset = inputs == Inputs.LARGE_OFFSET ? OFFSET * (2 * rng.nextFloat() - 1) : 0;
             for (long k = 0; k < classes; k++) {
                 float certain = inputs == Inputs.CONFIDENT_ROWS && k == target ? CERTAIN : 0;
-                values.setAtIndex(ValueLayout.JAVA_FLOAT, row * classes + k, 2 * rng.nextNormal() + offset + certain);
+                set(values, row * classes + k, 2 * rng.nextNormal() + offset + certain);
             }
         }
         poison(host("gradLogits"));
@@ -77,8 +77,8 @@ final class CrossEntropyWorkload extends Workload {
         MemorySegment exactLoss = arena.allocate(mean ? 8 : 8 * rows, 64);
         MemorySegment exactGrad = arena.allocate(8 * what.elements(), 64);
         try (var op = CrossEntropy.on(reference, options)) {
-            op.lossAndGradient(Tensor.of(DType.F32, host("logits"), rows, classes),
-                    Tensor.of(DType.I64, host("targets"), rows),
+            op.lossAndGradient(hostTensor("logits"),
+                    hostTensor("targets"),
                     mean ? Tensor.of(DType.F64, exactLoss) : Tensor.of(DType.F64, exactLoss, rows),
                     Tensor.of(DType.F64, exactGrad, rows, classes));
         }

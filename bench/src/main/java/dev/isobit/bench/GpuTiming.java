@@ -192,7 +192,8 @@ final class GpuTiming implements AutoCloseable {
             try (var device = (CudaBackend) Backend.open(backendName)) {
                 CudaStream stream = device.defaultStream();
                 for (String operation : operations) {
-                    try (var work = Workload.of(AccuracySuite.problem(operation, 0), Inputs.ORDINARY, true, device)) {
+                    try (var work = Workload.of(AccuracySuite.problem(operation, DType.F32, 0), Inputs.ORDINARY, true,
+                            device)) {
                         work.run();
                         found.add(
                                 new HostCost(operation, foreign ? "java.lang.foreign, one struct" : "JCuda, one struct",

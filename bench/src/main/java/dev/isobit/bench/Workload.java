@@ -8,6 +8,7 @@ import dev.isobit.bench.BenchReport.Accuracy;
 import dev.isobit.harness.BackendTensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.harness.Ulp;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -101,6 +102,28 @@ abstract class Workload implements AutoCloseable {
         return operands.get(name).host().segment();
     }
 
+    /** The host's side of an operand. */
+    final Tensor hostTensor(String name) {
+        return operands.get(name).host();
+    }
+
+    /** Writes an element of a tensor of the host, rounded to its type. */
+    static void set(Tensor to, long i, float value) {
+        switch (to.dtype()) {
+            case BF16 -> to.segment().setAtIndex(ValueLayout.JAVA_SHORT, i, NarrowFloats.toBf16(value));
+            case F16 -> to.segment().setAtIndex(ValueLayout.JAVA_SHORT, i, NarrowFloats.toF16(value));
+            default -> to.segment().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+        }
+    }
+
+    private static float get(DType dtype, MemorySegment from, long i) {
+        return switch (dtype) {
+            case BF16 -> NarrowFloats.fromBf16(from.getAtIndex(ValueLayout.JAVA_SHORT, i));
+            case F16 -> NarrowFloats.fromF16(from.getAtIndex(ValueLayout.JAVA_SHORT, i));
+            default -> from.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        };
+    }
+
     final Map<String, MemorySegment> hosts(String... names) {
         Map<String, MemorySegment> map = new LinkedHashMap<>();
         for (String name : names) {
@@ -144,8 +167,11 @@ abstract class Workload implements AutoCloseable {
         return found;
     }
 
-    /** A peer's call, from the start; none if it has none, or says that its results are wrong. */
+    /** A peer's call, from the start; none if it has none, or says that its results are wrong. Peers are asked for F32 alone. */
     final Peer.@Nullable Call prepare(Peer peer, Consumer<String> absent) {
+        if (what.dtype() != DType.F32) {
+            return null;
+        }
         reset();
         try {
             Peer.Call call = peer.prepare(problem());
@@ -176,7 +202,8 @@ abstract class Workload implements AutoCloseable {
 
     private Judged judge(String runner, String output, MemorySegment actual) {
         MemorySegment expected = exact.get(output);
-        long count = actual.byteSize() / Float.BYTES;
+        DType dtype = hostTensor(output).dtype();
+        long count = actual.byteSize() / dtype.byteSize();
         double floor = addend(output);
         double largest = 0;
         double squares = 0;
@@ -184,10 +211,10 @@ abstract class Workload implements AutoCloseable {
         double greatest = Double.MIN_NORMAL;
         long digest = count;
         for (long i = 0; i < count; i++) {
-            float value = actual.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            float value = get(dtype, actual, i);
             double target = expected.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
             double apart = Math.abs(value - target);
-            double error = apart / Ulp.ofFloatAt(Math.max(Math.abs(target), floor));
+            double error = apart / Ulp.at(dtype, Math.max(Math.abs(target), floor));
             // A NaN is the largest error there is.
             error = Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
             largest = Math.max(largest, error);

@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What is measured is right, and what is wrong is not measured. */
@@ -39,8 +40,12 @@ class WorkloadTest {
             List<Accuracy> found = AccuracySuite.measure("cpu", one, List.of(operation), List.of(), Assertions::fail);
             assertEquals(Inputs.of(operation).size(),
                     found.stream().map(Accuracy::inputs).distinct().count());
+            assertEquals(BenchCase.dtypes(operation).stream().map(DType::name).toList(),
+                    found.stream().map(Accuracy::dtype).distinct().toList());
             for (Accuracy accuracy : found) {
-                assertTrue(accuracy.maxUlp() <= 6 && accuracy.rmsUlp() <= accuracy.maxUlp(), accuracy.toString());
+                boolean narrow = !accuracy.dtype().equals("F32") && accuracy.output().equals("gradLogits");
+                assertTrue(accuracy.maxUlp() <= (narrow ? 1 : 6) && accuracy.rmsUlp() <= accuracy.maxUlp(),
+                        accuracy.toString());
                 assertTrue(accuracy.rmsUlp() > 0 && accuracy.elements() > 10, accuracy.toString());
             }
             assertEquals(found, AccuracySuite.measure("cpu", three, List.of(operation), List.of(), Assertions::fail));
@@ -50,7 +55,7 @@ class WorkloadTest {
     @ParameterizedTest
     @MethodSource("operations")
     void aHostTimingHasItsSidesAndItsRounds(String operation) {
-        BenchCase what = AccuracySuite.problem(operation, 2);
+        BenchCase what = AccuracySuite.problem(operation, DType.F32, 2);
         Measurement found = new CpuTiming("cpu", SHORT, List.of(new Planted(operation, 0)), Assertions::fail)
                 .measure(what);
         assertEquals(List.of("cpu", "copy", "in-place stream", "planted"),
@@ -66,9 +71,24 @@ class WorkloadTest {
         assertNull(found.side("nobody"));
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"BF16", "F16"})
+    void sixteenBitsAreTimedWithoutPeers(DType dtype) {
+        for (String operation : List.of("cross-entropy", "bce")) {
+            BenchCase what = AccuracySuite.problem(operation, dtype, 1);
+            Measurement found = new CpuTiming("cpu", SHORT, List.of(), Assertions::fail).measure(what);
+            assertEquals(List.of("cpu", "copy", "in-place stream"),
+                    found.sides().stream().map(BenchReport.SideResult::runner).toList());
+            assertEquals(what, found.what());
+            long perElement = operation.equals("bce") ? 2 + 4 + 2 : 2 + 2;
+            assertEquals(perElement * what.elements() + (operation.equals("bce") ? 0 : 8 * what.shape().getFirst()),
+                    found.own().bytes());
+        }
+    }
+
     @Test
     void aPeerWithWrongResultsIsNotTimed() {
-        BenchCase what = AccuracySuite.problem("cross-entropy", 1);
+        BenchCase what = AccuracySuite.problem("cross-entropy", DType.F32, 1);
         for (float wrong : new float[] {0.5f, Float.NaN, Float.NEGATIVE_INFINITY}) {
             List<String> absent = new ArrayList<>();
             assertNull(new CpuTiming("cpu", SHORT, List.of(new Planted("cross-entropy", wrong)), absent::add)
@@ -92,7 +112,8 @@ class WorkloadTest {
     @Test
     void anotherBitIsAnotherDigest() {
         try (Backend cpu = Backend.open("cpu");
-                var work = Workload.of(AccuracySuite.problem("cross-entropy", 1), Inputs.ORDINARY, false, cpu)) {
+                var work = Workload.of(AccuracySuite.problem("cross-entropy", DType.F32, 1), Inputs.ORDINARY, false,
+                        cpu)) {
             work.makeReference();
             Accuracy right = work.check("cpu").get(1).accuracy();
             MemorySegment grad = work.host("gradLogits");

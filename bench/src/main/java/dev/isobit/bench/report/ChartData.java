@@ -1,5 +1,6 @@
 package dev.isobit.bench.report;
 
+import dev.isobit.DType;
 import dev.isobit.bench.BenchCase;
 import dev.isobit.bench.BenchReport.Accuracy;
 import dev.isobit.bench.BenchReport.Measurement;
@@ -20,7 +21,7 @@ import java.util.Set;
 record ChartData(List<String> runners, List<String> ours, List<String> operations, List<Row> rows, List<PeerRow> peers,
         List<Crossover> crossover, List<AccuracyRow> accuracy) {
     /** Sizes at which only the number of classes changes. */
-    private static final Set<Long> SWEEPS = Set.of(1L << 21, 1L << 23);
+    private static final Set<Long> SWEEPS = Set.of(1L << 21, 1L << 23, 1L << 25);
 
     /**
      * One side of a case.
@@ -63,7 +64,7 @@ record ChartData(List<String> runners, List<String> ours, List<String> operation
         return new ChartData(List.copyOf(runners), runners.stream().filter(Runs::isOurs).toList(),
                 BenchCase.OPERATIONS, rows, peers(runs), crossover(runs),
                 runs.accuracy().stream().filter(each -> runners.contains(each.runner()))
-                        .map(each -> new AccuracyRow(each.operation() + ", " + each.inputs() + ", " + each.output(),
+                        .map(each -> new AccuracyRow(operation(each) + ", " + each.inputs() + ", " + each.output(),
                                 each.runner(), Summary.error(each.maxUlp()).equals("no number")
                                         ? "no number"
                                         : String.valueOf(each.maxUlp()),
@@ -71,10 +72,17 @@ record ChartData(List<String> runners, List<String> ours, List<String> operation
                         .toList());
     }
 
+    /** With the type of logits or parameters, unless it is F32. */
+    static String operation(Accuracy each) {
+        return each.operation() + (each.dtype().equals("F32") ? "" : " " + each.dtype());
+    }
+
     private static String runner(Measurement found, SideResult side) {
-        return side == found.own() && found.clock().startsWith("events")
-                ? found.backend() + found.clock().substring("events".length())
-                : side.runner();
+        if (side != found.own()) {
+            return side.runner();
+        }
+        return side.runner() + (found.what().dtype() == DType.F32 ? "" : ", " + found.what().dtype())
+                + (found.clock().startsWith("events") ? found.clock().substring("events".length()) : "");
     }
 
     private static Row row(Runs.Row row, SideResult side) {

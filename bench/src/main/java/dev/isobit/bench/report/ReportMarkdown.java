@@ -84,7 +84,7 @@ final class ReportMarkdown {
     }
 
     private static String problem(Accuracy each) {
-        return each.operation() + ", " + each.inputs() + ", " + each.output();
+        return ChartData.operation(each) + ", " + each.inputs() + ", " + each.output();
     }
 
     private static List<String> concat(String first, List<String> rest) {
