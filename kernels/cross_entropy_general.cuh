@@ -1,7 +1,8 @@
 /*
- * Cross-entropy with options, float32: class indices or probabilities, weights, label smoothing, z-loss, softcap, scale,
- * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass. Or the gradient alone
- * from the states of an earlier pass: the same bits, and the logits are read once.
+ * Cross-entropy with options: class indices or probabilities, weights, label smoothing, z-loss, softcap, scale,
+ * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass. Or loss, log-sum-exp,
+ * entropy and gradient from the states of an earlier pass, or of passes over shards of the classes: the same bits, and the
+ * logits are read once, for the gradient.
  *
  *   z = softcap(x·scale)    m, N, R, S = N + R, log S as in cross_entropy.cuh    lse = m + log S
  *   q = class weight, for probabilities times (t·keep + smooth)    A = sum of q    B = sum of q·(m - z)
@@ -35,11 +36,11 @@ namespace cross_entropy_general {
 using Params = cross_entropy_general_params;
 
 constexpr int kBlock = 256;
-constexpr int kBlockWarps = kBlock / 32;
 constexpr int kSegment = GENERAL_SEGMENT;
-constexpr int kStep = 4 * kBlock;
-constexpr int kSlots = kSegment / kStep;
-static_assert(kStep == kLanes, "a thread has four lanes");
+constexpr int kSlots = kSegment / kLanes;
+/* Of a block a row: a lane has one thread, a thread the lanes of one 128-bit access. */
+template <typename D>
+constexpr int kRowBlock = kLanes / D::kPack;
 /* Segments whose states a block keeps. */
 constexpr int kStates = 256;
 
@@ -60,7 +61,7 @@ __device__ __forceinline__ int64_t target_of(const Params& p, int64_t row) {
 __device__ __forceinline__ Kind kind_of(const Params& p, int64_t target) {
     if (has(p, GENERAL_PROBABILITIES)) return Kind::kLive;
     if (target == p.ignore_index) return Kind::kIgnored;
-    return target < 0 || target >= p.classes ? Kind::kBad : Kind::kLive;
+    return target < 0 || target >= p.all_classes ? Kind::kBad : Kind::kLive;
 }
 
 __device__ __forceinline__ void report_bad_target(const Params& p, int64_t row) {
@@ -87,13 +88,12 @@ struct Upstream {
     const float* per_row; /* null: `common` for every row */
     double common;
 
-    __device__ __forceinline__ explicit Upstream(const Params& p)
+    __device__ __forceinline__ Upstream(const Params& p, double denominator)
         : per_row(has(p, GENERAL_GRAD_LOSS_PER_ROW) ? p.grad_loss : nullptr) {
         const float one = p.grad_loss == nullptr || per_row != nullptr ? 1.0f : p.grad_loss[0];
         common = __dmul_rn(static_cast<double>(p.grad_loss_scale), static_cast<double>(one));
         if (has(p, GENERAL_MEAN)) {
-            const double divisor = *p.denominator;
-            common = has(p, GENERAL_ZERO) && divisor == 0.0 ? 0.0 : __ddiv_rn(common, divisor);
+            common = has(p, GENERAL_ZERO) && denominator == 0.0 ? 0.0 : __ddiv_rn(common, denominator);
         }
     }
 
@@ -142,12 +142,12 @@ struct SegmentSums {
     float entropy;
 };
 
-__device__ __forceinline__ int64_t segments_of(const Params& p) { return (p.classes + kSegment - 1) / kSegment; }
+__device__ __forceinline__ int64_t segments_of(int64_t classes) { return (classes + kSegment - 1) / kSegment; }
 
 /* A segment that has no softmax is NaN throughout. */
 __device__ __forceinline__ void keep_state(const Params& p, int64_t row, int64_t j, const SegmentSums& s) {
     if (p.states == nullptr) return;
-    float* to = p.states + (row * segments_of(p) + j) * GENERAL_STATE;
+    float* to = p.states + (row * segments_of(p.classes) + j) * GENERAL_STATE;
     const bool valid = s.max < infinity() && s.rest == s.rest;
     to[0] = valid ? s.max : canonical_nan();
     to[1] = valid ? __int2float_rn(s.max == -infinity() ? 0 : s.count) : canonical_nan();
@@ -157,8 +157,9 @@ __device__ __forceinline__ void keep_state(const Params& p, int64_t row, int64_t
     to[5] = valid ? canonical(s.entropy) : canonical_nan();
 }
 
+/* Of segment j of the whole row. */
 __device__ __forceinline__ const float* saved_state(const Params& p, int64_t row, int64_t j) {
-    return p.saved_states + (row * segments_of(p) + j) * GENERAL_STATE;
+    return p.saved_states + (row * segments_of(p.all_classes) + j) * GENERAL_STATE;
 }
 
 __device__ __forceinline__ float saved_max(const Params& p, int64_t row, int64_t j) { return *saved_state(p, row, j); }
@@ -167,7 +168,7 @@ __device__ __forceinline__ float saved_max(const Params& p, int64_t row, int64_t
 __device__ __forceinline__ float saved_max(const Params& p, int64_t row, bool& has_nan) {
     float max = -infinity();
 #pragma unroll 1
-    for (int64_t j = 0; j < segments_of(p); j++) {
+    for (int64_t j = 0; j < segments_of(p.all_classes); j++) {
         const float of_segment = saved_max(p, row, j);
         has_nan |= of_segment != of_segment;
         max = fmaxf(max, of_segment);
@@ -302,7 +303,7 @@ struct Gradient {
     const Scalars& scalars;
     const Row& row;
     double upstream;
-    int64_t target; /* -1 with probabilities */
+    int64_t target; /* among the classes that are here; else none of them */
     float target_logit;
     float label_factor;
     /* of the segment in work */
@@ -321,7 +322,7 @@ struct Gradient {
         factor = scalars.factor(row, upstream, weight);
     }
 
-    /* Of class k, from its logit and its label; `previous` is what is there. */
+    /* Of class k, from its logit and its label; `previous` is what is there. A NaN may be any. */
     __device__ __forceinline__ float of(int64_t k, float x, float label, float previous) const {
         const float y = __fmul_rn(x, p.scale);
         float z = y;
@@ -335,7 +336,28 @@ struct Gradient {
         float g = scalars.labels ? __fmaf_rn(e, factor, -__fmul_rn(label_factor, label)) : __fmul_rn(e, factor);
         if (k == target) g = scalars.target_gradient(row, upstream, target_logit, e, weight);
         if (p.softcap != 0.0f) g = __fmul_rn(g, slope);
-        return canonical(has(p, GENERAL_ACCUMULATE) ? __fadd_rn(previous, g) : g);
+        return has(p, GENERAL_ACCUMULATE) ? __fadd_rn(previous, g) : g;
+    }
+};
+
+/* The target of a row among the classes that are here, and its logit. */
+struct Target {
+    int64_t own; /* -1: it is not here */
+    float logit;
+
+    /* effective_at(k): of class k of those that are here. */
+    template <typename Logit>
+    __device__ __forceinline__ Target(const Params& p, int64_t row, int64_t target, bool live, Logit effective_at)
+        : own(-1), logit(0.0f) {
+        if (live && !has(p, GENERAL_PROBABILITIES)) {
+            const int64_t k = target - p.first_class;
+            if (k >= 0 && k < p.classes) own = k;
+            if (p.saved_target_logits != nullptr) {
+                logit = p.saved_target_logits[row];
+            } else if (own >= 0) {
+                logit = effective_at(own);
+            }
+        }
     }
 };
 
@@ -393,18 +415,33 @@ __device__ __forceinline__ float lane_sum(int n, Term term) {
     return x;
 }
 
+/* The labels of a row: what a class weight and a probability make, or the class weights alone. */
+template <typename D>
+struct Labels {
+    const Params& p;
+    int64_t offset; /* of class 0 */
+
+    __device__ __forceinline__ float probability(int64_t at) const {
+        if (has(p, GENERAL_TARGETS_NARROW)) return D::widen(static_cast<const typename D::Stored*>(p.targets)[at]);
+        return static_cast<const float*>(p.targets)[at];
+    }
+
+    __device__ __forceinline__ float of(int64_t k, int64_t inner) const {
+        const float weight = class_weight(p, p.first_class + k);
+        return has(p, GENERAL_PROBABILITIES) ? label_of(p, weight, probability(offset + k * inner)) : weight;
+    }
+};
+
 /* One row for one thread. */
+template <typename D>
 struct Column {
     const Params& p;
-    const float* logits; /* of class 0 */
-    const float* labels; /* null for class indices */
+    const typename D::Stored* logits; /* of class 0 */
+    Labels<D> labels;
 
-    __device__ __forceinline__ float logit(int64_t k) const { return effective(p, logits[k * p.inner]); }
-
-    __device__ __forceinline__ float label(int64_t k) const {
-        const float weight = class_weight(p, k);
-        return labels == nullptr ? weight : label_of(p, weight, labels[k * p.inner]);
-    }
+    __device__ __forceinline__ float raw(int64_t k) const { return D::widen(logits[k * p.inner]); }
+    __device__ __forceinline__ float logit(int64_t k) const { return effective(p, raw(k)); }
+    __device__ __forceinline__ float label(int64_t k) const { return labels.of(k, p.inner); }
 
     /* Of classes from `first` on; a NaN is dropped, and said. */
     __device__ __forceinline__ float max(int64_t first, int64_t n, bool& has_nan) const {
@@ -430,7 +467,7 @@ struct Column {
             s.labels = lane_sum(n, [&](int k) { return label(first + k); });
             s.distances = lane_sum(n, [&](int k) { return distance_term(label(first + k), base, logit(first + k)); });
         }
-        if (p.entropy != nullptr) {
+        if (has(p, GENERAL_ENTROPY)) {
             s.entropy = lane_sum(n, [&](int k) {
                 const float z = logit(first + k);
                 return distance_term(exp_difference(z, base), base, z);
@@ -452,9 +489,50 @@ __device__ __forceinline__ int length_from(int64_t first, int64_t classes) {
     return classes - first < kSegment ? static_cast<int>(classes - first) : kSegment;
 }
 
-template <bool kGrad>
+/* ----------------------------------------------------------------------------------------------------- denominator */
+
+/* Joins sums of segments of the rows in rising order, in float64. Thread 0 gets the result. */
+template <int kThreads>
+__device__ __forceinline__ double join(const Params& p, const float* parts, float* shared) {
+    const int64_t segments = segments_of(p.rows);
+    double total = 0.0;
+    for (int64_t first = 0; first < segments; first += kLanes) {
+        const int n = segments - first < kLanes ? static_cast<int>(segments - first) : kLanes;
+        __syncthreads();
+        /* Past the first-level cache, which does not see what other blocks wrote. */
+        for (int i = threadIdx.x; i < n; i += kThreads) shared[i] = __ldcg(parts + first + i);
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            for (int i = 0; i < n; i++) total = __dadd_rn(total, static_cast<double>(shared[i]));
+        }
+    }
+    return total;
+}
+
+/* Of MEAN; each block joins it anew, which spares a launch. All threads get it; else 1. */
+template <int kThreads>
+__device__ __forceinline__ double denominator_of(const Params& p, float* shared) {
+    __shared__ double joined;
+    if (!has(p, GENERAL_MEAN)) return 1.0;
+    if (p.divisor != nullptr) return static_cast<double>(*p.divisor);
+    if (!has(p, GENERAL_SUMMED_DENOMINATOR)) return __ll2double_rn(p.rows);
+    const double total = join<kThreads>(p, p.weight_parts, shared);
+    if (threadIdx.x == 0) joined = total;
+    __syncthreads();
+    return joined;
+}
+
+/* For the reduce launch behind this one. */
+__device__ __forceinline__ void nobody_has_arrived(const Params& p) {
+    if (p.arrivals != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *p.arrivals = 0;
+}
+
+template <typename D, bool kGrad>
 __device__ __forceinline__ void column_rows(const Params& p) {
-    const Upstream upstream(p);
+    using Stored = typename D::Stored;
+    __shared__ float lanes[kGrad ? kLanes : 1];
+    const Upstream upstream(p, kGrad ? denominator_of<kBlock>(p, lanes) : 1.0);
+    nobody_has_arrived(p);
     const int64_t step = static_cast<int64_t>(gridDim.x) * kBlock;
     unsigned long long hits = 0;
     for (int64_t row = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x; row < p.rows; row += step) {
@@ -463,10 +541,10 @@ __device__ __forceinline__ void column_rows(const Params& p) {
         const bool soft = has(p, GENERAL_PROBABILITIES);
         const int64_t target = soft ? -1 : target_of(p, row);
         const Kind kind = kind_of(p, target);
-        const Column column{p, p.logits + offset, soft ? static_cast<const float*>(p.targets) + offset : nullptr};
-        float* grad = kGrad ? p.grad_logits + offset : nullptr;
+        const Column<D> column{p, static_cast<const Stored*>(p.logits) + offset, Labels<D>{p, offset}};
+        Stored* grad = kGrad ? static_cast<Stored*>(p.grad_logits) + offset : nullptr;
         if (kGrad && !has(p, GENERAL_ACCUMULATE)) {
-            for (int64_t k = p.classes; k < p.stride; k++) grad[k * p.inner] = 0.0f;
+            for (int64_t k = p.classes; k < p.stride; k++) grad[k * p.inner] = D::narrow(0.0f);
         }
         const bool live = kind == Kind::kLive;
         const bool saved = p.saved_states != nullptr;
@@ -484,9 +562,10 @@ __device__ __forceinline__ void column_rows(const Params& p) {
         }
         Row sums(max);
         if (valid || p.states != nullptr) {
+            const int64_t classes = saved ? p.all_classes : p.classes;
 #pragma unroll 1
-            for (int64_t first = 0; first < p.classes; first += kSegment) {
-                const int n = length_from(first, p.classes);
+            for (int64_t first = 0; first < classes; first += kSegment) {
+                const int n = length_from(first, classes);
                 const int64_t j = first / kSegment;
                 const SegmentSums s =
                     saved ? saved_sums(p, row, j)
@@ -497,31 +576,33 @@ __device__ __forceinline__ void column_rows(const Params& p) {
             sums.finish();
         }
         if (p.log_probabilities != nullptr) column.store_log_probabilities(p.log_probabilities + offset, valid, sums);
+        const Target own(p, row, target, live, [&](int64_t k) { return column.logit(k); });
+        if (p.target_logits != nullptr) p.target_logits[row] = canonical(own.logit);
         if (!live || !valid) {
             store_results_without_sums(p, row, kind, argmax);
             if (kGrad && !(kind == Kind::kIgnored && has(p, GENERAL_ACCUMULATE))) {
                 const float value = kind == Kind::kIgnored ? 0.0f : canonical_nan();
-                for (int64_t k = 0; k < p.classes; k++) grad[k * p.inner] = value;
+                for (int64_t k = 0; k < p.classes; k++) grad[k * p.inner] = D::narrow(value);
             }
             continue;
         }
-        const float target_logit = soft ? 0.0f : column.logit(target);
         const Scalars scalars(p, target);
-        store_results(p, row, scalars.loss(sums, target_logit, weight_of(p, row)), __double2float_rn(sums.lse()),
+        store_results(p, row, scalars.loss(sums, own.logit, weight_of(p, row)), __double2float_rn(sums.lse()),
                       sums.entropy(), argmax);
         if (kGrad) {
-            Gradient gradient(p, scalars, sums, upstream.of(p, row), target, target_logit);
+            Gradient gradient(p, scalars, sums, upstream.of(p, row), own.own, own.logit);
 #pragma unroll 1
             for (int64_t first = 0; first < p.classes; first += kSegment) {
                 const int n = length_from(first, p.classes);
-                gradient.segment(p.classes <= kSegment ? max
-                                 : saved               ? saved_max(p, row, first / kSegment)
-                                                       : column.max(first, n, has_nan));
+                gradient.segment(saved                   ? saved_max(p, row, (p.first_class + first) / kSegment)
+                                 : p.classes <= kSegment ? max
+                                                         : column.max(first, n, has_nan));
 #pragma unroll 1
                 for (int64_t k = first; k < first + n; k++) {
                     const int64_t at = k * p.inner;
-                    const float previous = has(p, GENERAL_ACCUMULATE) ? grad[at] : 0.0f;
-                    grad[at] = gradient.of(k, column.logits[at], scalars.labels ? column.label(k) : 0.0f, previous);
+                    const float previous = has(p, GENERAL_ACCUMULATE) ? D::widen(grad[at]) : 0.0f;
+                    const float label = scalars.labels ? column.label(k) : 0.0f;
+                    grad[at] = D::narrow(gradient.of(k, column.raw(k), label, previous));
                 }
             }
         }
@@ -534,48 +615,57 @@ __device__ __forceinline__ void column_rows(const Params& p) {
 
 /* ---------------------------------------------------------------------------------- a block per row, any C, inner = 1 */
 
+template <typename D>
 struct Shared {
+    static constexpr int kWarps = kRowBlock<D> / 32;
+
     float4 logits[kSegment / 4]; /* of the segment in work, after scale and softcap; each thread its own */
     float lanes[kLanes];
-    float warp_value[kBlockWarps];
+    float warp_value[kWarps];
     float sum;
     SegmentSums states[kStates];
 };
 
 /* One barrier; another must come before the next call. A NaN is dropped. */
-__device__ __forceinline__ float block_max(float x, Shared& shared) {
+template <typename D>
+__device__ __forceinline__ float block_max(float x, Shared<D>& shared) {
     x = group_max<32>(x);
     if ((threadIdx.x & 31) == 0) shared.warp_value[threadIdx.x / 32] = x;
     __syncthreads();
 #pragma unroll
-    for (int w = 0; w < kBlockWarps; w++) x = fmaxf(x, shared.warp_value[w]);
+    for (int w = 0; w < Shared<D>::kWarps; w++) x = fmaxf(x, shared.warp_value[w]);
     return x;
 }
 
 /* A sum that a float holds. Two barriers. */
-__device__ __forceinline__ int block_count(int x, Shared& shared) {
+template <typename D>
+__device__ __forceinline__ int block_count(int x, Shared<D>& shared) {
     x = group_sum<32>(x);
     __syncthreads();
     if ((threadIdx.x & 31) == 0) shared.warp_value[threadIdx.x / 32] = __int2float_rn(x);
     __syncthreads();
     int sum = 0;
 #pragma unroll
-    for (int w = 0; w < kBlockWarps; w++) sum += static_cast<int>(shared.warp_value[w]);
+    for (int w = 0; w < Shared<D>::kWarps; w++) sum += static_cast<int>(shared.warp_value[w]);
     return sum;
 }
 
-/* A segment of n elements of a row that starts off a 16-byte boundary by `head` elements: the quads of a thread, slot by
+/* A segment of n elements of a row that starts off a 16-byte boundary by `head` elements: the packs of a thread, slot by
  * slot, and which elements stand there. Those before the boundary come at the end of the last slot (packed_io.cuh). */
-struct Quads {
+template <typename D>
+struct Packs {
+    static constexpr int kPack = D::kPack;
+
     int head;
     int n;
 
-    __device__ __forceinline__ Quads(const float* segment, int n) : head(floats_to_boundary(segment)), n(n) {}
+    __device__ __forceinline__ Packs(const typename D::Stored* segment, int n)
+        : head(elements_to_boundary<D>(segment)), n(n) {}
 
     __device__ __forceinline__ int first(int slot) const {
-        return head + 4 * static_cast<int>(threadIdx.x) + kStep * slot;
+        return head + kPack * static_cast<int>(threadIdx.x) + kLanes * slot;
     }
-    __device__ __forceinline__ bool is_whole(int slot) const { return first(slot) + 3 < n; }
+    __device__ __forceinline__ bool is_whole(int slot) const { return first(slot) + kPack - 1 < n; }
     __device__ __forceinline__ bool wraps(int slot, int c) const { return first(slot) + c >= kSegment; }
 
     /* The element there; n or more: none. */
@@ -585,31 +675,36 @@ struct Quads {
     }
 
     /* Slots that hold an element. */
-    __device__ __forceinline__ int slots() const { return head > 0 ? kSlots : (n + kStep - 1) / kStep; }
+    __device__ __forceinline__ int slots() const { return head > 0 ? kSlots : (n + kLanes - 1) / kLanes; }
 };
 
-/* Adds terms to the thread's four lanes in rising order, and folds them; term(slot, c, k) is that of element k. All
- * threads get the sum. */
-template <typename Term>
-__device__ __forceinline__ float block_sum(const Quads& quads, Shared& shared, Term term) {
-    float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    const int slots = quads.slots();
+/* Adds terms to the thread's lanes in rising order, and folds them; term(slot, c, k) is that of element k. All threads get
+ * the sum. */
+template <typename D, typename Term>
+__device__ __forceinline__ float block_sum(const Packs<D>& packs, Shared<D>& shared, Term term) {
+    float lane[D::kPack];
 #pragma unroll
-    for (int c = 0; c < 4; c++) {
+    for (int c = 0; c < D::kPack; c++) {
+        lane[c] = 0.0f;
         /* The head's elements are the first of their lanes. */
-        if (quads.wraps(kSlots - 1, c) && quads.element(kSlots - 1, c) < quads.n) {
-            lane[c] = __fadd_rn(lane[c], term(kSlots - 1, c, quads.element(kSlots - 1, c)));
+        if (packs.wraps(kSlots - 1, c) && packs.element(kSlots - 1, c) < packs.n) {
+            lane[c] = __fadd_rn(lane[c], term(kSlots - 1, c, packs.element(kSlots - 1, c)));
         }
     }
+    const int slots = packs.slots();
 #pragma unroll 1
     for (int slot = 0; slot < slots; slot++) {
 #pragma unroll
-        for (int c = 0; c < 4; c++) {
-            const int k = quads.first(slot) + c;
-            if (k < quads.n) lane[c] = __fadd_rn(lane[c], term(slot, c, k));
+        for (int c = 0; c < D::kPack; c++) {
+            const int k = packs.first(slot) + c;
+            if (k < packs.n) lane[c] = __fadd_rn(lane[c], term(slot, c, k));
         }
     }
-    reinterpret_cast<float4*>(shared.lanes)[threadIdx.x] = make_float4(lane[0], lane[1], lane[2], lane[3]);
+#pragma unroll
+    for (int q = 0; q < D::kPack / 4; q++) {
+        reinterpret_cast<float4*>(shared.lanes)[threadIdx.x * (D::kPack / 4) + q] =
+            make_float4(lane[4 * q], lane[4 * q + 1], lane[4 * q + 2], lane[4 * q + 3]);
+    }
     __syncthreads();
     if (threadIdx.x < 32) {
         const float sum = fold_shared(shared.lanes, threadIdx.x);
@@ -624,92 +719,103 @@ __device__ __forceinline__ float component(const float4& quad, int c) {
 }
 
 /* A row for a block. */
+template <typename D>
 struct BlockRow {
+    using Stored = typename D::Stored;
+    static constexpr int kPack = D::kPack;
+
     const Params& p;
-    Shared& shared;
-    const float* logits;
-    const float* labels; /* null for class indices */
+    Shared<D>& shared;
+    const Stored* logits;
+    Labels<D> labels;
 
-    __device__ __forceinline__ float4& own(int slot) const { return shared.logits[slot * kBlock + threadIdx.x]; }
-    __device__ __forceinline__ float logit(int slot, int c) const { return component(own(slot), c); }
+    __device__ __forceinline__ float4& own(int slot, int quad) const {
+        return shared.logits[(slot * (kPack / 4) + quad) * kRowBlock<D> + threadIdx.x];
+    }
+    __device__ __forceinline__ float logit(int slot, int c) const { return component(own(slot, c / 4), c % 4); }
+    __device__ __forceinline__ float label(int64_t k) const { return labels.of(k, 1); }
 
-    __device__ __forceinline__ float label(int64_t k) const {
-        const float weight = class_weight(p, k);
-        return labels == nullptr ? weight : label_of(p, weight, labels[k]);
+    __device__ __forceinline__ void keep(int slot, const float (&x)[kPack]) const {
+#pragma unroll
+        for (int q = 0; q < kPack / 4; q++) {
+            own(slot, q) = make_float4(x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]);
+        }
     }
 
     /* Brings a segment into shared memory; returns the thread's maximum. A NaN is dropped, and said. */
-    __device__ __forceinline__ float load(int64_t first, const Quads& quads, bool& has_nan) const {
-        const float* segment = logits + first;
-        const int slots = quads.slots();
+    __device__ __forceinline__ float load(int64_t first, const Packs<D>& packs, bool& has_nan) const {
+        const Stored* segment = logits + first;
+        const int slots = packs.slots();
         ISOBIT_MAIN_LOOP_BEGIN;
 #pragma unroll 4
         for (int slot = 0; slot < slots; slot++) {
-            if (quads.is_whole(slot)) {
-                own(slot) = *reinterpret_cast<const float4*>(segment + quads.first(slot));
+            if (packs.is_whole(slot)) {
+                float x[kPack];
+                load_pack(D(), segment + packs.first(slot), x);
+                keep(slot, x);
             }
         }
         ISOBIT_MAIN_LOOP_END;
         float max = -infinity();
 #pragma unroll 1
         for (int slot = 0; slot < slots; slot++) {
-            float x[4];
-            if (quads.is_whole(slot)) {
+            float x[kPack];
+            if (packs.is_whole(slot)) {
 #pragma unroll
-                for (int c = 0; c < 4; c++) x[c] = component(own(slot), c);
+                for (int c = 0; c < kPack; c++) x[c] = logit(slot, c);
             } else {
 #pragma unroll
-                for (int c = 0; c < 4; c++) {
-                    const int k = quads.element(slot, c);
-                    x[c] = k < quads.n ? segment[k] : -infinity();
+                for (int c = 0; c < kPack; c++) {
+                    const int k = packs.element(slot, c);
+                    x[c] = k < packs.n ? D::widen(segment[k]) : -infinity();
                 }
             }
 #pragma unroll
-            for (int c = 0; c < 4; c++) {
+            for (int c = 0; c < kPack; c++) {
                 /* What is not there stays -inf under a softcap, too. */
-                x[c] = quads.element(slot, c) < quads.n ? effective(p, x[c]) : x[c];
+                x[c] = packs.element(slot, c) < packs.n ? effective(p, x[c]) : x[c];
                 has_nan |= x[c] != x[c];
                 max = fmaxf(max, x[c]);
             }
-            own(slot) = make_float4(x[0], x[1], x[2], x[3]);
+            keep(slot, x);
         }
         return max;
     }
 
     /* The lowest element of the segment that equals its maximum. */
-    __device__ __forceinline__ int find(const Quads& quads, float max) const {
+    __device__ __forceinline__ int find(const Packs<D>& packs, float max) const {
         int lowest = kSegment;
-        const int slots = quads.slots();
+        const int slots = packs.slots();
 #pragma unroll 1
         for (int slot = 0; slot < slots; slot++) {
 #pragma unroll
-            for (int c = 0; c < 4; c++) {
-                const int k = quads.element(slot, c);
-                if (k < quads.n && logit(slot, c) == max && k < lowest) lowest = k;
+            for (int c = 0; c < kPack; c++) {
+                const int k = packs.element(slot, c);
+                if (k < packs.n && logit(slot, c) == max && k < lowest) lowest = k;
             }
         }
         __syncthreads();
         return static_cast<int>(-block_max(-__int2float_rn(lowest), shared));
     }
 
-    __device__ __forceinline__ SegmentSums sums(int64_t first, const Quads& quads, float max) const {
+    __device__ __forceinline__ SegmentSums sums(int64_t first, const Packs<D>& packs, float max) const {
         SegmentSums s{max, 0, 0.0f, 0.0f, 0.0f, 0.0f};
         const float base = base_of(max);
         int count = 0;
-        s.rest = block_sum(quads, shared, [&](int slot, int c, int) {
+        s.rest = block_sum(packs, shared, [&](int slot, int c, int) {
             const float z = logit(slot, c);
             count += z == max;
             return z == max ? 0.0f : exp_difference(z, base);
         });
         s.count = block_count(count, shared);
         if (has_labels(p)) {
-            s.labels = block_sum(quads, shared, [&](int, int, int k) { return label(first + k); });
-            s.distances = block_sum(quads, shared, [&](int slot, int c, int k) {
+            s.labels = block_sum(packs, shared, [&](int, int, int k) { return label(first + k); });
+            s.distances = block_sum(packs, shared, [&](int slot, int c, int k) {
                 return distance_term(label(first + k), base, logit(slot, c));
             });
         }
-        if (p.entropy != nullptr) {
-            s.entropy = block_sum(quads, shared, [&](int slot, int c, int) {
+        if (has(p, GENERAL_ENTROPY)) {
+            s.entropy = block_sum(packs, shared, [&](int slot, int c, int) {
                 const float z = logit(slot, c);
                 return distance_term(exp_difference(z, base), base, z);
             });
@@ -723,39 +829,47 @@ struct BlockRow {
 #pragma unroll 1
         for (int64_t j = last; j >= 0; j--) {
             const int64_t first = j * kSegment;
-            const Quads quads(logits + first, length_from(first, p.classes));
+            const Packs<D> packs(logits + first, length_from(first, p.classes));
             bool has_nan = false;
-            if (j < last) load(first, quads, has_nan);
-            const bool packed = floats_to_boundary(to + first) == quads.head;
-            const int slots = quads.slots();
+            if (j < last) load(first, packs, has_nan);
+            const bool packed = floats_to_boundary(to + first + packs.head) == 0;
+            const int slots = packs.slots();
 #pragma unroll 1
             for (int slot = 0; slot < slots; slot++) {
-                const bool whole = quads.is_whole(slot);
-                float value[4];
+                const bool whole = packs.is_whole(slot);
 #pragma unroll
-                for (int c = 0; c < 4; c++) {
-                    const int k = quads.element(slot, c);
-                    value[c] = row.log_probability(logit(slot, c));
-                    if (k < quads.n && (!whole || !packed)) to[first + k] = value[c];
+                for (int q = 0; q < kPack / 4; q++) {
+                    float value[4];
+#pragma unroll
+                    for (int c = 0; c < 4; c++) {
+                        const int k = packs.element(slot, 4 * q + c);
+                        value[c] = row.log_probability(logit(slot, 4 * q + c));
+                        if (k < packs.n && (!whole || !packed)) to[first + k] = value[c];
+                    }
+                    if (whole && packed) store_streaming(to + first + packs.first(slot) + 4 * q, value);
                 }
-                if (whole && packed) store_streaming(to + first + quads.first(slot), value);
             }
         }
     }
 };
 
-/* T threads write one value to n elements, if they are to. */
-__device__ __forceinline__ void fill_unless(bool skipped, float* to, int64_t n, float value) {
-    if (!skipped) fill<F32, kBlock>(to, n, value, threadIdx.x);
+/* A block writes one value to n elements, if it is to. */
+template <typename D, int kThreads>
+__device__ __forceinline__ void fill_unless(bool skipped, typename D::Stored* to, int64_t n, float value) {
+    if (!skipped) fill<D, kThreads>(to, n, value, threadIdx.x);
 }
 
-template <bool kGrad>
+template <typename D, bool kGrad>
 __device__ __forceinline__ void block_rows(const Params& p) {
-    __shared__ __align__(16) Shared shared;
-    const Upstream upstream(p);
+    using Stored = typename D::Stored;
+    constexpr int kPack = D::kPack;
+    constexpr int kThreads = kRowBlock<D>;
+    __shared__ __align__(16) Shared<D> shared;
+    const Upstream upstream(p, kGrad ? denominator_of<kThreads>(p, shared.lanes) : 1.0);
+    nobody_has_arrived(p);
     const bool accumulates = has(p, GENERAL_ACCUMULATE);
     const bool soft = has(p, GENERAL_PROBABILITIES);
-    const int64_t segments = (p.classes + kSegment - 1) / kSegment;
+    const int64_t segments = segments_of(p.classes);
     const bool is_long = segments > kStates;
     unsigned long long hits = 0;
     for (int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
@@ -765,10 +879,8 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         const bool live = kind == Kind::kLive;
         const bool saved = p.saved_states != nullptr;
         const bool is_read = !saved && (live || p.log_probabilities != nullptr || p.states != nullptr);
-        const BlockRow block{p, shared, p.logits + offset,
-                             soft ? static_cast<const float*>(p.targets) + offset : nullptr};
-        float* grad = kGrad ? p.grad_logits + offset : nullptr;
-        const float target_logit = live && !soft ? effective(p, block.logits[target]) : 0.0f;
+        const BlockRow<D> block{p, shared, static_cast<const Stored*>(p.logits) + offset, Labels<D>{p, offset}};
+        Stored* grad = kGrad ? static_cast<Stored*>(p.grad_logits) + offset : nullptr;
         float max = -infinity();
         int64_t argmax = -1;
         bool has_nan = false;
@@ -776,16 +888,16 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         if (is_read) {
 #pragma unroll 1
             for (int64_t j = 0; j < segments; j++) {
-                const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
-                const float mine = block.load(j * kSegment, quads, has_nan);
+                const Packs<D> packs(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
+                const float mine = block.load(j * kSegment, packs, has_nan);
                 __syncthreads();
                 const float segment_max = block_max(mine, shared);
                 if (wants_argmax(p) && live && (segment_max > max || argmax < 0)) {
-                    argmax = j * kSegment + block.find(quads, segment_max);
+                    argmax = j * kSegment + block.find(packs, segment_max);
                 }
                 max = fmaxf(max, segment_max);
                 if (!is_long) {
-                    const SegmentSums s = block.sums(j * kSegment, quads, segment_max);
+                    const SegmentSums s = block.sums(j * kSegment, packs, segment_max);
                     if (threadIdx.x == 0) {
                         shared.states[j] = s;
                         keep_state(p, row, j, s);
@@ -802,15 +914,16 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         __syncthreads();
         Row sums(max);
         if (valid || (is_long && p.states != nullptr)) {
+            const int64_t joined = saved ? segments_of(p.all_classes) : segments;
 #pragma unroll 1
-            for (int64_t j = 0; j < segments; j++) {
+            for (int64_t j = 0; j < joined; j++) {
                 if (saved) {
                     sums.join(saved_sums(p, row, j));
                 } else if (is_long) {
-                    const Quads quads(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
-                    const float mine = block.load(j * kSegment, quads, has_nan);
+                    const Packs<D> packs(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
+                    const float mine = block.load(j * kSegment, packs, has_nan);
                     __syncthreads();
-                    const SegmentSums s = block.sums(j * kSegment, quads, block_max(mine, shared));
+                    const SegmentSums s = block.sums(j * kSegment, packs, block_max(mine, shared));
                     if (threadIdx.x == 0) keep_state(p, row, j, s);
                     sums.join(s);
                 } else {
@@ -819,60 +932,67 @@ __device__ __forceinline__ void block_rows(const Params& p) {
             }
             sums.finish();
         }
+        const Target own(p, row, target, live, [&](int64_t k) { return effective(p, D::widen(block.logits[k])); });
+        if (kGrad) __syncthreads(); /* grad_logits may be logits */
         if (p.log_probabilities != nullptr) {
             float* to = p.log_probabilities + offset;
-            fill_unless(false, to + p.classes, p.stride - p.classes, -infinity());
-            fill_unless(valid, to, p.classes, canonical_nan());
+            fill_unless<F32, kThreads>(false, to + p.classes, p.stride - p.classes, -infinity());
+            fill_unless<F32, kThreads>(valid, to, p.classes, canonical_nan());
             if (valid) block.store_log_probabilities(to, sums);
         }
-        if (kGrad) fill_unless(accumulates, grad + p.classes, p.stride - p.classes, 0.0f);
+        if (threadIdx.x == 0 && p.target_logits != nullptr) p.target_logits[row] = canonical(own.logit);
+        if (kGrad) fill_unless<D, kThreads>(accumulates, grad + p.classes, p.stride - p.classes, 0.0f);
         if (!live || !valid) {
             if (threadIdx.x == 0) store_results_without_sums(p, row, kind, argmax);
             if (kGrad) {
                 const bool ignored = kind == Kind::kIgnored;
-                fill_unless(ignored && accumulates, grad, p.classes, ignored ? 0.0f : canonical_nan());
+                const float value = ignored ? 0.0f : canonical_nan();
+                fill_unless<D, kThreads>(ignored && accumulates, grad, p.classes, value);
             }
             continue;
         }
         const Scalars scalars(p, target);
         if (threadIdx.x == 0) {
-            store_results(p, row, scalars.loss(sums, target_logit, weight_of(p, row)), __double2float_rn(sums.lse()),
+            store_results(p, row, scalars.loss(sums, own.logit, weight_of(p, row)), __double2float_rn(sums.lse()),
                           sums.entropy(), argmax);
         }
         if (kGrad) {
-            Gradient gradient(p, scalars, sums, upstream.of(p, row), target, target_logit);
+            Gradient gradient(p, scalars, sums, upstream.of(p, row), own.own, own.logit);
 #pragma unroll 1
             for (int64_t j = segments - 1; j >= 0; j--) {
                 const int64_t first = j * kSegment;
-                const Quads quads(block.logits + first, length_from(first, p.classes));
-                float segment_max = saved ? saved_max(p, row, j) : is_long ? 0.0f : shared.states[j].max;
+                const Packs<D> packs(block.logits + first, length_from(first, p.classes));
+                float segment_max = saved     ? saved_max(p, row, p.first_class / kSegment + j)
+                                    : is_long ? 0.0f
+                                              : shared.states[j].max;
                 if (is_long && !saved) {
-                    const float mine = block.load(first, quads, has_nan);
+                    const float mine = block.load(first, packs, has_nan);
                     __syncthreads();
                     segment_max = block_max(mine, shared);
                 }
                 gradient.segment(segment_max);
-                const bool packed = floats_to_boundary(grad + first) == quads.head;
-                const int slots = quads.slots();
+                const bool packed = elements_to_boundary<D>(grad + first) == packs.head;
+                const int slots = packs.slots();
 #pragma unroll 1
                 for (int slot = 0; slot < slots; slot++) {
-                    const bool whole = quads.is_whole(slot);
-                    const int at = quads.first(slot);
-                    float4 quad = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-                    if (whole) quad = *reinterpret_cast<const float4*>(block.logits + first + at);
-                    float g[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+                    const bool whole = packs.is_whole(slot);
+                    const int at = packs.first(slot);
+                    float g[kPack];
 #pragma unroll
-                    for (int c = 0; c < 4; c++) {
-                        const int k = quads.element(slot, c);
-                        if (k < quads.n) {
-                            const float x = whole ? component(quad, c) : block.logits[first + k];
-                            const float previous = accumulates ? grad[first + k] : 0.0f;
+                    for (int c = 0; c < kPack; c++) g[c] = 0.0f;
+                    if (whole) load_pack(D(), block.logits + first + at, g);
+#pragma unroll
+                    for (int c = 0; c < kPack; c++) {
+                        const int k = packs.element(slot, c);
+                        if (k < packs.n) {
+                            const float x = whole ? g[c] : D::widen(block.logits[first + k]);
+                            const float previous = accumulates ? D::widen(grad[first + k]) : 0.0f;
                             const float label = scalars.labels ? block.label(first + k) : 0.0f;
                             g[c] = gradient.of(first + k, x, label, previous);
-                            if (!whole || !packed) grad[first + k] = g[c];
+                            if (!whole || !packed) grad[first + k] = D::narrow(g[c]);
                         }
                     }
-                    if (whole && packed) store_streaming(grad + first + at, g);
+                    if (whole && packed) store_pack(D(), grad + first + at, g);
                 }
             }
         }
@@ -881,17 +1001,18 @@ __device__ __forceinline__ void block_rows(const Params& p) {
     if (threadIdx.x == 0) add_hits(p, hits);
 }
 
-/* ----------------------------------------------------------------------------------- sums over the rows, denominator */
+/* -------------------------------------------------------------------------------------------------- sums over the rows */
 
 /* The sums of the segments of `rows` values go to parts. */
 template <typename Value>
 __device__ __forceinline__ void sum_segments(const Params& p, float* lanes, float* parts, Value value) {
-    const int64_t segments = (p.rows + kSegment - 1) / kSegment;
+    static_assert(4 * kBlock == kLanes, "a thread has four lanes");
+    const int64_t segments = segments_of(p.rows);
     for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {
         const int n = length_from(j * kSegment, p.rows);
         float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
-        for (int at = 4 * threadIdx.x; at < n; at += kStep) {
+        for (int at = 4 * threadIdx.x; at < n; at += kLanes) {
 #pragma unroll
             for (int c = 0; c < 4; c++) {
                 if (at + c < n) lane[c] = __fadd_rn(lane[c], value(j * kSegment + at + c));
@@ -907,67 +1028,38 @@ __device__ __forceinline__ void sum_segments(const Params& p, float* lanes, floa
     }
 }
 
-/* Joins them in rising order, in float64. Thread 0 gets the result. */
-__device__ __forceinline__ double join(const Params& p, const float* parts, float* shared) {
-    const int64_t segments = (p.rows + kSegment - 1) / kSegment;
-    double total = 0.0;
-    for (int64_t first = 0; first < segments; first += kLanes) {
-        const int n = segments - first < kLanes ? static_cast<int>(segments - first) : kLanes;
-        __syncthreads();
-        /* Past the first-level cache, which does not see what other blocks wrote. */
-        for (int i = threadIdx.x; i < n; i += kBlock) shared[i] = __ldcg(parts + first + i);
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            for (int i = 0; i < n; i++) total = __dadd_rn(total, static_cast<double>(shared[i]));
-        }
-    }
-    return total;
-}
-
-__device__ __forceinline__ void weigh(const Params& p) {
+/* The sums of the segments of the rows' weights, and no hits so far. */
+__device__ __forceinline__ void begin(const Params& p) {
     __shared__ __align__(16) float lanes[kLanes];
+    if (p.hits != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *p.hits = 0;
+    if (!has(p, GENERAL_SUMMED_DENOMINATOR)) return;
     sum_segments(p, lanes, p.weight_parts, [&](int64_t row) {
         const int64_t target = target_of(p, row);
         return kind_of(p, target) == Kind::kLive ? __fmul_rn(weight_of(p, row), class_weight(p, target)) : 0.0f;
     });
 }
 
-/* One block: the denominator, no hits, and nobody has arrived. */
-__device__ __forceinline__ void begin(const Params& p) {
-    __shared__ float shared[kLanes];
-    if (has(p, GENERAL_MEAN)) {
-        double total = __ll2double_rn(p.rows);
-        if (p.divisor != nullptr) {
-            total = static_cast<double>(*p.divisor);
-        } else if (has(p, GENERAL_SUMMED_DENOMINATOR)) {
-            total = join(p, p.weight_parts, shared);
-        }
-        if (threadIdx.x == 0) *p.denominator = total;
-    }
-    if (threadIdx.x == 0) {
-        if (p.arrivals != nullptr) *p.arrivals = 0;
-        if (p.hits != nullptr) *p.hits = 0;
-    }
-}
-
-/* Blocks sum segments of row losses; the one that comes last joins them. */
+/* Blocks sum segments of row losses; the one that comes last joins them. The row launch before this one has set `arrivals`
+ * to 0, so that nothing is left over from a launch that broke off; without rows there is one block. */
 __device__ __forceinline__ void reduce(const Params& p) {
     __shared__ __align__(16) float lanes[kLanes];
     __shared__ bool is_last;
     sum_segments(p, lanes, p.loss_parts, [&](int64_t row) { return p.row_loss[row]; });
-    if (threadIdx.x == 0) {
-        __threadfence();
-        is_last = atomicAdd(p.arrivals, 1u) == gridDim.x - 1;
-        __threadfence();
+    if (gridDim.x > 1) {
+        if (threadIdx.x == 0) {
+            __threadfence();
+            is_last = atomicAdd(p.arrivals, 1u) == gridDim.x - 1;
+            __threadfence();
+        }
+        __syncthreads();
+        if (!is_last) return;
     }
-    __syncthreads();
-    if (!is_last) return;
-    const double total = join(p, p.loss_parts, lanes);
+    const double denominator = denominator_of<kBlock>(p, lanes);
+    const double total = join<kBlock>(p, p.loss_parts, lanes);
     if (threadIdx.x == 0) {
         double result = total;
         if (has(p, GENERAL_MEAN)) {
-            const double divisor = *p.denominator;
-            result = has(p, GENERAL_ZERO) && divisor == 0.0 ? 0.0 : __ddiv_rn(total, divisor);
+            result = has(p, GENERAL_ZERO) && denominator == 0.0 ? 0.0 : __ddiv_rn(total, denominator);
         }
         *p.loss = canonical(__double2float_rn(result));
     }

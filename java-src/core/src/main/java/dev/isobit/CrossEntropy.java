@@ -25,12 +25,18 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A later {@link #gradient} need not sum again: {@link CrossEntropyOperands#withStates} saves what the pass knows of each
  * segment of a row, {@link #stateShape}, and {@link CrossEntropyOperands#withSavedStates} takes it; logits are read once,
- * the gradient is written once, with the bits that it has without. The lse would be less to save, but is rounded:
+ * the gradient is written once, with the bits that it has without. Loss, lse and entropy can come from them, too. The lse would be less to save, but is rounded:
  * {@code exp(z - lse)} is off by as much as half a unit in the last place of lse, 8 of its own at an lse of 10 and 500 at
  * 1000.
  *
- * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16 (of 16 bits with options, or with further operands, on
- * the CPU only), C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
+ * <p>Shards: where the classes are split over ranks, or computed in parts, each rank has logits [N, c] of its own classes,
+ * {@link CrossEntropyOperands#withShard}, at boundaries of {@link #shardBoundaries}, and calls {@link #states} with
+ * {@link CrossEntropyOperands#withStates} and {@link CrossEntropyOperands#withTargetLogits}. The ranks exchange these: states
+ * are joined along the axis of segments, targets' logits are added. With both, as
+ * {@link CrossEntropyOperands#withSavedStates} and {@link CrossEntropyOperands#withSavedTargetLogits}, each rank computes the
+ * loss of whole rows and the gradient of its own logits: for any split, with the bits that they have without one.
+ *
+ * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16, C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
  * or probabilities of the shape of the logits, F32 or of their type; loss a scalar (shape [] or [1]), the shape of index
  * targets for {@code NONE}; gradLoss a scalar, or that shape for {@code NONE} only; gradLogits the shape and type of the
  * logits, which may be the logits themselves (in place, unless it accumulates), and may not overlap them in any other
@@ -61,7 +67,10 @@ public final class CrossEntropy implements AutoCloseable {
     private static final String TARGET_DTYPES = "I64, I32, I16, U8, F32, the type of logits";
     private static final String STATE_SHAPE = "what stateShape says";
     private static final List<String> OUTPUTS =
-            List.of("loss", "gradLogits", "lse", "entropy", "argmax", "hits", "logProbabilities", "states");
+            List.of("loss", "gradLogits", "lse", "entropy", "argmax", "hits", "logProbabilities", "states",
+                    "targetLogits");
+    /** Of these, the first that states do not give. */
+    private static final int BEYOND_STATES = 4;
 
     private final Backend backend;
     private final CrossEntropyOptions options;
@@ -72,6 +81,7 @@ public final class CrossEntropy implements AutoCloseable {
     private final Operands lossChecks;
     private final Operands gradientChecks;
     private final Operands lossAndGradientChecks;
+    private final Operands statesChecks;
     private boolean closed;
 
     private CrossEntropy(Backend backend, CrossEntropyOptions options, Stream stream) {
@@ -82,6 +92,7 @@ public final class CrossEntropy implements AutoCloseable {
         this.lossChecks = new Operands("CrossEntropy.loss", backend);
         this.gradientChecks = new Operands("CrossEntropy.gradient", backend);
         this.lossAndGradientChecks = new Operands("CrossEntropy.lossAndGradient", backend);
+        this.statesChecks = new Operands("CrossEntropy.states", backend);
     }
 
     /**
@@ -226,6 +237,20 @@ public final class CrossEntropy implements AutoCloseable {
                 gradLogits);
     }
 
+    /**
+     * Computes states and logits of targets alone: all that a shard can say of its rows.
+     *
+     * @param operands what they are computed from, with states and, for targets that are class indices, mostly
+     *     targetLogits. If an entropy is asked for, the states have its terms. It and the other outputs are left to the
+     *     call that joins; gradLoss and denominator are not looked at
+     */
+    public void states(CrossEntropyOperands operands) {
+        if (operands.states() == null) {
+            throw statesChecks.refuse("there are no states to write; CrossEntropyOperands.withStates says where to");
+        }
+        run(statesChecks, operands.logits(), operands.targets(), operands, null, null, null);
+    }
+
     private void run(Operands checks, Tensor logits, Tensor targets, @Nullable CrossEntropyOperands operands,
             @Nullable Tensor gradLoss, @Nullable Tensor loss, @Nullable Tensor gradLogits) {
         if (closed) {
@@ -242,13 +267,24 @@ public final class CrossEntropy implements AutoCloseable {
         call.gradLogits = gradLogits;
         call.lse = operands == null ? null : operands.lse();
         call.entropy = operands == null ? null : operands.entropy();
+        call.entropyTerms = call.entropy != null;
         call.argmax = operands == null ? null : operands.argmax();
         call.hits = operands == null ? null : operands.hits();
         call.logProbabilities = operands == null ? null : operands.logProbabilities();
         call.states = operands == null ? null : operands.states();
+        call.targetLogits = operands == null ? null : operands.targetLogits();
         call.savedStates = operands == null ? null : operands.savedStates();
+        call.savedTargetLogits = operands == null ? null : operands.savedTargetLogits();
+        if (!call.joins()) {
+            call.denominator = null;
+            call.lse = null;
+            call.entropy = null;
+            call.argmax = null;
+            call.hits = null;
+            call.logProbabilities = null;
+        }
         try {
-            checkInputs(checks, logits, targets);
+            checkInputs(checks, logits, targets, operands == null ? null : operands.shard());
             checkWeights(checks, logits);
             checkOutputs(checks, logits);
             call.plain = options.isPlain() && (operands == null || operands.isPlain()) && logits.rank() == 2
@@ -260,7 +296,8 @@ public final class CrossEntropy implements AutoCloseable {
     }
 
     /** Sets the call's shape, too. */
-    private void checkInputs(Operands checks, Tensor logits, Tensor targets) {
+    private void checkInputs(Operands checks, Tensor logits, Tensor targets,
+            CrossEntropyOperands.@Nullable Shard shard) {
         checks.require(logits.rank() >= 2 && logits.size(1) >= 1, "logits", logits,
                 "[N, C] or [N, C, d1, .., dk] with C at least 1");
         checks.dtype("logits", logits, checks.takesLogits(logits.dtype()), dtypes);
@@ -271,8 +308,14 @@ public final class CrossEntropy implements AutoCloseable {
         }
         call.rows = logits.size(0) * call.inner;
         call.stride = logits.size(1);
-        call.classes = options.classes() == 0 ? call.stride : options.classes();
-        checks.require(call.classes <= call.stride, "logits", logits, "the classes of the options, or more,");
+        if (shard == null) {
+            call.classes = options.classes() == 0 ? call.stride : options.classes();
+            call.firstClass = 0;
+            call.allClasses = call.classes;
+            checks.require(call.classes <= call.stride, "logits", logits, "the classes of the options, or more,");
+        } else {
+            checkShard(checks, logits, shard);
+        }
         call.probabilities = targets.dtype().isFloating();
         if (call.probabilities) {
             checks.require(sameShape(targets, logits), "targets", targets, "the shape of logits");
@@ -295,10 +338,35 @@ public final class CrossEntropy implements AutoCloseable {
         }
     }
 
+    /** Sets the call's classes, too. */
+    private void checkShard(Operands checks, Tensor logits, CrossEntropyOperands.Shard shard) {
+        long first = shard.firstClass();
+        long all = shard.classes();
+        if (options.classes() != 0) {
+            throw checks.refuse("a shard says itself which of its classes are real, and the options say "
+                    + options.classes());
+        }
+        if (first < 0 || first >= all || first % CrossEntropyCall.SEGMENT != 0) {
+            throw checks.refuse("a shard from class " + first + " of " + all + " on starts at no multiple of "
+                    + CrossEntropyCall.SEGMENT + " below its classes; CrossEntropy.shardBoundaries gives splits");
+        }
+        call.classes = Math.min(call.stride, all - first);
+        if (first + call.classes < all && call.classes % CrossEntropyCall.SEGMENT != 0) {
+            throw checks.refuse("a shard of classes " + first + " to " + (first + call.classes) + " of " + all
+                    + " ends at no multiple of " + CrossEntropyCall.SEGMENT + ", logits " + logits
+                    + "; CrossEntropy.shardBoundaries gives splits");
+        }
+        call.firstClass = first;
+        call.allClasses = all;
+        if (call.joins() && call.savedStates == null) {
+            throw checks.refuse("what a shard is joined with must be there: savedStates of all shards");
+        }
+    }
+
     private void checkWeights(Operands checks, Tensor logits) {
         Tensor classWeights = call.classWeights;
         if (classWeights != null) {
-            checks.require(classWeights.rank() == 1 && classWeights.size(0) == call.classes, "classWeights",
+            checks.require(classWeights.rank() == 1 && classWeights.size(0) == call.allClasses, "classWeights",
                     classWeights, "[C]");
             result(checks, "classWeights", classWeights, logits, "F32");
             checks.memory("classWeights", classWeights, false);
@@ -311,7 +379,7 @@ public final class CrossEntropy implements AutoCloseable {
         }
         Tensor denominator = call.denominator;
         boolean wanted = options.denominator() == CrossEntropyOptions.Denominator.OPERAND
-                && options.reduction() == Reduction.MEAN;
+                && options.reduction() == Reduction.MEAN && call.joins();
         if (wanted != (denominator != null)) {
             throw checks.refuse(wanted
                     ? "the options divide by a denominator, and there is none"
@@ -377,24 +445,44 @@ public final class CrossEntropy implements AutoCloseable {
     private void checkStates(Operands checks, Tensor logits) {
         Tensor states = call.states;
         if (states != null) {
-            checks.require(hasStateShape(states, logits), "states", states, STATE_SHAPE);
+            checks.require(hasStateShape(states, logits, call.classes), "states", states, STATE_SHAPE);
             result(checks, "states", states, logits, "F32");
             checkOutput(checks, "states", states, true);
         }
+        if (call.targetLogits != null && call.probabilities) {
+            throw checks.refuse("targetLogits are those of class indices, and targets are " + call.targets);
+        }
+        checkRowOutput(checks, "targetLogits", call.targetLogits, logits);
         Tensor saved = call.savedStates;
+        Tensor savedTargetLogits = call.savedTargetLogits;
+        if (savedTargetLogits != null && (saved == null || call.probabilities)) {
+            throw checks.refuse("savedTargetLogits are for class indices and beside savedStates, and targets are "
+                    + call.targets + ", savedStates " + saved);
+        }
         if (saved == null) {
             return;
         }
-        checks.require(hasStateShape(saved, logits), "savedStates", saved, STATE_SHAPE);
+        checks.require(hasStateShape(saved, logits, call.allClasses), "savedStates", saved,
+                call.allClasses == call.classes ? STATE_SHAPE : STATE_SHAPE + ", with the segments of all shards,");
         result(checks, "savedStates", saved, logits, "F32");
         checks.memory("savedStates", saved, false);
-        for (int i = 0; i < OUTPUTS.size(); i++) {
-            Tensor output = output(i);
-            if (output != null && output != call.gradLogits) {
-                throw checks.refuse("savedStates are for the gradient alone, and " + OUTPUTS.get(i) + " is asked for");
+        for (int i = BEYOND_STATES; i < OUTPUTS.size(); i++) {
+            if (output(i) != null) {
+                throw checks.refuse("savedStates give loss, gradient, lse and entropy, and " + OUTPUTS.get(i)
+                        + " is asked for");
             }
         }
-        disjoint(checks, "gradLogits", call.gradLogits, "savedStates", saved);
+        if (savedTargetLogits != null) {
+            checks.require(isPerRow(savedTargetLogits), "savedTargetLogits", savedTargetLogits, rowShape());
+            result(checks, "savedTargetLogits", savedTargetLogits, logits, "F32");
+            checks.memory("savedTargetLogits", savedTargetLogits, false);
+        } else if (call.loss != null && !call.probabilities && call.classes < call.allClasses) {
+            throw checks.refuse("the loss of class indices in shards takes savedTargetLogits, and there are none");
+        }
+        for (int i = 0; i < BEYOND_STATES; i++) {
+            disjoint(checks, OUTPUTS.get(i), output(i), "savedStates", saved);
+            disjoint(checks, OUTPUTS.get(i), output(i), "savedTargetLogits", savedTargetLogits);
+        }
     }
 
     /**
@@ -409,32 +497,76 @@ public final class CrossEntropy implements AutoCloseable {
      * @return [N, segments, 6] or [N, d1, .., dk, segments, 6]
      */
     public long[] stateShape(Tensor logits) {
+        return stateShape(CrossEntropyOperands.of(logits, logits));
+    }
+
+    /**
+     * The shape of the states that a call with these operands writes: of a shard, those of its own segments. Those of all
+     * shards, joined along the axis of segments, are the states of whole rows.
+     *
+     * @param operands logits and, maybe, which classes these are
+     * @return [N, segments, 6] or [N, d1, .., dk, segments, 6]
+     */
+    public long[] stateShape(CrossEntropyOperands operands) {
+        Tensor logits = operands.logits();
+        CrossEntropyOperands.Shard shard = operands.shard();
         if (logits.rank() < 2) {
             throw new IllegalArgumentException("CrossEntropy.stateShape: logits " + logits
                     + " are not [N, C] or [N, C, d1, .., dk]");
         }
+        long classes = shard != null
+                ? Math.min(logits.size(1), shard.classes() - shard.firstClass())
+                : options.classes() == 0 ? logits.size(1) : options.classes();
         long[] shape = new long[logits.rank() + 1];
         for (int axis = 0; axis < shape.length; axis++) {
-            shape[axis] = stateSize(logits, axis);
+            shape[axis] = stateSize(logits, axis, classes);
         }
         return shape;
     }
 
-    private long stateSize(Tensor logits, int axis) {
+    private static long stateSize(Tensor logits, int axis, long classes) {
         int rank = logits.rank();
         if (axis < rank - 1) {
             return logits.size(axis == 0 ? 0 : axis + 1);
         }
-        long classes = options.classes() == 0 ? logits.size(1) : options.classes();
         return axis == rank ? CrossEntropyCall.STATE : Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
     }
 
-    private boolean hasStateShape(Tensor tensor, Tensor logits) {
+    private static boolean hasStateShape(Tensor tensor, Tensor logits, long classes) {
         boolean fits = tensor.rank() == logits.rank() + 1;
         for (int axis = 0; fits && axis < tensor.rank(); axis++) {
-            fits = tensor.size(axis) == stateSize(logits, axis);
+            fits = tensor.size(axis) == stateSize(logits, axis, classes);
         }
         return fits;
+    }
+
+    /**
+     * Splits classes into shards whose states can be joined: at multiples of 8192, each shard with as many segments as the
+     * next or one less; what the last segment lacks makes the last shard shorter. A shard without classes has nothing to
+     * compute, so that more ranks than segments are refused.
+     *
+     * @param classes C
+     * @param ranks how many shards, from 1 to the number of segments, {@code ceil(classes / 8192)}
+     * @return {@code ranks + 1} classes: shard r has those from element r to before element r + 1
+     * @throws IllegalArgumentException if there are no classes, no ranks, or more ranks than segments
+     */
+    public static long[] shardBoundaries(long classes, int ranks) {
+        long segments = Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+        if (classes < 1 || ranks < 1 || ranks > segments) {
+            throw new IllegalArgumentException("CrossEntropy.shardBoundaries: " + classes + " classes are "
+                    + Math.max(segments, 0) + " segments of " + CrossEntropyCall.SEGMENT
+                    + ", which cannot be split over "
+                    + ranks + " ranks, a segment or more each");
+        }
+        long[] boundaries = new long[ranks + 1];
+        long each = segments / ranks;
+        long more = segments % ranks;
+        for (int rank = 1; rank < ranks; rank++) {
+            // The last ones have the segment more: the last segment is the one that may be short.
+            boundaries[rank] = CrossEntropyCall.SEGMENT * (rank * each + Math.max(0, rank - (ranks - more)));
+        }
+        boundaries[ranks] = classes;
+        return boundaries;
     }
 
     /** As {@link #OUTPUTS} has them. */
@@ -447,7 +579,8 @@ public final class CrossEntropy implements AutoCloseable {
             case 4 -> call.argmax;
             case 5 -> call.hits;
             case 6 -> call.logProbabilities;
-            default -> call.states;
+            case 7 -> call.states;
+            default -> call.targetLogits;
         };
     }
 

@@ -23,12 +23,24 @@ import org.jspecify.annotations.Nullable;
  * @param logProbabilities where the log-probabilities of all classes go, the shape of the logits; null if they are not
  *     wanted
  * @param states where the states of the rows' segments go, {@link CrossEntropy#stateShape}; null if they are not wanted
- * @param savedStates what an earlier call wrote as states; null: there are none
+ * @param targetLogits where the targets' logits go, per row; null if they are not wanted
+ * @param savedStates what earlier calls wrote as states; null: there are none
+ * @param savedTargetLogits what earlier calls wrote as logits of the targets; null: there are none
+ * @param shard which classes logits are; null: all
  */
 public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tensor classWeights,
         @Nullable Tensor weights, @Nullable Tensor gradLoss, float gradLossScale, @Nullable Tensor denominator,
         @Nullable Tensor lse, @Nullable Tensor entropy, @Nullable Tensor argmax, @Nullable Tensor hits,
-        @Nullable Tensor logProbabilities, @Nullable Tensor states, @Nullable Tensor savedStates) {
+        @Nullable Tensor logProbabilities, @Nullable Tensor states, @Nullable Tensor targetLogits,
+        @Nullable Tensor savedStates, @Nullable Tensor savedTargetLogits, @Nullable Shard shard) {
+    /**
+     * Which classes logits are, where they are not all of a row's.
+     *
+     * @param firstClass the class that stands first in logits, a multiple of 8192
+     * @param classes C, of whole rows
+     */
+    public record Shard(long firstClass, long classes) {}
+
     /** Checks that what is needed is there. */
     public CrossEntropyOperands {
         Objects.requireNonNull(logits, "logits");
@@ -44,7 +56,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public static CrossEntropyOperands of(Tensor logits, Tensor targets) {
         return new CrossEntropyOperands(logits, targets, null, null, null, 1, null, null, null, null, null, null, null,
-                null);
+                null, null, null, null);
     }
 
     /**
@@ -56,7 +68,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
     public CrossEntropyOperands withClassWeights(Tensor classWeights) {
         return new CrossEntropyOperands(logits, targets, Objects.requireNonNull(classWeights, "classWeights"), weights,
                 gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities, states,
-                savedStates);
+                targetLogits, savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -68,7 +80,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
     public CrossEntropyOperands withWeights(Tensor weights) {
         return new CrossEntropyOperands(logits, targets, classWeights, Objects.requireNonNull(weights, "weights"),
                 gradLoss, gradLossScale, denominator, lse, entropy, argmax, hits, logProbabilities, states,
-                savedStates);
+                targetLogits, savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -80,7 +92,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
     public CrossEntropyOperands withGradLoss(Tensor gradLoss) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights,
                 Objects.requireNonNull(gradLoss, "gradLoss"), gradLossScale, denominator, lse, entropy, argmax, hits,
-                logProbabilities, states, savedStates);
+                logProbabilities, states, targetLogits, savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -91,7 +103,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withGradLossScale(float gradLossScale) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, hits, logProbabilities, states, savedStates);
+                lse, entropy, argmax, hits, logProbabilities, states, targetLogits, savedStates, savedTargetLogits,
+                shard);
     }
 
     /**
@@ -103,7 +116,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
     public CrossEntropyOperands withDenominator(Tensor denominator) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale,
                 Objects.requireNonNull(denominator, "denominator"), lse, entropy, argmax, hits, logProbabilities,
-                states, savedStates);
+                states, targetLogits, savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -114,7 +127,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withLse(Tensor lse) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits, logProbabilities, states, savedStates);
+                Objects.requireNonNull(lse, "lse"), entropy, argmax, hits, logProbabilities, states, targetLogits,
+                savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -125,7 +139,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withEntropy(Tensor entropy) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits, logProbabilities, states, savedStates);
+                lse, Objects.requireNonNull(entropy, "entropy"), argmax, hits, logProbabilities, states, targetLogits,
+                savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -136,7 +151,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withArgmax(Tensor argmax) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits, logProbabilities, states, savedStates);
+                lse, entropy, Objects.requireNonNull(argmax, "argmax"), hits, logProbabilities, states, targetLogits,
+                savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -147,7 +163,8 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withHits(Tensor hits) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"), logProbabilities, states, savedStates);
+                lse, entropy, argmax, Objects.requireNonNull(hits, "hits"), logProbabilities, states, targetLogits,
+                savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -159,7 +176,7 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
     public CrossEntropyOperands withLogProbabilities(Tensor logProbabilities) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
                 lse, entropy, argmax, hits, Objects.requireNonNull(logProbabilities, "logProbabilities"), states,
-                savedStates);
+                targetLogits, savedStates, savedTargetLogits, shard);
     }
 
     /**
@@ -170,26 +187,69 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
      */
     public CrossEntropyOperands withStates(Tensor states) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, hits, logProbabilities, Objects.requireNonNull(states, "states"), savedStates);
+                lse, entropy, argmax, hits, logProbabilities, Objects.requireNonNull(states, "states"), targetLogits,
+                savedStates, savedTargetLogits, shard);
     }
 
     /**
-     * A copy for the gradient alone, which reads the logits once and nothing twice: the states of the same logits, class
-     * weights, targets and options have been saved. The gradient has the bits that it has without.
+     * A copy that asks for the logits of the targets, after scale and softcap: what a loss takes beside states.
      *
-     * @param savedStates what a call with {@link #withStates} wrote
+     * @param targetLogits where they go, per row; +0 where a row is ignored, or its target in another shard, so that
+     *     the sum over shards is the logit
+     * @return changed operands
+     */
+    public CrossEntropyOperands withTargetLogits(Tensor targetLogits) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits, logProbabilities, states,
+                Objects.requireNonNull(targetLogits, "targetLogits"), savedStates, savedTargetLogits, shard);
+    }
+
+    /**
+     * A copy for calls that sum nothing again: the states of the same logits, class weights, targets and options have been
+     * saved. Loss, log-sum-exp and gradient have the bits that they have without, and so has the entropy if one was asked
+     * for with the states. The gradient reads the logits once; what else is computed reads the target's logit alone.
+     *
+     * @param savedStates what a call with {@link #withStates} wrote; of a shard, those of all shards, joined along the
+     *     axis of segments in the order of classes
      * @return changed operands
      */
     public CrossEntropyOperands withSavedStates(Tensor savedStates) {
         return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
-                lse, entropy, argmax, hits, logProbabilities, states,
-                Objects.requireNonNull(savedStates, "savedStates"));
+                lse, entropy, argmax, hits, logProbabilities, states, targetLogits,
+                Objects.requireNonNull(savedStates, "savedStates"), savedTargetLogits, shard);
+    }
+
+    /**
+     * A copy with the logits of the targets, for the loss from states of shards.
+     *
+     * @param savedTargetLogits the sum of what the calls with {@link #withTargetLogits} wrote, of all shards
+     * @return changed operands
+     */
+    public CrossEntropyOperands withSavedTargetLogits(Tensor savedTargetLogits) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits, logProbabilities, states, targetLogits, savedStates,
+                Objects.requireNonNull(savedTargetLogits, "savedTargetLogits"), shard);
+    }
+
+    /**
+     * A copy of which the logits, their gradient and probabilities are a shard: the classes from {@code firstClass} on of
+     * rows that have {@code classes}. Index targets and class weights are those of whole rows. If logits reach beyond
+     * {@code classes}, what is there is padding. See {@link CrossEntropy} for what to do with shards.
+     *
+     * @param firstClass a multiple of 8192, as {@link CrossEntropy#shardBoundaries} gives them
+     * @param classes C, of whole rows
+     * @return changed operands
+     */
+    public CrossEntropyOperands withShard(long firstClass, long classes) {
+        return new CrossEntropyOperands(logits, targets, classWeights, weights, gradLoss, gradLossScale, denominator,
+                lse, entropy, argmax, hits, logProbabilities, states, targetLogits, savedStates, savedTargetLogits,
+                new Shard(firstClass, classes));
     }
 
     /** Whether there is nothing but what the plain loss takes. */
     boolean isPlain() {
         return classWeights == null && weights == null && gradLossScale == 1 && denominator == null && lse == null
                 && entropy == null && argmax == null && hits == null && logProbabilities == null && states == null
-                && savedStates == null;
+                && targetLogits == null && savedStates == null && savedTargetLogits == null && shard == null;
     }
 }

@@ -44,8 +44,8 @@ final class CpuGeneralCrossEntropy implements Workers.Task {
             batch.set(call, reduction);
             long kept = batch.probabilities
                     ? call.rows
-                    : batch.targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
-            boolean mean = reduction == Reduction.MEAN;
+                    : batch.targets.countNotIgnored("CrossEntropy", call.allClasses, options.ignoreIndex());
+            boolean mean = reduction == Reduction.MEAN && batch.joins;
             double denominator = mean ? denominator(call, kept) : 1;
             boolean zero = mean && denominator == 0
                     && options.allIgnored() == CrossEntropyOptions.AllIgnored.ZERO;

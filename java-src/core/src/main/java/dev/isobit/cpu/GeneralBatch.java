@@ -30,6 +30,9 @@ final class GeneralBatch {
 
     long rows;
     long classes;
+    /** Of whole rows; less only of a shard. */
+    long allClasses;
+    long firstClass;
     long stride;
     long inner;
     boolean probabilities;
@@ -46,15 +49,23 @@ final class GeneralBatch {
     final FloatOperand entropy = new FloatOperand();
     final FloatOperand logProbabilities = new FloatOperand();
     final FloatOperand states = new FloatOperand();
+    final FloatOperand targetLogits = new FloatOperand();
     final FloatOperand savedStates = new FloatOperand();
+    final FloatOperand savedTargetLogits = new FloatOperand();
     final HostTargets targets = new HostTargets();
     boolean wantsGradient;
     boolean wantsLse;
     boolean wantsEntropy;
+    /** Or the states alone have the entropy's terms. */
+    boolean writesEntropy;
     boolean wantsArgmax;
     boolean wantsLogProbabilities;
     boolean wantsStates;
+    boolean wantsTargetLogits;
     boolean hasSavedStates;
+    boolean hasSavedTargetLogits;
+    /** Whether more is wanted than states and logits of targets. */
+    boolean joins;
     boolean hasClassWeights;
     boolean hasWeights;
     boolean hasGradLoss;
@@ -84,18 +95,24 @@ final class GeneralBatch {
     void set(CrossEntropyCall call, Reduction reduction) {
         rows = call.rows;
         classes = call.classes;
+        allClasses = call.allClasses;
+        firstClass = call.firstClass;
         stride = call.stride;
         inner = call.inner;
         probabilities = call.probabilities;
-        smooth = (float) (labelSmoothing / classes);
+        smooth = (float) (labelSmoothing / allClasses);
         wantsGradient = call.gradLogits != null;
         wantsLse = call.lse != null;
-        wantsEntropy = call.entropy != null;
+        writesEntropy = call.entropy != null;
+        wantsEntropy = call.entropyTerms;
         writesArgmax = call.argmax != null;
         wantsArgmax = writesArgmax || call.hits != null;
         wantsLogProbabilities = call.logProbabilities != null;
         wantsStates = call.states != null;
+        wantsTargetLogits = call.targetLogits != null;
         hasSavedStates = call.savedStates != null;
+        hasSavedTargetLogits = call.savedTargetLogits != null;
+        joins = call.joins();
         hasClassWeights = call.classWeights != null;
         hasWeights = call.weights != null;
         hasGradLoss = call.gradLossPerRow && reduction == Reduction.NONE;
@@ -110,7 +127,9 @@ final class GeneralBatch {
         view(entropy, call.entropy);
         view(logProbabilities, call.logProbabilities);
         view(states, call.states);
+        view(targetLogits, call.targetLogits);
         view(savedStates, call.savedStates);
+        view(savedTargetLogits, call.savedTargetLogits);
         if (!probabilities) {
             Tensor indices = Objects.requireNonNull(call.targets);
             targets.view(indices);
@@ -197,7 +216,9 @@ final class GeneralBatch {
         entropy.clear();
         logProbabilities.clear();
         states.clear();
+        targetLogits.clear();
         savedStates.clear();
+        savedTargetLogits.clear();
         targets.clear();
         argmax = MemorySegment.NULL;
     }

@@ -108,11 +108,12 @@ final class GeneralRowState {
         for (int j = 0; j < segments(classes); j++, at += CrossEntropyCall.STATE) {
             add(from.get(at), (int) from.get(at + 1), from.get(at + 2));
             addLabels(from.get(at + 3), from.get(at + 4));
+            addEntropy(from.get(at + 5));
         }
         return !isInvalid();
     }
 
-    /** Joins the segments. */
+    /** Joins the segments; {@code hasLabels} where they have sums of labels. */
     void join(boolean hasLabels) {
         count = 0;
         sum = 0;

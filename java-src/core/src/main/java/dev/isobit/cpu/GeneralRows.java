@@ -43,7 +43,7 @@ final class GeneralRows {
         boolean ignored = !batch.probabilities && target == batch.ignoreIndex;
         boolean valid;
         if (batch.hasSavedStates) {
-            valid = !ignored && state.load(batch.savedStates, row, batch.classes);
+            valid = !ignored && state.load(batch.savedStates, row, batch.allClasses);
         } else {
             valid = (!ignored || batch.wantsLogProbabilities || batch.wantsStates) && reduce(batch, stages, first);
         }
@@ -55,6 +55,15 @@ final class GeneralRows {
         }
         if (batch.wantsLogProbabilities) {
             logProbabilities(batch, stages, first, valid);
+        }
+        // Of a row whose target is a class of this shard: that class in the shard.
+        long own = ignored || batch.probabilities ? -1 : target - batch.firstClass;
+        boolean isHere = own >= 0 && own < batch.classes;
+        if (batch.wantsTargetLogits) {
+            batch.targetLogits.set(row, isHere ? SegmentWork.canonical(effective(batch, stages, first, own)) : 0);
+        }
+        if (!batch.joins) {
+            return 0;
         }
         if (ignored) {
             if (batch.wantsGradient && !batch.accumulates) {
@@ -73,14 +82,16 @@ final class GeneralRows {
             results(batch, row, Float.NaN, Float.NaN, argmax);
             return Float.NaN;
         }
-        results(batch, row, state.lse(), batch.wantsEntropy ? state.entropy() : 0, argmax);
+        results(batch, row, state.lse(), batch.writesEntropy ? state.entropy() : 0, argmax);
         float targetWeight = batch.probabilities || !batch.hasClassWeights ? 1 : batch.classWeights.get(target);
         double keep = batch.probabilities ? 0 : batch.keep;
         state.scalars(keep, targetWeight, batch.probabilities ? 1 : batch.smooth, batch.zLoss);
-        float targetLogit = batch.probabilities ? 0 : effective(batch, stages, first, target);
+        float targetLogit = batch.hasSavedTargetLogits
+                ? batch.savedTargetLogits.get(row)
+                : isHere ? effective(batch, stages, first, own) : 0;
         float loss = state.loss(targetLogit, batch.weight(row));
         if (batch.wantsGradient) {
-            gradient(batch, stages, row, first, target, targetLogit);
+            gradient(batch, stages, row, first, isHere ? own : -1, targetLogit);
         }
         return loss;
     }
@@ -98,7 +109,7 @@ final class GeneralRows {
         if (batch.wantsLse) {
             batch.lse.set(row, lse);
         }
-        if (batch.wantsEntropy) {
+        if (batch.writesEntropy) {
             batch.entropy.set(row, entropy);
         }
         batch.setArgmax(row, argmax);
@@ -128,7 +139,7 @@ final class GeneralRows {
         }
         float[] weights = batch.probabilities ? segment.terms : segment.labels;
         if (batch.hasClassWeights) {
-            batch.classWeights.copyTo(weights, 0, fromClass, length);
+            batch.classWeights.copyTo(weights, 0, batch.firstClass + fromClass, length);
         } else {
             Arrays.fill(weights, 0, length, 1);
         }
@@ -191,13 +202,14 @@ final class GeneralRows {
         return false;
     }
 
+    /** {@code target} is -1 where labels are probabilities or the target is in another shard. */
     private void gradient(GeneralBatch batch, RowStages stages, long row, long first, long target, float targetLogit) {
         long classes = batch.classes;
         double upstream = batch.upstream(row);
         // Where labels are subtracted class by class, both sides see the same factor: C = 1 gives 0.
         state.upstream(batch.probabilities ? (float) upstream : upstream);
         segment.labelFactor = state.labelFactor();
-        int j = 0;
+        int j = (int) (batch.firstClass / SEGMENT);
         for (long offset = 0; offset < classes; offset += SEGMENT, j++) {
             if (classes > SEGMENT || batch.hasSavedStates) {
                 load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
@@ -213,7 +225,7 @@ final class GeneralRows {
             }
             segment.factor = state.factor(j);
             RowStages.run(stages.gradient(), segment);
-            if (!batch.probabilities && target >= offset && target < offset + segment.length) {
+            if (target >= offset && target < offset + segment.length) {
                 int at = (int) (target - offset);
                 float g = state.targetGradient(targetLogit, segment.exponentials[at], j);
                 g = batch.softcap == 0 ? g : g * segment.slopes[at];

@@ -58,6 +58,7 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         final @Nullable Elements logProbabilities;
         final @Nullable Elements states;
         final @Nullable Elements savedStates;
+        final @Nullable Elements savedTargetLogits;
         final HostTargets targets = new HostTargets();
         final int classes;
         final double smooth;
@@ -67,6 +68,10 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         double max;
         long atMax;
         double rest;
+        /** Of states: the labels' sums, and the entropy's. */
+        double labels;
+        double distances;
+        double entropyTerms;
         double sum;
         double logSum;
         double lse;
@@ -83,8 +88,9 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             logProbabilities = elements(call.logProbabilities);
             states = elements(call.states);
             savedStates = elements(call.savedStates);
+            savedTargetLogits = elements(call.savedTargetLogits);
             classes = Math.toIntExact(call.classes);
-            smooth = (float) (options.labelSmoothing() / classes);
+            smooth = (float) (options.labelSmoothing() / call.allClasses);
             z = new double[classes];
             slope = new double[classes];
             label = new double[classes];
@@ -93,7 +99,13 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         void run() {
             if (probabilities == null) {
                 targets.view(Objects.requireNonNull(call.targets));
-                targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
+                targets.countNotIgnored("CrossEntropy", call.allClasses, options.ignoreIndex());
+            }
+            if (!call.joins()) {
+                for (long row = 0; row < call.rows; row++) {
+                    sum(row);
+                }
+                return;
             }
             boolean mean = options.reduction() == Reduction.MEAN;
             double denominator = mean ? denominator() : 1;
@@ -160,11 +172,11 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             for (int k = 0; k < classes; k++) {
                 transform(k, logits.get(at(row, k)));
                 double share = probabilities == null
-                        ? (k == targets.get(row) ? keep : 0) + smooth
+                        ? (call.firstClass + k == targets.get(row) ? keep : 0) + smooth
                         : options.labelSmoothing() == 0
                                 ? probabilities.get(at(row, k))
                                 : probabilities.get(at(row, k)) * keep + smooth;
-                label[k] = classWeight(k) * share;
+                label[k] = classWeight(call.firstClass + k) * share;
             }
         }
 
@@ -203,6 +215,10 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             if (states != null) {
                 save(row, states);
             }
+            if (call.targetLogits != null) {
+                long own = isIgnored(row) ? -1 : targets.get(row) - call.firstClass;
+                set(call.targetLogits, row, own >= 0 && own < classes ? z[(int) own] : 0);
+            }
             if (savedStates != null) {
                 restore(row, savedStates);
             }
@@ -238,11 +254,11 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                     state[1] += z[k] == base ? 1 : 0;
                     state[2] += z[k] == base ? 0 : e;
                     if (probabilities != null || options.labelSmoothing() != 0) {
-                        double q = probabilities == null ? classWeight(k) : label[k];
+                        double q = probabilities == null ? classWeight(call.firstClass + k) : label[k];
                         state[3] += q;
                         state[4] += product(q, base - z[k]);
                     }
-                    state[5] += call.entropy == null ? 0 : product(e, base - z[k]);
+                    state[5] += call.entropyTerms ? product(e, base - z[k]) : 0;
                 }
                 boolean valid = top < Double.POSITIVE_INFINITY;
                 for (int i = 0; i < CrossEntropyCall.STATE; i++) {
@@ -251,20 +267,30 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             }
         }
 
-        /** Reads what {@link #save} wrote. */
+        /** Reads what {@link #save} wrote, of whole rows. */
         void restore(long row, Elements from) {
-            long first = row * segments() * CrossEntropyCall.STATE;
+            int segments = Math.toIntExact(Math.ceilDiv(call.allClasses, CrossEntropyCall.SEGMENT));
+            long first = row * segments * CrossEntropyCall.STATE;
             max = Double.NEGATIVE_INFINITY;
             atMax = 0;
             rest = 0;
-            for (int j = 0; j < segments(); j++) {
+            labels = 0;
+            distances = 0;
+            entropyTerms = 0;
+            for (int j = 0; j < segments; j++) {
                 max = Math.max(max, from.get(first + j * CrossEntropyCall.STATE));
             }
-            for (int j = 0; j < segments(); j++) {
+            for (int j = 0; j < segments; j++) {
                 long at = first + j * CrossEntropyCall.STATE;
-                double weight = Math.exp(from.get(at) - max);
-                atMax += from.get(at) == max ? (long) from.get(at + 1) : 0;
-                rest += weight * (from.get(at + 2) + (from.get(at) == max ? 0 : from.get(at + 1)));
+                double top = from.get(at);
+                double gap = max - (top == Double.NEGATIVE_INFINITY ? 0 : top);
+                double weight = Math.exp(top - max);
+                double all = from.get(at + 1) + from.get(at + 2);
+                atMax += top == max ? (long) from.get(at + 1) : 0;
+                rest += weight * (top == max ? from.get(at + 2) : all);
+                labels += from.get(at + 3);
+                distances += from.get(at + 4) + from.get(at + 3) * gap;
+                entropyTerms += product(weight, from.get(at + 5) + all * gap);
             }
         }
 
@@ -280,11 +306,19 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             lse = max + logSum;
             double loss = zLoss * lse * lse;
             double mass = 0;
-            entropy = logSum;
-            for (int k = 0; k < classes; k++) {
-                loss += product(label[k], max - z[k] + logSum);
-                mass += label[k];
-                entropy += product(Math.exp(z[k] - max), max - z[k]) / sum;
+            if (savedStates != null) {
+                double hard = probabilities == null ? keep * classWeight(targets.get(row)) : 0;
+                double spread = probabilities == null ? smooth : 1;
+                mass = hard + spread * labels;
+                loss += product(hard, max - targetLogit(row) + logSum) + product(spread, distances + labels * logSum);
+                entropy = logSum + entropyTerms / sum;
+            } else {
+                entropy = logSum;
+                for (int k = 0; k < classes; k++) {
+                    loss += product(label[k], max - z[k] + logSum);
+                    mass += label[k];
+                    entropy += product(Math.exp(z[k] - max), max - z[k]) / sum;
+                }
             }
             if (gradLogits != null) {
                 double factor = upstream * weight(row);
@@ -299,8 +333,17 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             return product(weight(row), loss);
         }
 
+        /** Of a row whose logits have been read, or of whose target another shard knows. */
+        double targetLogit(long row) {
+            if (savedTargetLogits != null) {
+                return savedTargetLogits.get(row);
+            }
+            long own = probabilities == null ? targets.get(row) - call.firstClass : -1;
+            return own >= 0 && own < classes ? z[(int) own] : 0;
+        }
+
         double ignore(long row) {
-            if (logProbabilities != null || states != null) {
+            if (logProbabilities != null || states != null || call.targetLogits != null) {
                 sum(row);
             }
             lse = 0;

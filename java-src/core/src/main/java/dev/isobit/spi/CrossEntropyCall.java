@@ -23,8 +23,12 @@ public final class CrossEntropyCall {
     public boolean plain;
     /** Rows: N·d1·..·dk. */
     public long rows;
-    /** Classes, C, at least 1. */
+    /** Classes, C, at least 1; of a shard, those that it has. */
     public long classes;
+    /** The first of them in a whole row, a multiple of {@link #SEGMENT}; 0 where there is no shard. */
+    public long firstClass;
+    /** Classes of a whole row: {@link #classes} where there is no shard. Targets and class weights are those of whole rows. */
+    public long allClasses;
     /** Classes and padding, at least C. */
     public long stride;
     /** d1·..·dk. */
@@ -66,8 +70,22 @@ public final class CrossEntropyCall {
      * their distances, of the entropy's terms; null if they are not asked for.
      */
     public @Nullable Tensor states;
-    /** What an earlier call wrote as states; the gradient alone is asked for then. Null: there are none. */
+    /** Whether states have the entropy's terms; so they do where {@link #entropy} is asked for. */
+    public boolean entropyTerms;
+    /** Where the targets' logits go, per row; null if they are not asked for. */
+    public @Nullable Tensor targetLogits;
+    /**
+     * What earlier calls wrote as states, of whole rows; of the outputs only loss, gradient, lse and entropy are asked for
+     * then. Null: there are none.
+     */
     public @Nullable Tensor savedStates;
+    /** What earlier calls wrote as logits of the targets; null: they are in the logits, or not needed. */
+    public @Nullable Tensor savedTargetLogits;
+
+    /** Whether rows are to be joined, for a loss or a gradient; else states and logits of targets are all that is wanted. */
+    public boolean joins() {
+        return loss != null || gradLogits != null;
+    }
 
     /** Drops the operands, so that an idle operation keeps nobody's memory. */
     public void clear() {
@@ -85,6 +103,8 @@ public final class CrossEntropyCall {
         hits = null;
         logProbabilities = null;
         states = null;
+        targetLogits = null;
         savedStates = null;
+        savedTargetLogits = null;
     }
 }

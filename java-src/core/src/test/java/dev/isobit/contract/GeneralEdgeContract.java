@@ -214,10 +214,10 @@ public abstract class GeneralEdgeContract extends BackendContract {
                 refused(IllegalArgumentException.class, () -> op.gradient(operands.withSavedStates(other), gradLogits),
                         "CrossEntropy.gradient", "savedStates", Arrays.toString(shape), "stateShape");
             }
-            refused(IllegalArgumentException.class, () -> op.loss(operands.withSavedStates(states), loss),
-                    "CrossEntropy.loss", "savedStates", "gradient alone", "loss is asked for");
+            Tensor argmax = block().room(DType.I64, 0, 2);
             refused(IllegalArgumentException.class,
-                    () -> op.gradient(operands.withSavedStates(states).withLse(loss), gradLogits), "lse is asked for");
+                    () -> op.loss(operands.withSavedStates(states).withArgmax(argmax), loss), "CrossEntropy.loss",
+                    "savedStates", "argmax is asked for");
             refused(IllegalArgumentException.class,
                     () -> op.gradient(operands.withSavedStates(states).withStates(states), gradLogits),
                     "states is asked for");

@@ -4,6 +4,7 @@ import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.contract.GeneralContract;
 import dev.isobit.contract.GeneralEdgeContract;
+import dev.isobit.contract.ShardContract;
 import org.junit.jupiter.api.Nested;
 
 class CpuGeneralCrossEntropyTest {
@@ -38,6 +39,14 @@ class CpuGeneralCrossEntropyTest {
         @Override
         protected Backend open() {
             return cpu(1);
+        }
+    }
+
+    @Nested
+    class Shards extends ShardContract {
+        @Override
+        protected Backend open() {
+            return cpu(3);
         }
     }
 }

@@ -9,8 +9,10 @@ import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class ReferenceCrossEntropyTest {
@@ -61,6 +63,73 @@ class ReferenceCrossEntropyTest {
             op.gradient(operands.withSavedStates(Tensor.of(states, 1, 3, 6)), Tensor.of(gradient, 1, classes));
             assertNotEquals(expected[0], gradient[0], 1e-7);
         }
+    }
+
+    /** In one piece and in three, of F32 and of class probabilities. */
+    @Test
+    void shardsMakeTheWhole() {
+        int classes = 2 * 8192 + 3;
+        long[] boundaries = CrossEntropy.shardBoundaries(classes, 3);
+        double[] logits = new double[classes];
+        double[] labels = new double[classes];
+        double[] weights = new double[classes];
+        for (int k = 0; k < classes; k++) {
+            logits[k] = Math.sin(k) * (k < 8192 ? 1 : 3);
+            labels[k] = (k % 5) / (2.0 * classes);
+            weights[k] = 1 + Math.cos(k);
+        }
+        var options = NONE.withLabelSmoothing(0.1).withZLoss(0.01);
+        for (boolean soft : new boolean[] {false, true}) {
+            double[] expected = new double[3];
+            double[] found = new double[3];
+            double[] gradient = new double[classes];
+            double[] whole = new double[classes];
+            double[] states = new double[18];
+            double[] targetLogit = new double[1];
+            try (Backend backend = Backend.open("reference"); CrossEntropy op = CrossEntropy.on(backend, options)) {
+                Tensor target = Tensor.of(new long[] {9000}, 1);
+                op.lossAndGradient(results(CrossEntropyOperands.of(Tensor.of(logits, 1, classes),
+                        soft ? Tensor.of(labels, 1, classes) : target), expected)
+                        .withClassWeights(Tensor.of(weights, classes)), scalar(expected, 0),
+                        Tensor.of(whole, 1, classes));
+                for (boolean joins : new boolean[] {false, true}) {
+                    for (int rank = 0; rank < 3; rank++) {
+                        int from = (int) boundaries[rank];
+                        int to = (int) boundaries[rank + 1];
+                        Tensor x = Tensor.of(Arrays.copyOfRange(logits, from, to), 1, to - from);
+                        Tensor t = soft ? Tensor.of(Arrays.copyOfRange(labels, from, to), 1, to - from) : target;
+                        var operands = results(CrossEntropyOperands.of(x, t), found)
+                                .withClassWeights(Tensor.of(weights, classes)).withShard(from, classes);
+                        if (joins) {
+                            operands = operands.withSavedStates(Tensor.of(states, 1, 3, 6));
+                            operands = soft ? operands : operands.withSavedTargetLogits(Tensor.of(targetLogit, 1));
+                            double[] part = new double[to - from];
+                            op.lossAndGradient(operands, scalar(found, 0), Tensor.of(part, 1, to - from));
+                            System.arraycopy(part, 0, gradient, from, to - from);
+                            assertArrayEquals(expected, found, 1e-12);
+                        } else {
+                            double[] part = new double[6];
+                            double[] own = new double[1];
+                            operands = operands.withStates(Tensor.of(part, 1, 1, 6));
+                            op.states(soft ? operands : operands.withTargetLogits(Tensor.of(own, 1)));
+                            System.arraycopy(part, 0, states, 6 * rank, 6);
+                            targetLogit[0] += own[0];
+                            assertEquals(rank == 1 && !soft ? logits[9000] : 0, own[0]);
+                        }
+                    }
+                }
+                assertArrayEquals(whole, gradient, 1e-15);
+            }
+        }
+    }
+
+    private static CrossEntropyOperands results(CrossEntropyOperands operands, double[] results) {
+        return operands.withLse(scalar(results, 1)).withEntropy(scalar(results, 2));
+    }
+
+    private static Tensor scalar(double[] of, int at) {
+        Tensor all = Tensor.of(of, of.length);
+        return Tensor.of(DType.F64, all.memory(), 8L * at, 1);
     }
 
     @Test

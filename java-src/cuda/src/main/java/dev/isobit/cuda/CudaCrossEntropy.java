@@ -139,15 +139,10 @@ final class CudaCrossEntropy implements CrossEntropyKernel, StreamOperation {
     @Override
     public void run(CrossEntropyCall call) {
         String operation = call.gradLogits == null
-                ? "CrossEntropy.loss"
+                ? call.loss == null ? "CrossEntropy.states" : "CrossEntropy.loss"
                 : call.loss == null ? "CrossEntropy.gradient" : "CrossEntropy.lossAndGradient";
         stream.admit(operation, this);
         if (!call.plain) {
-            DType logits = Objects.requireNonNull(call.logits).dtype();
-            if (logits != DType.F32) {
-                throw new UnsupportedOperationException(
-                        operation + ": logits are " + logits + "; with options the cuda backend takes F32");
-            }
             general().run(operation, call);
             return;
         }

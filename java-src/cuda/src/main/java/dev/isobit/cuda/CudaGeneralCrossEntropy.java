@@ -11,11 +11,13 @@ import dev.isobit.spi.CrossEntropyCall;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cross-entropy with options as launches: weigh, begin, rows, reduce, each where it is needed, as kernels/params.h says.
+ * Cross-entropy with options as launches: begin, rows, reduce, each where it is needed, as
+ * kernels/cross_entropy_general_params.h says.
  * Made by {@link CudaCrossEntropy} when first needed, which waits for its launches before it releases.
  */
 final class CudaGeneralCrossEntropy {
@@ -27,18 +29,17 @@ final class CudaGeneralCrossEntropy {
     private final CrossEntropyOptions options;
     private final boolean mean;
     private final boolean reduces;
-    private final CudaFunction weigh;
+    private final CudaBackend backend;
     private final CudaFunction begin;
-    private final CudaFunction lossColumn;
-    private final CudaFunction lossBlock;
-    private final CudaFunction gradientColumn;
-    private final CudaFunction gradientBlock;
+    private final Rows f32;
+    /** Loaded by the first call that needs them. */
+    private @Nullable Rows bf16;
+    private @Nullable Rows f16;
     private final CudaFunction reduce;
     private final MemorySegment block;
     private final Launcher launcher;
     private final StatusBoard.Slot status;
     private final ScratchMemory scratch;
-    private final long denominator;
     private final long arrivals;
     private long rowLoss;
     private long lossParts;
@@ -47,6 +48,7 @@ final class CudaGeneralCrossEntropy {
 
     CudaGeneralCrossEntropy(CudaBackend backend, CrossEntropyOptions options, CudaStream stream,
             StatusBoard.Slot status) {
+        this.backend = backend;
         this.driver = backend.driver();
         this.scratch = new ScratchMemory(this, "CrossEntropy", backend);
         this.table = backend.launchTable();
@@ -55,18 +57,13 @@ final class CudaGeneralCrossEntropy {
         mean = options.reduction() == Reduction.MEAN;
         reduces = options.reduction() != Reduction.NONE;
         CudaModule module = backend.module(MAKING, "cross_entropy_general");
-        weigh = module.function(MAKING, "cross_entropy_general_weigh_f32");
-        begin = module.function(MAKING, "cross_entropy_general_begin_f32");
-        lossColumn = module.function(MAKING, "cross_entropy_general_loss_f32_column");
-        lossBlock = module.function(MAKING, "cross_entropy_general_loss_f32_block");
-        gradientColumn = module.function(MAKING, "cross_entropy_general_loss_grad_f32_column");
-        gradientBlock = module.function(MAKING, "cross_entropy_general_loss_grad_f32_block");
-        reduce = module.function(MAKING, "cross_entropy_general_reduce_f32");
+        begin = module.function(MAKING, "cross_entropy_general_begin");
+        f32 = rows(MAKING, DType.F32);
+        reduce = module.function(MAKING, "cross_entropy_general_reduce");
         ArgumentBlock arguments = new ArgumentBlock(General.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
-        denominator = scratch.allocate(MAKING, 2 * ALIGNMENT);
-        arrivals = denominator + ALIGNMENT;
+        arrivals = scratch.allocate(MAKING, ALIGNMENT);
         float softcap = (float) options.softcap();
         block.set(ValueLayout.JAVA_LONG, General.STATUS, status.address());
         block.set(ValueLayout.JAVA_LONG, General.IGNORE_INDEX, options.ignoreIndex());
@@ -75,6 +72,41 @@ final class CudaGeneralCrossEntropy {
         block.set(ValueLayout.JAVA_FLOAT, General.SCALE, (float) options.scale());
         block.set(ValueLayout.JAVA_FLOAT, General.SOFTCAP, softcap);
         block.set(ValueLayout.JAVA_FLOAT, General.SOFTCAP_RATE, softcap == 0 ? 0 : (float) (2 / options.softcap()));
+    }
+
+    /** The kernels for one type of logits. */
+    private record Rows(CudaFunction lossColumn, CudaFunction lossBlock, CudaFunction gradientColumn,
+            CudaFunction gradientBlock, int blockThreads) {
+        CudaFunction of(boolean gradient, boolean column) {
+            return column ? gradient ? gradientColumn : lossColumn : gradient ? gradientBlock : lossBlock;
+        }
+    }
+
+    private Rows rows(String operation, DType dtype) {
+        String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+        boolean narrow = dtype != DType.F32;
+        CudaModule module = backend.module(operation, "cross_entropy_general" + (narrow ? suffix : ""));
+        String loss = "cross_entropy_general_loss" + suffix;
+        String gradient = "cross_entropy_general_loss_grad" + suffix;
+        return new Rows(module.function(operation, loss + "_column"), module.function(operation, loss + "_block"),
+                module.function(operation, gradient + "_column"), module.function(operation, gradient + "_block"),
+                narrow ? LaunchTable.GENERAL_NARROW_THREADS : LaunchTable.GENERAL_THREADS);
+    }
+
+    private Rows rowsFor(String operation, DType dtype) {
+        if (dtype == DType.F32) {
+            return f32;
+        }
+        Rows rows = dtype == DType.F16 ? f16 : bf16;
+        if (rows == null) {
+            rows = rows(operation, dtype);
+            if (dtype == DType.F16) {
+                f16 = rows;
+            } else {
+                bf16 = rows;
+            }
+        }
+        return rows;
     }
 
     /** Room for row losses and sums of segments, as {@link CudaCrossEntropy} has it. */
@@ -97,11 +129,14 @@ final class CudaGeneralCrossEntropy {
     void run(String operation, CrossEntropyCall call) {
         long rows = call.rows;
         boolean reduced = reduces && call.loss != null;
-        boolean sums = mean && options.denominator() == Denominator.WEIGHTS && !call.probabilities;
+        boolean divides = mean && call.joins();
+        boolean sums = divides && options.denominator() == Denominator.WEIGHTS && !call.probabilities;
         if (reduced || sums) {
             // With no rows too: the reduce kernel runs, and scratch is never a null pointer.
             reserve(operation, Math.max(rows, 1));
         }
+        DType logitsType = Objects.requireNonNull(call.logits).dtype();
+        Rows kernels = rowsFor(operation, logitsType);
         DType targetType = Objects.requireNonNull(call.targets).dtype();
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, General.LOGITS, address(call.logits));
@@ -119,42 +154,43 @@ final class CudaGeneralCrossEntropy {
         to.set(ValueLayout.JAVA_LONG, General.HITS, address(call.hits));
         to.set(ValueLayout.JAVA_LONG, General.LOG_PROBABILITIES, address(call.logProbabilities));
         to.set(ValueLayout.JAVA_LONG, General.STATES, address(call.states));
+        to.set(ValueLayout.JAVA_LONG, General.TARGET_LOGITS, address(call.targetLogits));
         to.set(ValueLayout.JAVA_LONG, General.SAVED_STATES, address(call.savedStates));
+        to.set(ValueLayout.JAVA_LONG, General.SAVED_TARGET_LOGITS, address(call.savedTargetLogits));
         to.set(ValueLayout.JAVA_LONG, General.WEIGHT_PARTS, sums ? weightParts : 0);
-        to.set(ValueLayout.JAVA_LONG, General.DENOMINATOR, mean ? denominator : 0);
         to.set(ValueLayout.JAVA_LONG, General.LOSS_PARTS, reduced ? lossParts : 0);
         to.set(ValueLayout.JAVA_LONG, General.ARRIVALS, reduced ? arrivals : 0);
         to.set(ValueLayout.JAVA_LONG, General.ROWS, rows);
         to.set(ValueLayout.JAVA_LONG, General.CLASSES, call.classes);
+        to.set(ValueLayout.JAVA_LONG, General.FIRST_CLASS, call.firstClass);
+        to.set(ValueLayout.JAVA_LONG, General.ALL_CLASSES, call.allClasses);
         to.set(ValueLayout.JAVA_LONG, General.STRIDE, call.stride);
         to.set(ValueLayout.JAVA_LONG, General.INNER, call.inner);
-        to.set(ValueLayout.JAVA_FLOAT, General.SMOOTH, (float) (options.labelSmoothing() / call.classes));
+        to.set(ValueLayout.JAVA_FLOAT, General.SMOOTH, (float) (options.labelSmoothing() / call.allClasses));
         to.set(ValueLayout.JAVA_FLOAT, General.GRAD_LOSS_SCALE, call.gradLossScale);
         to.set(ValueLayout.JAVA_INT, General.FLAGS,
-                (mean ? General.MEAN : 0) | (sums ? General.SUMMED_DENOMINATOR : 0)
+                (divides ? General.MEAN : 0) | (sums ? General.SUMMED_DENOMINATOR : 0)
                         | (call.gradLossPerRow ? General.GRAD_LOSS_PER_ROW : 0)
                         | (targetType == DType.I32 ? General.TARGETS_I32 : 0)
                         | (targetType == DType.I16 ? General.TARGETS_I16 : 0)
                         | (targetType == DType.U8 ? General.TARGETS_U8 : 0)
                         | (call.probabilities ? General.PROBABILITIES : 0)
+                        | (call.probabilities && targetType != DType.F32 ? General.TARGETS_NARROW : 0)
+                        | (call.entropyTerms ? General.ENTROPY_FLAG : 0)
                         | (options.accumulate() ? General.ACCUMULATE : 0)
                         | (options.allIgnored() == AllIgnored.ZERO ? General.ZERO : 0));
-        if (sums && rows > 0) {
-            launch(operation, weigh, table.generalGrid(LaunchTable.ceil(rows, General.SEGMENT)));
-        }
-        if (mean || reduced || call.hits != null) {
-            launch(operation, begin, 1);
+        if (sums && rows > 0 || call.hits != null) {
+            launch(operation, begin, sums ? LaunchTable.ceil(rows, General.SEGMENT) : 1, LaunchTable.GENERAL_THREADS);
         }
         if (rows > 0) {
             status.use(operation);
             boolean column = call.inner > 1 || call.classes <= LaunchTable.GENERAL_COLUMN_CLASSES;
-            boolean gradient = call.gradLogits != null;
-            launch(operation,
-                    column ? gradient ? gradientColumn : lossColumn : gradient ? gradientBlock : lossBlock,
-                    table.generalGrid(column ? LaunchTable.ceil(rows, LaunchTable.GENERAL_THREADS) : rows));
+            launch(operation, kernels.of(call.gradLogits != null, column),
+                    column ? LaunchTable.ceil(rows, LaunchTable.GENERAL_THREADS) : rows,
+                    column ? LaunchTable.GENERAL_THREADS : kernels.blockThreads);
         }
         if (reduced) {
-            launch(operation, reduce, table.generalGrid(LaunchTable.ceil(rows, General.SEGMENT)));
+            launch(operation, reduce, LaunchTable.ceil(rows, General.SEGMENT), LaunchTable.GENERAL_THREADS);
         }
     }
 
@@ -162,9 +198,9 @@ final class CudaGeneralCrossEntropy {
         return tensor == null ? 0 : tensor.address();
     }
 
-    private void launch(String operation, CudaFunction function, int grid) {
-        driver.checkLaunch(operation, function, grid, LaunchTable.GENERAL_THREADS, 0,
-                launcher.launch(function, grid, LaunchTable.GENERAL_THREADS, 0));
+    private void launch(String operation, CudaFunction function, long pieces, int threads) {
+        int grid = table.generalGrid(pieces, threads);
+        driver.checkLaunch(operation, function, grid, threads, 0, launcher.launch(function, grid, threads, 0));
     }
 
     /** Frees scratch memory; no launch may be left that uses it. */

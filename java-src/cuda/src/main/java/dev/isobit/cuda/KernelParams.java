@@ -85,6 +85,8 @@ final class KernelParams {
         static final int PROBABILITIES = 64;
         static final int ACCUMULATE = 128;
         static final int ZERO = 256;
+        static final int TARGETS_NARROW = 512;
+        static final int ENTROPY_FLAG = 1024;
         static final int SEGMENT = 8192;
         static final int STATE = 6;
 
@@ -93,11 +95,12 @@ final class KernelParams {
                 POINTER.withName("grad_loss"), POINTER.withName("divisor"), POINTER.withName("row_loss"),
                 POINTER.withName("loss"), POINTER.withName("grad_logits"), POINTER.withName("lse"),
                 POINTER.withName("entropy"), POINTER.withName("argmax"), POINTER.withName("hits"),
-                POINTER.withName("log_probabilities"), POINTER.withName("states"),
-                POINTER.withName("saved_states"),
-                POINTER.withName("weight_parts"), POINTER.withName("denominator"), POINTER.withName("loss_parts"),
-                POINTER.withName("arrivals"), POINTER.withName("status"), I64.withName("rows"),
-                I64.withName("classes"), I64.withName("stride"), I64.withName("inner"), I64.withName("ignore_index"),
+                POINTER.withName("log_probabilities"), POINTER.withName("states"), POINTER.withName("target_logits"),
+                POINTER.withName("saved_states"), POINTER.withName("saved_target_logits"),
+                POINTER.withName("weight_parts"), POINTER.withName("loss_parts"), POINTER.withName("arrivals"),
+                POINTER.withName("status"), I64.withName("rows"), I64.withName("classes"),
+                I64.withName("first_class"), I64.withName("all_classes"), I64.withName("stride"), I64.withName("inner"),
+                I64.withName("ignore_index"),
                 F32.withName("keep"), F32.withName("smooth"), F32.withName("z_loss"), F32.withName("scale"),
                 F32.withName("softcap"), F32.withName("softcap_rate"), F32.withName("grad_loss_scale"),
                 I32.withName("flags")).withName("cross_entropy_general_params");
@@ -117,14 +120,17 @@ final class KernelParams {
         static final long HITS = offset(LAYOUT, "hits");
         static final long LOG_PROBABILITIES = offset(LAYOUT, "log_probabilities");
         static final long STATES = offset(LAYOUT, "states");
+        static final long TARGET_LOGITS = offset(LAYOUT, "target_logits");
         static final long SAVED_STATES = offset(LAYOUT, "saved_states");
+        static final long SAVED_TARGET_LOGITS = offset(LAYOUT, "saved_target_logits");
         static final long WEIGHT_PARTS = offset(LAYOUT, "weight_parts");
-        static final long DENOMINATOR = offset(LAYOUT, "denominator");
         static final long LOSS_PARTS = offset(LAYOUT, "loss_parts");
         static final long ARRIVALS = offset(LAYOUT, "arrivals");
         static final long STATUS = offset(LAYOUT, "status");
         static final long ROWS = offset(LAYOUT, "rows");
         static final long CLASSES = offset(LAYOUT, "classes");
+        static final long FIRST_CLASS = offset(LAYOUT, "first_class");
+        static final long ALL_CLASSES = offset(LAYOUT, "all_classes");
         static final long STRIDE = offset(LAYOUT, "stride");
         static final long INNER = offset(LAYOUT, "inner");
         static final long IGNORE_INDEX = offset(LAYOUT, "ignore_index");

@@ -63,10 +63,13 @@ final class LaunchTable {
     static final int BCE_THREADS = 256;
     static final int NARROW_BCE_THREADS = 128;
     static final int GENERAL_THREADS = 256;
+    /** Of a block a row of 16 bits. */
+    static final int GENERAL_NARROW_THREADS = 128;
     /** Up to here a thread takes a row of contiguous classes, beyond it a block. */
     static final int GENERAL_COLUMN_CLASSES = 32;
     /** Their registers and their shared memory allow no more. */
     private static final int GENERAL_BLOCKS = 2;
+    private static final int GENERAL_NARROW_BLOCKS = 4;
     static final int NLL_THREADS = 256;
     /** What the kernels are compiled for. */
     static final int NLL_BLOCKS = 4;
@@ -208,8 +211,8 @@ final class LaunchTable {
     }
 
     /** How many blocks of a kernel of cross-entropy with options share out so many pieces of work. */
-    int generalGrid(long pieces) {
-        return grid(pieces, GENERAL_BLOCKS);
+    int generalGrid(long pieces, int threads) {
+        return grid(pieces, threads == GENERAL_NARROW_THREADS ? GENERAL_NARROW_BLOCKS : GENERAL_BLOCKS);
     }
 
     SoftmaxVariant softmaxVariant(long classes, long inner) {

@@ -37,7 +37,8 @@ class GeneralCrossEntropyPtxTest {
                 kernels.bytesWritten = 0;
                 PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params").set("logits", logits)
                         .set("targets", targets).set("grad_logits", to).set(field, states).set("rows", (long) ROWS)
-                        .set("classes", (long) CLASSES).set("stride", (long) CLASSES).set("inner", 1L)
+                        .set("classes", (long) CLASSES).set("all_classes", (long) CLASSES).set("stride", (long) CLASSES)
+                        .set("inner", 1L)
                         .set("ignore_index", -100L).set("keep", 1f).set("scale", 1f).set("grad_loss_scale", 1f);
                 kernels.launch("cross_entropy_general", "cross_entropy_general_loss_grad_f32_block", ROWS, THREADS, 0,
                         params);

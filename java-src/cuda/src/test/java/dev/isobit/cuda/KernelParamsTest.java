@@ -47,10 +47,13 @@ class KernelParamsTest {
             "bce_with_logits_loss_grad_bf16", "bce_with_logits_loss_grad_f16", "bce_with_logits_loss_grad_f32",
             "bce_with_logits_weigh_bf16", "bce_with_logits_weigh_f16", "bce_with_logits_weigh_f32",
             "cross_entropy_count",
-            "cross_entropy_general_begin_f32", "cross_entropy_general_loss_f32_block",
-            "cross_entropy_general_loss_f32_column", "cross_entropy_general_loss_grad_f32_block",
-            "cross_entropy_general_loss_grad_f32_column", "cross_entropy_general_reduce_f32",
-            "cross_entropy_general_weigh_f32",
+            "cross_entropy_general_begin", "cross_entropy_general_loss_bf16_block",
+            "cross_entropy_general_loss_bf16_column", "cross_entropy_general_loss_f16_block",
+            "cross_entropy_general_loss_f16_column", "cross_entropy_general_loss_f32_block",
+            "cross_entropy_general_loss_f32_column", "cross_entropy_general_loss_grad_bf16_block",
+            "cross_entropy_general_loss_grad_bf16_column", "cross_entropy_general_loss_grad_f16_block",
+            "cross_entropy_general_loss_grad_f16_column", "cross_entropy_general_loss_grad_f32_block",
+            "cross_entropy_general_loss_grad_f32_column", "cross_entropy_general_reduce",
             "cross_entropy_loss_f32_block", "cross_entropy_loss_f32_thread", "cross_entropy_loss_f32_warp",
             "cross_entropy_loss_f32_wide",
             "cross_entropy_loss_grad_f32_block", "cross_entropy_loss_grad_f32_thread",
@@ -123,6 +126,8 @@ class KernelParamsTest {
         found.put("GENERAL_PROBABILITIES", (long) KernelParams.General.PROBABILITIES);
         found.put("GENERAL_ACCUMULATE", (long) KernelParams.General.ACCUMULATE);
         found.put("GENERAL_ZERO", (long) KernelParams.General.ZERO);
+        found.put("GENERAL_TARGETS_NARROW", (long) KernelParams.General.TARGETS_NARROW);
+        found.put("GENERAL_ENTROPY", (long) KernelParams.General.ENTROPY_FLAG);
         found.put("GENERAL_SEGMENT", (long) KernelParams.General.SEGMENT);
         found.put("GENERAL_STATE", (long) KernelParams.General.STATE);
         found.put("BCE_MEAN", (long) KernelParams.Bce.MEAN);
@@ -188,10 +193,9 @@ class KernelParamsTest {
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "adam_mixed", "sgd_mixed", "bce_with_logits", "bce_with_logits_bf16",
-                "bce_with_logits_f16",
-                "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16", "cross_entropy_general", "guard",
-                "nll_loss",
-                "sgd", "softmax")) {
+                "bce_with_logits_f16", "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16",
+                "cross_entropy_general", "cross_entropy_general_bf16", "cross_entropy_general_f16", "guard",
+                "nll_loss", "sgd", "softmax")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -213,7 +217,8 @@ class KernelParamsTest {
                     case "softmax" -> KernelParams.Softmax.LAYOUT;
                     case "nll_loss" -> KernelParams.NllLoss.LAYOUT;
                     case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
-                    case "cross_entropy_general" -> KernelParams.General.LAYOUT;
+                    case "cross_entropy_general", "cross_entropy_general_bf16", "cross_entropy_general_f16" ->
+                        KernelParams.General.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
                 };
                 assertEquals(layout.byteAlignment(), Long.parseLong(parameter.group(1)), entry.group(1));
@@ -261,8 +266,12 @@ class KernelParamsTest {
                 }
             }
         }
-        files.get("cross_entropy_general." + target + ".ptx").get("entries").properties().forEach(
-                entry -> assertEquals(LaunchTable.GENERAL_THREADS, entry.getValue().get("max_threads").asInt()));
+        for (String dtype : List.of("", "_bf16", "_f16")) {
+            files.get("cross_entropy_general" + dtype + "." + target + ".ptx").get("entries").properties()
+                    .forEach(entry -> assertEquals(dtype.isEmpty() || entry.getKey().endsWith("_column")
+                            ? LaunchTable.GENERAL_THREADS
+                            : LaunchTable.GENERAL_NARROW_THREADS, entry.getValue().get("max_threads").asInt()));
+        }
         for (String dtype : List.of("", "_bf16", "_f16")) {
             files.get("bce_with_logits" + dtype + "." + target + ".ptx").get("entries").properties()
                     .forEach(entry -> assertEquals(bceThreads(entry.getKey()),

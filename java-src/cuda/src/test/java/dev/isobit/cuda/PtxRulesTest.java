@@ -47,7 +47,10 @@ class PtxRulesTest {
         "bce_with_logits_f16.sm_75.ptx", "bce_with_logits_f16.sm_90.ptx", "cross_entropy.sm_75.ptx",
         "cross_entropy.sm_90.ptx", "cross_entropy_bf16.sm_75.ptx", "cross_entropy_bf16.sm_90.ptx",
         "cross_entropy_f16.sm_75.ptx", "cross_entropy_f16.sm_90.ptx",
-        "cross_entropy_general.sm_75.ptx", "cross_entropy_general.sm_90.ptx", "guard.sm_75.ptx", "guard.sm_90.ptx",
+        "cross_entropy_general.sm_75.ptx", "cross_entropy_general.sm_90.ptx",
+        "cross_entropy_general_bf16.sm_75.ptx", "cross_entropy_general_bf16.sm_90.ptx",
+        "cross_entropy_general_f16.sm_75.ptx", "cross_entropy_general_f16.sm_90.ptx", "guard.sm_75.ptx",
+        "guard.sm_90.ptx",
         "nll_loss.sm_75.ptx", "nll_loss.sm_90.ptx", "sgd.sm_75.ptx", "sgd.sm_90.ptx", "softmax.sm_75.ptx",
         "softmax.sm_90.ptx"})
     void committedPtxKeepsTheRules(String file) throws Exception {

@@ -180,7 +180,12 @@ public final class DeviceStandIn implements Backend {
                 inside.hits = hiddenOrNull(call.hits);
                 inside.logProbabilities = hiddenOrNull(call.logProbabilities);
                 inside.states = hiddenOrNull(call.states);
+                inside.entropyTerms = call.entropyTerms;
+                inside.targetLogits = hiddenOrNull(call.targetLogits);
                 inside.savedStates = hiddenOrNull(call.savedStates);
+                inside.savedTargetLogits = hiddenOrNull(call.savedTargetLogits);
+                inside.firstClass = call.firstClass;
+                inside.allClasses = call.allClasses;
                 if (!call.plain) {
                     kernel.run(inside);
                     return;

@@ -143,9 +143,12 @@ final class Shapes {
         for (int[] size : generals) {
             for (Reduction reduction : Reduction.values()) {
                 long offset = 4L * (shapes.size() % 4);
-                shapes.add(new Shape(
-                        "CrossEntropy with options " + Arrays.toString(size) + " " + reduction + " +" + offset,
-                        (backend, operands) -> generalCrossEntropy(backend, operands, size, reduction, offset)));
+                shapes.add(generalCrossEntropy(DType.F32, size, reduction, offset));
+            }
+        }
+        for (DType dtype : List.of(DType.BF16, DType.F16)) {
+            for (int[] size : new int[][] {{5, 2, 1}, {3, 35, 1}, {2, 1001, 1}, {1, 8203, 1}, {2, 5, 70}}) {
+                shapes.add(generalCrossEntropy(dtype, size, Reduction.MEAN, 4L * (shapes.size() % 8)));
             }
         }
         int[][] elements = {{0, 3}, {1, 1}, {1, 5}, {2, 511}, {3, 2731}, {8192, 1}, {1, 8195}, {3, 8000}};
@@ -237,8 +240,14 @@ final class Shapes {
         }
     }
 
-    private static void generalCrossEntropy(Backend backend, Operands operands, int[] size, Reduction reduction,
-            long offset) {
+    private static Shape generalCrossEntropy(DType dtype, int[] size, Reduction reduction, long offset) {
+        return new Shape("CrossEntropy with options " + dtype + " " + Arrays.toString(size) + " " + reduction + " +"
+                + offset,
+                (backend, operands) -> generalCrossEntropy(backend, operands, dtype, size, reduction, offset));
+    }
+
+    private static void generalCrossEntropy(Backend backend, Operands operands, DType dtype, int[] size,
+            Reduction reduction, long offset) {
         var rng = new Rng(size[1]);
         long[] shape = {size[0], size[1], size[2]};
         long[] rowShape = {size[0], size[2]};
@@ -246,8 +255,8 @@ final class Shapes {
         for (int i = 0; i < indices.length; i++) {
             indices[i] = (short) rng.nextInt(size[1]);
         }
-        Tensor logits = operands.floats(rng, offset, shape);
-        Tensor gradient = operands.floats(rng, offset, shape);
+        Tensor logits = operands.floats(dtype, rng, offset, shape);
+        Tensor gradient = operands.floats(dtype, rng, offset, shape);
         Tensor loss = operands.floats(rng, offset, reduction == Reduction.NONE ? rowShape : new long[0]);
         var all = CrossEntropyOperands.of(logits, operands.of(Tensor.of(indices, rowShape), 2 * offset))
                 .withClassWeights(operands.floats(rng, 4, size[1])).withWeights(operands.floats(rng, 8, rowShape))
@@ -264,6 +273,13 @@ final class Shapes {
             op.gradient(CrossEntropyOperands.of(logits, all.targets()).withSavedStates(states), gradient);
             adding.lossAndGradient(all, loss, gradient);
             op.lossAndGradient(CrossEntropyOperands.of(logits, operands.floats(rng, 8, shape)), loss, gradient);
+            op.lossAndGradient(CrossEntropyOperands.of(logits, operands.floats(dtype, rng, 8, shape)), loss, gradient);
+            var shard = CrossEntropyOperands.of(logits, all.targets()).withShard(8192, 8192 + size[1]);
+            Tensor part = operands.floats(rng, 8, op.stateShape(shard));
+            Tensor own = operands.floats(rng, 4, rowShape);
+            op.states(shard.withStates(part).withTargetLogits(own).withEntropy(all.lse()));
+            op.lossAndGradient(shard.withSavedTargetLogits(own).withEntropy(all.entropy())
+                    .withSavedStates(operands.floats(rng, 4, size[0], size[2], part.size(2) + 1, 6)), loss, gradient);
             op.lossAndGradient(all, loss, logits);
         }
     }

@@ -18,6 +18,8 @@ record Form(String name, Call call, Placement placement) {
         GRADIENT,
         /** The loss, then the gradient from what the loss has found out. */
         SAVED,
+        /** From states of shards of the classes. */
+        SHARDS,
         /** The gradient over the logits. */
         IN_PLACE,
         /** Targets of type I32. */

@@ -30,8 +30,14 @@ import org.jspecify.annotations.Nullable;
  * @param inner d1, the size of an axis behind the classes; 0: none
  * @param logits kind of logits
  * @param seed of everything else
+ * @param dtype of the logits and their gradient
  */
-record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logits, long seed) implements Problem {
+record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logits, long seed, DType dtype)
+        implements
+            Problem {
+    GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logits, long seed) {
+        this(batch, classes, inner, logits, seed, DType.F32);
+    }
 
     /** Kinds of logits. */
     enum Logits {
@@ -55,7 +61,9 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             new Form("misaligned", Form.Call.WHOLE, Placement.SHIFTED),
             new Form("loss alone", Form.Call.LOSS, Placement.NATIVE),
             new Form("gradient alone", Form.Call.GRADIENT, Placement.SHIFTED),
-            new Form("gradient from states", Form.Call.SAVED, Placement.NATIVE));
+            new Form("gradient from states", Form.Call.SAVED, Placement.NATIVE),
+            new Form("shards of the classes", Form.Call.SHARDS, Placement.SHIFTED));
+    private static final int MOST_SHARDS = 3;
 
     @Override
     public String operation() {
@@ -69,7 +77,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
 
     @Override
     public String name() {
-        return "CrossEntropy with options [" + batch + ", " + classes + (inner == 0 ? "" : ", " + inner) + "] "
+        return "CrossEntropy with options " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + batch + ", " + classes
+                + (inner == 0 ? "" : ", " + inner) + "] "
                 + inputs() + ", seed " + seed;
     }
 
@@ -90,12 +99,18 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
         private final long @Nullable [] targets;
         private final DType targetType;
         private final float @Nullable [] probabilities;
+        private final DType labelType;
         private final float @Nullable [] classWeights;
         private final float @Nullable [] weights;
         private final float @Nullable [] gradLoss;
         private final boolean gradLossPerRow;
         private final float[] previous;
         private final int shift;
+        /**
+         * Of 16 bits no power of two: where p is nearly 1, what is added to a gradient would come to lie in the middle of
+         * two values, and float32 could not tell on which side.
+         */
+        private final float gradLossScale = dtype == DType.F32 ? 0.5f : 0.7f;
 
         Inputs() {
             var rng = new Rng(seed);
@@ -132,7 +147,14 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             }
             previous = new float[x.length];
             for (int i = 0; options.accumulate() && i < previous.length; i++) {
-                previous[i] = rng.nextNormal();
+                previous[i] = Slab.rounded(dtype, rng.nextNormal());
+            }
+            labelType = seed % 2 == 0 ? dtype : DType.F32;
+            for (int i = 0; i < x.length; i++) {
+                x[i] = Slab.rounded(dtype, x[i]);
+                if (probabilities != null) {
+                    probabilities[i] = Slab.rounded(labelType, probabilities[i]);
+                }
             }
         }
 
@@ -198,34 +220,25 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
 
         @Override
         public Results run(Backend backend, Slab slab, Form form) {
+            if (form.call() == Form.Call.SHARDS) {
+                return new Shards(backend, slab, form).run();
+            }
             slab.reset();
             List<Operand> read = new ArrayList<>();
             List<float[]> values = new ArrayList<>();
-            Operand logitsAt = input(slab, form, read, values, x, shape);
+            Operand logitsAt = input(slab, form, read, values, dtype, x, shape);
             Tensor targetsAt;
             if (probabilities != null) {
-                targetsAt = input(slab, form, read, values, probabilities, shape).tensor();
+                targetsAt = input(slab, form, read, values, labelType, probabilities, shape).tensor();
             } else {
                 Operand indices = slab.place(targetType, Placement.NATIVE, shift, rowShape);
                 indices.set(Objects.requireNonNull(targets));
                 indices.upload();
                 targetsAt = indices.tensor();
             }
-            var operands = CrossEntropyOperands.of(logitsAt.tensor(), targetsAt).withGradLossScale(0.5f);
-            if (classWeights != null) {
-                operands =
-                        operands.withClassWeights(input(slab, form, read, values, classWeights, classes).tensor());
-            }
-            if (weights != null) {
-                operands = operands.withWeights(input(slab, form, read, values, weights, rowShape).tensor());
-            }
-            if (gradLoss != null) {
-                operands = operands.withGradLoss(
-                        input(slab, form, read, values, gradLoss, gradLossPerRow ? rowShape : new long[0]).tensor());
-            }
-            if (divides()) {
-                operands = operands.withDenominator(input(slab, form, read, values, new float[] {7}).tensor());
-            }
+            CrossEntropyOperands operands =
+                    CrossEntropyOperands.of(logitsAt.tensor(), targetsAt).withGradLossScale(gradLossScale);
+            operands = withWeights(operands, slab, form, read, values);
             var gradientAlone = operands;
             boolean none = options.reduction() == Reduction.NONE;
             Operand lseAt = output(slab, form, DType.F32, rowShape);
@@ -242,7 +255,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                     : output(slab, form, DType.F32, none ? rowShape : new long[0]);
             Operand gradAt = form.call() == Form.Call.LOSS
                     ? null
-                    : form.call() == Form.Call.IN_PLACE ? logitsAt : output(slab, form, DType.F32, shape);
+                    : form.call() == Form.Call.IN_PLACE ? logitsAt : output(slab, form, dtype, shape);
             if (gradAt != null && options.accumulate()) {
                 gradAt.set(previous);
                 gradAt.upload();
@@ -278,7 +291,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                 put(results, none ? Output.GENERAL_ROW_LOSS : Output.GENERAL_LOSS, lossAt);
             }
             if (gradAt != null) {
-                put(results, Output.GENERAL_GRADIENT, gradAt);
+                put(results, Output.gradient(dtype, Output.GENERAL_GRADIENT), gradAt);
             }
             return results;
         }
@@ -303,9 +316,33 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             return bits;
         }
 
+        /** What all shards of a row share: weights and upstream. */
+        private CrossEntropyOperands withWeights(CrossEntropyOperands operands, Slab slab, Form form,
+                List<Operand> read, List<float[]> values) {
+            CrossEntropyOperands all = operands;
+            if (classWeights != null) {
+                all = all.withClassWeights(input(slab, form, read, values, classWeights, classes).tensor());
+            }
+            if (weights != null) {
+                all = all.withWeights(input(slab, form, read, values, weights, rowShape).tensor());
+            }
+            if (gradLoss != null) {
+                all = all.withGradLoss(
+                        input(slab, form, read, values, gradLoss, gradLossPerRow ? rowShape : new long[0]).tensor());
+            }
+            return divides()
+                    ? all.withDenominator(input(slab, form, read, values, new float[] {7}).tensor())
+                    : all;
+        }
+
         private Operand input(Slab slab, Form form, List<Operand> read, List<float[]> values, float[] value,
                 long... of) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, of);
+            return input(slab, form, read, values, DType.F32, value, of);
+        }
+
+        private Operand input(Slab slab, Form form, List<Operand> read, List<float[]> values, DType type,
+                float[] value, long... of) {
+            Operand operand = slab.place(type, form.placement(), shift, of);
             operand.set(value);
             operand.upload();
             read.add(operand);
@@ -337,7 +374,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                     .of(Tensor.of(x, shape), probabilities != null
                             ? Tensor.of(probabilities, shape)
                             : Tensor.of(Objects.requireNonNull(targets), rowShape))
-                    .withGradLossScale(0.5f).withLse(Tensor.of(lse, rowShape)).withEntropy(Tensor.of(entropy, rowShape))
+                    .withGradLossScale(gradLossScale).withLse(Tensor.of(lse, rowShape))
+                    .withEntropy(Tensor.of(entropy, rowShape))
                     .withArgmax(Tensor.of(argmax, rowShape)).withLogProbabilities(Tensor.of(logProbabilities, shape))
                     .withStates(Tensor.of(states, stateShape));
             operands = targets == null ? operands : operands.withHits(Tensor.of(hits));
@@ -353,7 +391,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             }
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
             exact.put(none ? Output.GENERAL_ROW_LOSS : Output.GENERAL_LOSS, loss);
-            exact.put(Output.GENERAL_GRADIENT, gradient);
+            exact.put(Output.gradient(dtype, Output.GENERAL_GRADIENT), gradient);
             exact.put(Output.LSE, lse);
             exact.put(Output.ENTROPY, entropy);
             exact.put(Output.LOG_PROBABILITIES, logProbabilities);
@@ -371,16 +409,17 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             boolean mean = options.reduction() == Reduction.MEAN;
             // These start where the softcap has done its work.
             boolean capped = options.softcap() != 0 && output != Output.LOG_PROBABILITIES && output != Output.STATES;
+            boolean isGradient = output == Output.gradient(dtype, Output.GENERAL_GRADIENT);
             double budget = output.budget() * (capped && output.budget() > 0 ? 8 : 1)
                     + (output == Output.GENERAL_LOSS ? 2 * summed : 0)
-                    + (output == Output.GENERAL_GRADIENT && mean ? summed : 0);
-            if (output == Output.GENERAL_GRADIENT) {
+                    + (isGradient && mean ? summed : 0);
+            if (isGradient) {
                 for (int row = 0; row < rows; row++) {
                     new Row(row).judgeGradient(expected, actual, judge, budget);
                 }
                 for (int i = 0; i < expected.length; i++) {
                     if (i / Math.max(1, inner) % stride >= classes) {
-                        judge.add(GeneralCrossEntropyProblem.this, i, expected[i], actual[i], expected[i], 1, 0);
+                        judge(judge, i, expected[i], actual[i], expected[i], 1, 0);
                     }
                 }
                 return;
@@ -398,6 +437,17 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                 };
                 judge.add(GeneralCrossEntropyProblem.this, i, expected[i], actual[i],
                         Math.max(Math.abs(expected[i]), Double.isFinite(magnitude) ? magnitude : 0), 1, budget);
+            }
+        }
+
+        /** Of the gradient. */
+        private void judge(Judge judge, int i, double expected, int actual, double magnitude, double upstream,
+                double budget) {
+            if (dtype == DType.F32) {
+                judge.add(GeneralCrossEntropyProblem.this, i, expected, actual, magnitude, upstream, budget);
+            } else {
+                judge.addNarrow(dtype, GeneralCrossEntropyProblem.this, i, expected, actual, magnitude, upstream,
+                        options.softcap() != 0);
             }
         }
 
@@ -421,6 +471,153 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
 
         private double classWeight(int k) {
             return classWeights == null ? 1 : classWeights[k];
+        }
+
+        /** The classes split over ranks, each with logits of its own; what padding there is belongs to the last. */
+        private final class Shards {
+            private final Backend backend;
+            private final Slab slab;
+            private final Form form;
+            private final long[] boundaries;
+            private final int segments = Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+            private final float[] allStates = new float[rows * segments * CrossEntropyCall.STATE];
+            private final float[] allTargetLogits = new float[rows];
+            private final Results results = new Results();
+            private final List<Operand> read = new ArrayList<>();
+            private final List<float[]> values = new ArrayList<>();
+
+            Shards(Backend backend, Slab slab, Form form) {
+                this.backend = backend;
+                this.slab = slab;
+                this.form = form;
+                boundaries = CrossEntropy.shardBoundaries(classes, Math.min(segments, MOST_SHARDS));
+            }
+
+            private int end(int rank) {
+                return rank == boundaries.length - 2 ? stride : (int) boundaries[rank + 1];
+            }
+
+            /** A rank's part of what has the shape of the logits. */
+            private float[] slice(float[] all, int rank) {
+                int from = (int) boundaries[rank];
+                float[] part = new float[rows * (end(rank) - from)];
+                for (int i = 0; i < part.length; i++) {
+                    part[i] = all[whole(rank, i)];
+                }
+                return part;
+            }
+
+            /** Where an element of a rank's logits stands among all. */
+            private int whole(int rank, int i) {
+                int across = Math.max(1, inner);
+                int count = end(rank) - (int) boundaries[rank];
+                int k = i / across % count + (int) boundaries[rank];
+                return (i / across / count * stride + k) * across + i % across;
+            }
+
+            private long[] shape(int rank) {
+                long[] part = shape.clone();
+                part[1] = end(rank) - boundaries[rank];
+                return part;
+            }
+
+            private CrossEntropyOperands operands(int rank) {
+                slab.reset();
+                read.clear();
+                values.clear();
+                Tensor logitsAt = input(slab, form, read, values, dtype, slice(x, rank), shape(rank)).tensor();
+                Tensor targetsAt;
+                if (probabilities != null) {
+                    targetsAt = input(slab, form, read, values, labelType, slice(probabilities, rank), shape(rank))
+                            .tensor();
+                } else {
+                    Operand indices = slab.place(targetType, Placement.NATIVE, shift, rowShape);
+                    indices.set(Objects.requireNonNull(targets));
+                    indices.upload();
+                    targetsAt = indices.tensor();
+                }
+                return withWeights(CrossEntropyOperands.of(logitsAt, targetsAt).withGradLossScale(gradLossScale), slab,
+                        form,
+                        read, values).withShard(boundaries[rank], classes);
+            }
+
+            private void checkInputs() {
+                for (int i = 0; i < read.size(); i++) {
+                    read.get(i).download();
+                    results.unchanged("operand " + i + " of a shard", read.get(i), values.get(i));
+                }
+            }
+
+            private void states(CrossEntropy op, int rank) {
+                CrossEntropyOperands operands = operands(rank);
+                Operand entropyAt = output(slab, form, DType.F32, rowShape);
+                Operand statesAt = output(slab, form, DType.F32, op.stateShape(operands));
+                Operand targetLogitsAt = output(slab, form, DType.F32, rowShape);
+                operands = operands.withEntropy(entropyAt.tensor()).withStates(statesAt.tensor());
+                op.states(targets == null ? operands : operands.withTargetLogits(targetLogitsAt.tensor()));
+                checkInputs();
+                statesAt.download();
+                int[] part = results.written("states of a shard", statesAt);
+                int numbers = rows == 0 ? 0 : part.length / rows;
+                int first = (int) boundaries[rank] / CrossEntropyCall.SEGMENT * CrossEntropyCall.STATE;
+                for (int i = 0; i < part.length; i++) {
+                    allStates[i / numbers * segments * CrossEntropyCall.STATE + first + i % numbers] =
+                            Float.intBitsToFloat(part[i]);
+                }
+                targetLogitsAt.download();
+                int[] own = targets == null ? new int[rows] : results.written("targets' logits", targetLogitsAt);
+                for (int row = 0; row < rows; row++) {
+                    allTargetLogits[row] += Float.intBitsToFloat(own[row]);
+                }
+            }
+
+            Results run() {
+                boolean none = options.reduction() == Reduction.NONE;
+                int[] gradient = new int[x.length];
+                try (CrossEntropy op = CrossEntropy.on(backend, options.withClasses(0))) {
+                    for (int rank = 0; rank < boundaries.length - 1; rank++) {
+                        states(op, rank);
+                    }
+                    for (int rank = 0; rank < boundaries.length - 1; rank++) {
+                        CrossEntropyOperands operands = operands(rank).withSavedStates(
+                                input(slab, form, read, values, allStates, stateShape).tensor());
+                        operands = targets == null
+                                ? operands
+                                : operands.withSavedTargetLogits(
+                                        input(slab, form, read, values, allTargetLogits, rowShape).tensor());
+                        Operand lseAt = output(slab, form, DType.F32, rowShape);
+                        Operand entropyAt = output(slab, form, DType.F32, rowShape);
+                        Operand lossAt = output(slab, form, DType.F32, none ? rowShape : new long[0]);
+                        Operand gradAt = output(slab, form, dtype, shape(rank));
+                        if (options.accumulate()) {
+                            gradAt.set(slice(previous, rank));
+                            gradAt.upload();
+                        }
+                        op.lossAndGradient(operands.withLse(lseAt.tensor()).withEntropy(entropyAt.tensor()),
+                                lossAt.tensor(), gradAt.tensor());
+                        checkInputs();
+                        put(results, Output.LSE, lseAt);
+                        put(results, Output.ENTROPY, entropyAt);
+                        put(results, none ? Output.GENERAL_ROW_LOSS : Output.GENERAL_LOSS, lossAt);
+                        gradAt.download();
+                        int[] part = results.written("gradient of a shard", gradAt);
+                        for (int i = 0; i < part.length; i++) {
+                            gradient[whole(rank, i)] = part[i];
+                        }
+                    }
+                }
+                results.put(Output.STATES, bits(allStates));
+                results.put(Output.gradient(dtype, Output.GENERAL_GRADIENT), gradient);
+                return results;
+            }
+
+            private static int[] bits(float[] values) {
+                int[] bits = new int[values.length];
+                for (int i = 0; i < bits.length; i++) {
+                    bits[i] = Float.floatToRawIntBits(values[i]);
+                }
+                return bits;
+            }
         }
 
         /** The sizes of the addends of a row's results: where these have opposite signs, ULP are taken there. */
@@ -473,7 +670,8 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             }
 
             void judgeGradient(double[] expected, int[] actual, Judge judge, double budget) {
-                double upstream = 0.5 * (gradLoss == null ? 1 : gradLoss[gradLossPerRow ? row : 0]) / denominator();
+                double upstream =
+                        gradLossScale * (gradLoss == null ? 1 : gradLoss[gradLossPerRow ? row : 0]) / denominator();
                 // A denominator of 0: NaN, or by option 0.
                 upstream = Double.isFinite(upstream) ? upstream : 0;
                 double factor = upstream * (weights == null ? 1 : weights[row]);
@@ -490,7 +688,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                             : Math.exp(-2 * Math.abs(x[i] * options.scale()) / options.softcap());
                     double slope = options.scale() * 4 * u / ((1 + u) * (1 + u));
                     double magnitude = Math.max(Math.abs(factor * addend * slope), Math.abs(expected[i]));
-                    judge.add(GeneralCrossEntropyProblem.this, i, expected[i], actual[i],
+                    Inputs.this.judge(judge, i, expected[i], actual[i],
                             Math.max(Math.abs(previous[i]), Double.isFinite(magnitude) ? magnitude : 0), upstream,
                             budget);
                 }

@@ -183,7 +183,8 @@ record Grid(String name, List<Problem> problems) {
             }
         }
         for (GeneralCrossEntropyProblem.Logits logits : GeneralCrossEntropyProblem.Logits.values()) {
-            problems.add(new GeneralCrossEntropyProblem(3, 17, logits.ordinal() % 3, logits, problems.size()));
+            problems.add(new GeneralCrossEntropyProblem(3, 17, logits.ordinal() % 3, logits, problems.size(),
+                    TYPES[logits.ordinal() % TYPES.length]));
         }
         for (BceProblem.Logits logits : BceProblem.Logits.values()) {
             problems.add(bce(3, 17, logits, Reduction.values()[logits.ordinal() % 3], problems.size()));
@@ -272,7 +273,9 @@ record Grid(String name, List<Problem> problems) {
                     seed++;
                     // On the simulator one of several kinds of a large shape must do.
                     if (times > 1 || shape[1] < 1000 || seed % 3 == 0) {
-                        problems.add(new GeneralCrossEntropyProblem(shape[0], shape[1], shape[2], logits, seed));
+                        // As without options, the default grid is of F32.
+                        problems.add(new GeneralCrossEntropyProblem(shape[0], shape[1], shape[2], logits, seed,
+                                times == 2 ? DType.F32 : TYPES[(int) (seed / TYPES.length % TYPES.length)]));
                     }
                 }
             }

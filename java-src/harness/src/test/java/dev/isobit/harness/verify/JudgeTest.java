@@ -70,6 +70,17 @@ class JudgeTest {
             judge.addNarrow(DType.BF16, PROBLEM, 0, 1.003, Float.floatToRawIntBits(1.0078125f), 1, 1);
             assertEquals(1, judge.over());
         }
+        var loose = new Judge();
+        for (int i = 0; i < 100; i++) {
+            assertTrue(loose.isKept() || i == 0);
+            loose.addNarrow(DType.BF16, PROBLEM, 0, i == 0 ? 1.003 : 1,
+                    Float.floatToRawIntBits(i == 0 ? 1.0078125f : 1),
+                    1, 1, true);
+        }
+        loose.addNarrow(DType.BF16, PROBLEM, 0, 1.003, Float.floatToRawIntBits(1.0078125f), 1, 1, true);
+        assertTrue(loose.isKept(), "2 of 101");
+        loose.addNarrow(DType.BF16, PROBLEM, 0, 1.003, Float.floatToRawIntBits(1.0078125f), 1, 1, true);
+        assertEquals(1, loose.over());
         var far = new Judge();
         far.addNarrow(DType.BF16, PROBLEM, 0, 1, Float.floatToRawIntBits(1.015625f), 1, 1);
         assertFalse(far.isKept());
