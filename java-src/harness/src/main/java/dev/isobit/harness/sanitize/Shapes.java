@@ -147,7 +147,7 @@ final class Shapes {
             }
         }
         for (DType dtype : List.of(DType.BF16, DType.F16)) {
-            for (int[] size : new int[][] {{5, 2, 1}, {3, 35, 1}, {2, 1001, 1}, {1, 8203, 1}, {2, 5, 70}}) {
+            for (int[] size : new int[][] {{0, 3, 1}, {5, 2, 1}, {3, 35, 1}, {2, 1001, 1}, {1, 8203, 1}, {2, 5, 70}}) {
                 shapes.add(generalCrossEntropy(dtype, size, Reduction.MEAN, 4L * (shapes.size() % 8)));
             }
         }
