@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isobit.DType;
 import dev.isobit.Backend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -58,7 +59,7 @@ class PeerContractTest {
     @Test
     void itHasWhatItSays() {
         for (String operation : BenchCase.OPERATIONS) {
-            try (var work = Workload.of(AccuracySuite.problem(operation, 1), Inputs.ORDINARY, true, cpu);
+            try (var work = Workload.of(AccuracySuite.problem(operation, DType.F32, 1), Inputs.ORDINARY, true, cpu);
                     var call = peer.prepare(work.problem())) {
                 if (NOT_OFFERED.getOrDefault(peer.name(), Set.of()).contains(operation)) {
                     assertNull(call, operation);
@@ -75,7 +76,7 @@ class PeerContractTest {
         int compared = 0;
         for (String operation : BenchCase.OPERATIONS) {
             for (boolean mean : new boolean[] {true, false}) {
-                try (var work = Workload.of(AccuracySuite.problem(operation, 1), Inputs.ORDINARY, mean, cpu)) {
+                try (var work = Workload.of(AccuracySuite.problem(operation, DType.F32, 1), Inputs.ORDINARY, mean, cpu)) {
                     work.makeReference();
                     List<String> told = new ArrayList<>();
                     try (var call = work.prepare(peer, told::add)) {
@@ -102,7 +103,7 @@ class PeerContractTest {
     @Test
     void aStepGoesOnFromTheStepBefore() {
         for (String operation : List.of("adamw", "sgd")) {
-            try (var work = Workload.of(AccuracySuite.problem(operation, 1), Inputs.ORDINARY, false, cpu);
+            try (var work = Workload.of(AccuracySuite.problem(operation, DType.F32, 1), Inputs.ORDINARY, false, cpu);
                     var call = peer.prepare(work.problem()); Arena arena = Arena.ofConfined()) {
                 MemorySegment param = arena.allocate(work.host("param").byteSize(), 4);
                 call.run();
