@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Cross-entropy on the CPU: targets are checked and counted, rows are split over the workers, row losses are reduced by
  * the calling thread. Logits are read once from memory, segment by segment; the exponentials wait in the gradient's own
- * memory for their factor. Of 16 bits, see {@link NarrowRows}. What has options goes to {@link CpuGeneralCrossEntropy}.
+ * memory for their factor. Of 16 bits, see {@link ScratchRows}. What has options goes to {@link CpuGeneralCrossEntropy}.
  */
 final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
@@ -57,6 +57,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         batch.targets.view(targets);
         long kept = batch.targets.countNotIgnored("CrossEntropy", call.classes, options.ignoreIndex());
         batch.classes = call.classes;
+        batch.elements = call.rows * call.classes;
         batch.ignoreIndex = options.ignoreIndex();
         batch.wantsGradient = gradLogits != null;
         batch.logits.set(logits, backend.kernels());

@@ -15,6 +15,8 @@ final class CrossEntropyBatch {
     long classes;
     long ignoreIndex;
     boolean wantsGradient;
+    /** Elements of the logits of the call. */
+    long elements;
 
     final FloatOperand logits = new FloatOperand();
     final FloatOperand gradLogits = new FloatOperand();

@@ -8,14 +8,19 @@ final class CrossEntropyRows {
     final RowState state = new RowState();
     private final SmallRows smallRows = new SmallRows(work);
     private final ShortRows shortRows = new ShortRows(work, state);
-    private final NarrowRows narrowRows = new NarrowRows();
+    private final ScratchRows scratchRows = new ScratchRows();
 
     /** Computes rows [from, to): their losses, and their gradients if these are wanted. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        if (batch.logits.isNarrow()) {
-            narrowRows.run(batch, stages, from, to, this);
-            return;
+        if (ScratchRows.take(batch)) {
+            scratchRows.run(batch, stages, from, to, this);
+        } else {
+            direct(batch, stages, from, to);
         }
+    }
+
+    /** Computes rows [from, to) of float32 where they are. */
+    void direct(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
         work.operands(batch.logits, batch.gradLogits, batch.wantsGradient);
         long row = stages.hasSmallRows(batch.classes) ? smallRows.run(batch, stages, from, to, this) : from;
         if (stages.hasShortRows(batch.classes)) {

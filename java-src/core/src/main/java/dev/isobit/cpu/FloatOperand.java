@@ -127,6 +127,11 @@ final class FloatOperand {
         return base + (kind == Kind.ARRAY ? element : element * Float.BYTES);
     }
 
+    /** Whether another operand is the very same memory. */
+    boolean isSameAs(FloatOperand other) {
+        return kind == other.kind && array == other.array && segment == other.segment && base == other.base;
+    }
+
     /** Whether another operand's elements stand right behind the first so many of this one. */
     boolean isFollowedBy(FloatOperand next, long count) {
         boolean isArray = array.length > 0 || shorts.length > 0;
