@@ -8,6 +8,12 @@
  *   sigmoid  = x >= 0 ? q : r
  *   gradient = (c0·sigmoid - c1·(x >= 0 ? r : q))·a              a = upstream (/ denominator with MEAN)
  *
+ * The focal loss, near and far the smoothed labels of the likelier side and of the other, b = |x| + l:
+ *
+ *   plain = near·l + far·b    miss = near·r + far·q    v = far == 0 ? 1/near : e/(near·e + far)
+ *   loss  = w·alpha_t·miss^gamma·plain
+ *   g     = w·alpha_t·miss^gamma·(far·q - near·r + gamma·v·q·(far - near)·plain), -g where x < 0, times a
+ *
  * NUMERICS.md gives the order of every operation; bce_with_logits_params.h the arguments, launches and who writes what. Loss and
  * gradient of an element that is ignored are +0. A block takes a
  * segment of 8192 elements at a time, a thread as many neighbours of it as 128 bits of logits hold, so that its sums are
@@ -57,6 +63,25 @@ __device__ __forceinline__ float product_sum(float a, float b, float c) {
     return is_zero_by_infinity(a, b) ? c : __fmaf_rn(a, b, c);
 }
 
+template <bool kCareful>
+__device__ __forceinline__ float product_of(float a, float b) {
+    return kCareful ? product(a, b) : __fmul_rn(a, b);
+}
+
+template <bool kCareful>
+__device__ __forceinline__ float product_sum_of(float a, float b, float c) {
+    return kCareful ? product_sum(a, b, c) : __fmaf_rn(a, b, c);
+}
+
+/* y times a power of 1 - p_t, which is never formed by itself: it may lie below the normal range where the product does not. */
+template <bool kCareful>
+__device__ __forceinline__ float powered(float y, float miss, int halves) {
+    if ((halves & 1) != 0) y = product_of<kCareful>(y, __fsqrt_rn(miss));
+#pragma unroll 1
+    for (int rest = halves >> 1; rest > 0; rest--) y = product_of<kCareful>(y, miss);
+    return y;
+}
+
 /* One element: what is read, and what becomes of it. */
 struct Element {
     float logit;
@@ -69,7 +94,32 @@ struct Element {
     float gradient;
     float sigmoid;
 
-    template <bool kLoss, bool kGrad>
+    /* Of the focal loss: the loss, and the gradient before its upstream. */
+    template <bool kCareful, bool kGrad>
+    __device__ __forceinline__ void focal(const bce_with_logits_params& p, float rest, float part, float e, float l,
+                                          float q, float r) {
+        const bool right = logit >= 0.0f;
+        const float near = right ? part : rest;
+        const float far = right ? rest : part;
+        const float b = __fadd_rn(fabsf(logit), l);
+        const float plain = product_sum_of<kCareful>(near, l, product_of<kCareful>(far, b));
+        const float miss = product_sum_of<kCareful>(near, r, product_of<kCareful>(far, q));
+        const float alpha = product_sum_of<kCareful>(part, p.focal_alpha, product_of<kCareful>(rest, p.focal_rest));
+        loss =
+            product_of<kCareful>(weight, product_of<kCareful>(alpha, powered<kCareful>(plain, miss, p.focal_halves)));
+        if (kGrad) {
+            const float v =
+                __fdiv_rn(far == 0.0f ? 1.0f : e, far == 0.0f ? near : product_sum_of<kCareful>(near, e, far));
+            const float straight = product_sum_of<kCareful>(far, q, -product_of<kCareful>(near, r));
+            const float slope = product_of<kCareful>(p.focal_gamma, product_of<kCareful>(v, q));
+            const float change = product_of<kCareful>(slope, product_of<kCareful>(__fsub_rn(far, near), plain));
+            const float both = powered<kCareful>(__fadd_rn(straight, change), miss, p.focal_halves);
+            const float g = product_of<kCareful>(weight, product_of<kCareful>(alpha, both));
+            gradient = right ? g : -g;
+        }
+    }
+
+    template <bool kLoss, bool kGrad, bool kFocal>
     __device__ __forceinline__ void compute(const bce_with_logits_params& p) {
         const float x = logit;
         const float rest = __fmaf_rn(__fsub_rn(1.0f, target), p.keep, p.half);
@@ -89,6 +139,20 @@ struct Element {
         sigmoid = canonical(up);
         loss = 0.0f;
         gradient = 0.0f;
+        if (kFocal) {
+            const float l = log1p_of_unit(e, u);
+            focal<false, kGrad>(p, rest, part, e, l, q, r);
+            if (loss != loss || gradient != gradient) {
+                focal<true, kGrad>(p, rest, part, e, l, q, r);
+                loss = canonical(loss);
+            }
+            if (kGrad) gradient = __fmul_rn(gradient, upstream);
+            if (!live) {
+                loss = 0.0f;
+                gradient = 0.0f;
+            }
+            return;
+        }
         if (kLoss) {
             const float l = log1p_of_unit(e, u);
             softplus = __fadd_rn(x > 0.0f ? x : 0.0f, l);
@@ -272,7 +336,7 @@ __device__ __forceinline__ void put(float (&v)[kCount], int at, float value) {
 }
 
 /* What all elements of a launch have in common. */
-template <typename T, bool kLoss, bool kGrad>
+template <typename T, bool kLoss, bool kGrad, bool kFocal>
 struct Elements {
     using Stored = typename T::Stored;
     static constexpr int kPack = T::kPack;
@@ -347,7 +411,7 @@ struct Elements {
 #pragma unroll
         for (int c = 0; c < kPack; c++) {
             Element element{x[c], t[c], live[c], positive[c], w[c], a[c]};
-            element.compute<kLoss, kGrad>(p);
+            element.compute<kLoss, kGrad, kFocal>(p);
             loss[c] = element.loss;
             gradient[c] = element.gradient;
             sigmoid[c] = element.sigmoid;
@@ -368,7 +432,7 @@ struct Elements {
         const float target = targets.at(i);
         Element element{T::widen(logits[i]), target,        targets.is_live(i, target),
                         pos_weight.at(i),    weights.at(i), upstreams == nullptr ? upstream : upstreams[i]};
-        element.compute<kLoss, kGrad>(p);
+        element.compute<kLoss, kGrad, kFocal>(p);
         if (kLoss) lane = __fadd_rn(lane, element.loss);
         if (kGrad) grad_logits[i] = T::narrow(element.gradient);
         if (losses != nullptr) losses[i] = element.loss;
@@ -451,14 +515,14 @@ __device__ __forceinline__ double join(const float* parts, int64_t segments, flo
     return total;
 }
 
-template <typename T, bool kLoss, bool kGrad>
+template <typename T, bool kLoss, bool kGrad, bool kFocal = false>
 __device__ __forceinline__ void elements(const bce_with_logits_params& p) {
     __shared__ __align__(16) SegmentSums sums;
     __shared__ bool is_last;
     const bool mean = (p.flags & BCE_MEAN) != 0;
     const bool summed = (p.flags & BCE_SUMMED_DENOMINATOR) != 0;
     const double denominator = !mean ? 1.0 : summed ? *p.denominator : __ll2double_rn(p.count);
-    const Elements<T, kLoss, kGrad> all(p, denominator);
+    const Elements<T, kLoss, kGrad, kFocal> all(p, denominator);
     const int64_t segments = segments_of(p);
     int turn = 0;
     for (int64_t j = blockIdx.x; j < segments; j += gridDim.x) {

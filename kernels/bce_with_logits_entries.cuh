@@ -19,3 +19,11 @@
                      elements<T, false, true>)                                                              \
     ISOBIT_BCE_ENTRY(bce_with_logits_loss_grad_##dtype, isobit::bce_with_logits::kElementsBlock<T>, blocks, \
                      elements<T, true, true>)
+
+#define ISOBIT_BCE_FOCAL_ENTRIES(dtype, T, blocks)                                                                \
+    ISOBIT_BCE_ENTRY(bce_with_logits_focal_loss_##dtype, isobit::bce_with_logits::kElementsBlock<T>, blocks,      \
+                     elements<T, true, false, true>)                                                              \
+    ISOBIT_BCE_ENTRY(bce_with_logits_focal_grad_##dtype, isobit::bce_with_logits::kElementsBlock<T>, blocks,      \
+                     elements<T, false, true, true>)                                                              \
+    ISOBIT_BCE_ENTRY(bce_with_logits_focal_loss_grad_##dtype, isobit::bce_with_logits::kElementsBlock<T>, blocks, \
+                     elements<T, true, true, true>)

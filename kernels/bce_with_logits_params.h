@@ -9,10 +9,12 @@
  *   1. bce_with_logits_weigh_<dtype>       256   only with BCE_SUMMED_DENOMINATOR and count > 0
  *   2. bce_with_logits_begin_<dtype>       256   only where 1 runs, or a loss is asked for that is no
  *                                                BCE_LOSS_PER_ELEMENT; one block
- *   3. bce_with_logits_loss_<dtype>        *     the loss alone (and sigmoid)
- *      bce_with_logits_grad_<dtype>        *     the gradient alone (and sigmoid)
- *      bce_with_logits_loss_grad_<dtype>   *     both (and sigmoid)
+ *   3. bce_with_logits_<focal>loss_<dtype>        *     the loss alone (and sigmoid)
+ *      bce_with_logits_<focal>grad_<dtype>        *     the gradient alone (and sigmoid)
+ *      bce_with_logits_<focal>loss_grad_<dtype>   *     both (and sigmoid)
  *      With count = 0 only where 2 runs.       * 256 for f32, 128 for bf16 and f16: a thread has one 128-bit access of lanes
+ *
+ *   <focal>  empty, or focal_ for the focal loss: a module of its own, loaded when it is needed; pos_weight is null
  *
  * No kernel keeps state from one call to the next, and nothing is to be set to zero.
  *
@@ -89,10 +91,14 @@ typedef struct {
     bce_with_logits_axes pos_weight_axes;
     bce_with_logits_axes weights_axes;
     bce_with_logits_axes mask_axes;
-    float keep;         /* float(1 - label smoothing) */
-    float half;         /* float(label smoothing / 2) */
-    float ignore_value; /* see BCE_IGNORE_VALUE */
-    uint32_t flags;     /* of the enum above, by or */
+    float keep;           /* float(1 - label smoothing) */
+    float half;           /* float(label smoothing / 2) */
+    float ignore_value;   /* see BCE_IGNORE_VALUE */
+    uint32_t flags;       /* of the enum above, by or */
+    float focal_alpha;    /* weight of positives; 1 where there is none. These four are read by the focal loss alone */
+    float focal_rest;     /* of negatives: float(1 - alpha); 1 where there is none */
+    float focal_gamma;    /* the exponent */
+    int32_t focal_halves; /* twice that: 0 .. 16 */
 } bce_with_logits_params;
 
 #endif

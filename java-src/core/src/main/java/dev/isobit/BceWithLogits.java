@@ -16,6 +16,10 @@ import org.jspecify.annotations.Nullable;
  * {@link BceWithLogitsOptions#weightedMean} by the sum of the weights, and scales the gradient likewise. Label smoothing
  * takes t·(1 - labelSmoothing) + labelSmoothing/2 for t.
  *
+ * <p>Focal loss, {@link BceWithLogitsOptions#withFocal}: {@code loss = w·alpha_t·(1 - p_t)^gamma·((1 - t)·softplus(x) +
+ * t·softplus(-x))}, {@code p_t = t·sigmoid(x) + (1 - t)·sigmoid(-x)}, {@code alpha_t = t·alpha + (1 - t)·(1 - alpha)}, t
+ * after smoothing, and its gradient. It combines with everything but posWeight, whose place alpha has.
+ *
  * <p>Shapes: logits any, F32, BF16 or F16; targets the same, F32, U8 or the type of the logits, or bits
  * ({@link BceWithLogitsOperands#ofBits}); posWeight and weights, F32, and mask, U8, any that broadcast
  * against the logits, aligned at the innermost axis (with at most four runs of axes that do not repeat); loss a scalar
@@ -36,7 +40,8 @@ import org.jspecify.annotations.Nullable;
  * {@link WrongThreadException} for memory confined to another thread. Nothing is written in any of these cases.
  *
  * <p>Threading: one thread at a time and one stream. It allocates nothing per call. Ownership: close it when done;
- * it owns only scratch memory. Source: PyTorch {@code torch.nn.functional.binary_cross_entropy_with_logits}.
+ * it owns only scratch memory. Source: PyTorch {@code torch.nn.functional.binary_cross_entropy_with_logits};
+ * focal loss as in RetinaNet (Lin et al. 2017) and {@code torchvision.ops.sigmoid_focal_loss}.
  */
 public final class BceWithLogits implements AutoCloseable {
     private static final String BROADCASTS =
@@ -202,6 +207,10 @@ public final class BceWithLogits implements AutoCloseable {
         call.sigmoid = sigmoid;
         try {
             checkInputs(checks, logits, targets);
+            if (posWeight != null && options.isFocal()) {
+                throw checks.refuse("the focal loss has focalAlpha " + options.focalAlpha()
+                        + " for the weight of positives, and there is posWeight " + posWeight);
+            }
             checkBroadcast(checks, "posWeight", posWeight, call.posWeightBroadcast, logits);
             checkBroadcast(checks, "weights", weights, call.weightsBroadcast, logits);
             checkBroadcast(checks, "mask", mask, call.maskBroadcast, logits);

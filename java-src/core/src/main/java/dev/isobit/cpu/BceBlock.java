@@ -7,6 +7,11 @@ final class BceBlock {
     float half;
     /** Targets of this value are ignored; NaN: none are. */
     float ignoreValue;
+    /** Of the focal loss: what positives and negatives are multiplied by, the exponent, and twice that. */
+    float focalAlpha;
+    float focalRest;
+    float focalGamma;
+    int focalHalves;
     boolean wantsLoss;
     boolean wantsGradient;
     boolean wantsSigmoid;
@@ -21,6 +26,8 @@ final class BceBlock {
     /** exp(-|x|), and log1p of it: left from stage to stage. */
     final float[] exp = new float[SegmentWork.LANES];
     final float[] log1p = new float[SegmentWork.LANES];
+    /** Of the focal loss 1 - p_t: left from stage to stage. */
+    final float[] miss = new float[SegmentWork.LANES];
     /** 0 for an element that is ignored, else 1. */
     final float[] live = new float[SegmentWork.LANES];
     final float[] loss = new float[SegmentWork.LANES];

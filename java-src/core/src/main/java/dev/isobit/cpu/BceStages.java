@@ -16,7 +16,7 @@ final class BceStages implements BceKernel {
      *
      * @param exponentials sets {@code exp}
      * @param logarithms sets {@code log1p} from it; null where no loss is wanted
-     * @param results sets what is wanted
+     * @param results sets what is wanted; maybe stages again, the first of which sets {@code miss}
      */
     BceStages(BceKernel exponentials, @Nullable BceKernel logarithms, BceKernel results) {
         this.exponentials = exponentials;

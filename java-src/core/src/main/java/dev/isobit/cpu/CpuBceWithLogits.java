@@ -71,6 +71,11 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             block.keep = (float) (1 - options.labelSmoothing());
             block.half = (float) (options.labelSmoothing() / 2);
             block.ignoreValue = (float) options.ignoreValue();
+            boolean weighs = !Double.isNaN(options.focalAlpha());
+            block.focalAlpha = weighs ? (float) options.focalAlpha() : 1;
+            block.focalRest = weighs ? (float) (1 - options.focalAlpha()) : 1;
+            block.focalGamma = (float) options.focalGamma();
+            block.focalHalves = (int) (2 * options.focalGamma());
         }
     }
 
@@ -122,7 +127,10 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             for (BceBlock block : blocks) {
                 block.upstream.fill((float) (upstream / denominator));
             }
-            kernel = backend.kernels().bce(loss != null, call.gradLogits != null, call.sigmoid != null);
+            boolean wantsSigmoid = call.sigmoid != null;
+            kernel = options.isFocal()
+                    ? backend.kernels().focal(loss != null, call.gradLogits != null, wantsSigmoid)
+                    : backend.kernels().bce(loss != null, call.gradLogits != null, wantsSigmoid);
             weighs = false;
             double total = sum();
             if (loss != null && reduction != Reduction.NONE) {

@@ -17,6 +17,9 @@ interface CpuKernels {
     /** The kernel for a block of binary cross-entropy that is to write these. */
     BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
 
+    /** The same of the focal loss. */
+    BceKernel focal(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
+
     /** What converts elements of this 16-bit operand to float32. */
     NarrowCopy widen(FloatOperand operand);
 

@@ -41,12 +41,12 @@ final class ScalarBce implements BceKernel {
     }
 
     /** a·b, where 0 wins over infinity but not over NaN. */
-    private static float product(float a, float b) {
+    static float product(float a, float b) {
         return isZeroByInfinity(a, b) ? 0 : a * b;
     }
 
     /** a·b + c, with the product as above. */
-    private static float productSum(float a, float b, float c) {
+    static float productSum(float a, float b, float c) {
         return isZeroByInfinity(a, b) ? c : fma(a, b, c);
     }
 

@@ -12,6 +12,7 @@ final class ScalarKernels implements CpuKernels {
     static final NarrowCopy WIDEN = new ScalarWiden();
     static final NarrowCopy NARROW = new ScalarNarrow();
     private static final BceKernel BCE = new ScalarBce();
+    private static final BceKernel FOCAL = new ScalarFocal();
     private static final BlockExp BLOCK_EXP = new ScalarBlockExp();
 
     @Override
@@ -41,6 +42,11 @@ final class ScalarKernels implements CpuKernels {
     @Override
     public BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
         return BCE;
+    }
+
+    @Override
+    public BceKernel focal(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
+        return FOCAL;
     }
 
     @Override

@@ -9,6 +9,7 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 11);
     private static final AtomicReferenceArray<@Nullable SgdUpdate> SGD = new AtomicReferenceArray<>(1 << 7);
     private static final AtomicReferenceArray<@Nullable BceKernel> BCE = new AtomicReferenceArray<>(1 << 3);
+    private static final AtomicReferenceArray<@Nullable BceKernel> FOCAL = new AtomicReferenceArray<>(1 << 3);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> NARROW = new AtomicReferenceArray<>(1 << 2);
     private static final BlockExp BLOCK_EXP = new VectorBlockExp();
@@ -82,6 +83,19 @@ final class VectorKernels implements CpuKernels {
             BCE.compareAndSet(flags, null, new BceStages(new VectorBceExp(), wantsLoss ? new VectorBceLog() : null,
                     (BceKernel) Specialized.instance(VectorBce.class, flags)));
             kernel = BCE.get(flags);
+        }
+        return kernel;
+    }
+
+    @Override
+    public BceKernel focal(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
+        int flags = (wantsLoss ? 1 : 0) | (wantsGradient ? 2 : 0) | (wantsSigmoid ? 4 : 0);
+        BceKernel kernel = FOCAL.get(flags);
+        if (kernel == null) {
+            var results = new BceStages(new VectorFocalMiss(), null,
+                    (BceKernel) Specialized.instance(VectorFocal.class, flags));
+            FOCAL.compareAndSet(flags, null, new BceStages(new VectorBceExp(), new VectorBceLog(), results));
+            kernel = FOCAL.get(flags);
         }
         return kernel;
     }

@@ -19,19 +19,34 @@ import org.jspecify.annotations.Nullable;
  * loss     = c0·softplus(x) + c1·softplus(-x)            0·inf = 0
  * gradient = upstream·(c0·sigmoid(x) - c1·sigmoid(-x))
  * </pre>
- * keep, half and ignoreValue enter as the floats that they are elsewhere.
+ * The focal loss, near and far the smoothed label of the likelier side and of the other, e = exp(-|x|), q = 1/(1 + e):
+ * <pre>
+ * plain = near·log1p(e) + far·(|x| + log1p(e))
+ * h     = alpha_t·(near·e·q + far·q)^gamma
+ * loss  = w·h·plain
+ * g     = w·h·(far·q - near·e·q + gamma·v·q·(far - near)·plain)      v = e/(near·e + far), where far = 0 1/near
+ * gradient = upstream·(x &gt;= 0 ? g : -g)
+ * </pre>
+ * keep, half, ignoreValue and alpha enter as the floats that they are elsewhere.
  */
 final class ReferenceBceWithLogits implements BceWithLogitsKernel {
     private final ReferenceBackend backend;
     private final BceWithLogitsOptions options;
     private final double keep;
     private final double half;
+    private final double alpha;
+    private final double rest;
+    private double focalLoss;
+    private double focalGradient;
 
     ReferenceBceWithLogits(ReferenceBackend backend, BceWithLogitsOptions options) {
         this.backend = backend;
         this.options = options;
         this.keep = (float) (1 - options.labelSmoothing());
         this.half = (float) (options.labelSmoothing() / 2);
+        boolean weighs = !Double.isNaN(options.focalAlpha());
+        this.alpha = weighs ? (float) options.focalAlpha() : 1;
+        this.rest = weighs ? (float) (1 - options.focalAlpha()) : 1;
     }
 
     @Override
@@ -55,17 +70,23 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
             double c1 = product(w, product(p, t * keep + half));
             double e = Math.exp(-Math.abs(x));
             boolean live = isLive(call, targets, i);
+            boolean focal = options.isFocal();
+            if (focal) {
+                focal(x, w, (1 - t) * keep + half, t * keep + half, e);
+            }
             double element = !live
                     ? 0
-                    : product(c0, Math.max(x, 0) + Math.log1p(e))
-                            + product(c1, Math.max(-x, 0) + Math.log1p(e));
+                    : focal
+                            ? focalLoss
+                            : product(c0, Math.max(x, 0) + Math.log1p(e))
+                                    + product(c1, Math.max(-x, 0) + Math.log1p(e));
             double positive = x >= 0 ? 1 / (1 + e) : e / (1 + e);
             double negative = x >= 0 ? e / (1 + e) : 1 / (1 + e);
             total += element;
             if (gradLogits != null) {
                 double upstream = gradLoss == null ? 1 : gradLoss.get(call.gradLossPerElement ? i : 0);
-                gradLogits.set(i,
-                        !live ? 0 : (product(c0, positive) - product(c1, negative)) * (upstream / denominator));
+                double gradient = focal ? focalGradient : product(c0, positive) - product(c1, negative);
+                gradLogits.set(i, !live ? 0 : gradient * (upstream / denominator));
             }
             if (sigmoid != null) {
                 sigmoid.set(i, positive);
@@ -77,6 +98,22 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
         if (loss != null && options.reduction() != Reduction.NONE) {
             loss.set(0, mean ? total / denominator : total);
         }
+    }
+
+    /** Sets loss and gradient of an element of the focal loss. */
+    private void focal(double x, double w, double k0, double k1, double e) {
+        double near = x >= 0 ? k1 : k0;
+        double far = x >= 0 ? k0 : k1;
+        double l = Math.log1p(e);
+        double q = 1 / (1 + e);
+        double plain = product(near, l) + product(far, Math.abs(x) + l);
+        double miss = product(near, e * q) + product(far, q);
+        double h = product(product(k1, alpha) + product(k0, rest), Math.pow(miss, options.focalGamma()));
+        double v = far == 0 ? 1 / near : e / (product(near, e) + far);
+        double change = product(product(options.focalGamma(), product(v, q)), product(far - near, plain));
+        double g = product(w, product(h, product(far, q) - product(near, e * q) + change));
+        focalLoss = product(w, product(h, plain));
+        focalGradient = x >= 0 ? g : -g;
     }
 
     private double denominator(BceWithLogitsCall call) {

@@ -1,6 +1,7 @@
 package dev.isobit.contract;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -207,6 +208,142 @@ public abstract class BceContract extends BceInputContract {
             assertTrue(nearest >= 0.999 * compared && compared > 10_000, kind + " " + dtype + ": " + nearest + " of "
                     + compared + " are the nearest");
         }
+    }
+
+    private static final double[] GAMMAS = {0, 0.5, 1, 1.5, 2, 2.5, 3, 5, 7.5, 8};
+
+    /** Every exponent and alpha with every kind of logits, targets, reduction and result; on both sides of a block. */
+    @ParameterizedTest
+    @EnumSource(Logits.class)
+    void focalLoss(Logits kind) {
+        long compared = 0;
+        int i = kind.ordinal();
+        for (double gamma : GAMMAS) {
+            for (double alpha : new double[] {Double.NaN, 0.25, 0, 1}) {
+                for (Targets targets : Targets.values()) {
+                    if (gamma == 0 && Double.isNaN(alpha)) {
+                        continue;
+                    }
+                    i++;
+                    var options = new BceWithLogitsOptions(Reduction.values()[i % 3], i % 2 == 0, i % 4 * 0.05,
+                            i % 5 == 0 ? 1 : Double.NaN).withFocal(gamma, alpha);
+                    Spread weights = Spread.values()[i % Spread.values().length];
+                    long[] shape = i % 6 == 0 ? new long[] {2, 520} : new long[] {3, 1 + i % 37};
+                    BceCase test = new BceCase(shape, kind, targets, Spread.ABSENT, weights,
+                            i % 7 == 0 ? Spread.FIRST : Spread.ABSENT, options, Upstream.values()[i % 3],
+                            Wanted.values()[i % Wanted.values().length], i % 3 == 0, i, TYPES[i % 11 % TYPES.length]);
+                    compared += check(test);
+                }
+            }
+        }
+        assertTrue(compared > 0, "nothing was compared");
+    }
+
+    /** Promise 2 of the focal loss: at most 64 ULP from float64. */
+    @ParameterizedTest
+    @EnumSource(Logits.class)
+    void focalDistanceFromFloat64(Logits kind) {
+        for (double gamma : GAMMAS) {
+            for (Targets targets : new Targets[] {Targets.BINARY, Targets.SOFT}) {
+                for (double labelSmoothing : new double[] {0, 0.1}) {
+                    var options = NONE.withLabelSmoothing(labelSmoothing).withFocal(gamma, 0.25);
+                    var test = new BceCase(new long[] {20, 50}, kind, targets, Spread.ABSENT, Spread.FIRST,
+                            Spread.ABSENT, options, Upstream.PER_ROW, Wanted.BOTH, true, 7);
+                    var outcome = test.run(op(options), block());
+                    var exact = Float64Bce.of(test);
+                    for (int i = 0; i < outcome.loss().length; i++) {
+                        String what = test + " element " + i + ": logit " + test.logits()[i] + ", target "
+                                + test.targetValues()[i];
+                        within(64, exact.loss()[i], exact.loss()[i], 1, outcome.loss()[i], what);
+                        within(64, exact.gradLogits()[i], exact.scale()[i], test.gradLoss()[i],
+                                outcome.gradLogits()[i], what);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Promise 2: the nearest BF16 or F16 in 99 % of the focal loss's gradients, and never but a neighbour of it. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0.5, 2, 8})
+    void focalGradientsOf16BitsAreRounded(double gamma) {
+        for (DType dtype : new DType[] {DType.BF16, DType.F16}) {
+            var options = NONE.withFocal(gamma, 0.25);
+            var test = new BceCase(new long[] {70, 90}, Logits.NORMAL, Targets.BINARY, Spread.ABSENT, Spread.FIRST,
+                    Spread.ABSENT, options, Upstream.PER_ROW, Wanted.BOTH, false, 8, dtype);
+            float[] found = test.run(op(options), block()).gradLogits();
+            var exact = Float64Bce.of(test);
+            int nearest = 0;
+            for (int i = 0; i < found.length; i++) {
+                int off = Rounded.distance(dtype, exact.gradLogits()[i], found[i]);
+                assertTrue(off <= 1, test + " element " + i);
+                nearest += off == 0 ? 1 : 0;
+            }
+            assertTrue(nearest >= 0.99 * found.length, dtype + ": " + nearest + " of " + found.length);
+        }
+    }
+
+    /** The paper's example: at gamma 2 an element that is right with probability 0.9 counts a hundredth. */
+    @Test
+    void whatIsRightCountsForLittle() {
+        float x = (float) Math.log(9);
+        float[][] plain = focal(NONE.withFocal(0, 1), x);
+        float[][] focal = focal(NONE.withFocal(2, 1), x);
+        assertEquals(0.1053605f, plain[0][0], 1e-7f);
+        assertEquals(0.001053605f, focal[0][0], 1e-9f);
+        assertEquals(0.25f * 0.001053605f, focal(NONE.withFocal(2, 0.25), x)[0][0], 1e-9f);
+        // -(1 - p)^3 - 2(1 - p)^2·p·loss
+        assertEquals(-0.001f - 0.02f * 0.9f * 0.1053605f, focal[1][0], 1e-8f);
+    }
+
+    private float[][] focal(BceWithLogitsOptions options, float x) {
+        block().begin(256, 4);
+        Tensor logits = block().floats(new float[] {x}, 0, 1);
+        Tensor targets = block().floats(new float[] {1}, 0, 1);
+        Tensor loss = block().room(DType.F32, 0, 1);
+        Tensor gradient = block().room(DType.F32, 0, 1);
+        block().upload();
+        op(options).lossAndGradient(logits, targets, loss, gradient);
+        block().download();
+        return new float[][] {block().read(loss), block().read(gradient)};
+    }
+
+    /** Infinite logits have the focal loss's limits, too; an element that is right has no loss and no gradient. */
+    @Test
+    void infiniteLogitsOfTheFocalLoss() {
+        float[] x = {INF, INF, -INF, -INF, INF, Float.NaN, 200};
+        float[] t = {0, 1, 0, 1, 0.5f, 0, 1};
+        for (double gamma : new double[] {0.5, 1, 2}) {
+            block().begin(1024, 4);
+            Tensor logits = block().floats(x, 0, x.length);
+            Tensor targets = block().floats(t, 0, t.length);
+            Tensor loss = block().room(DType.F32, 0, x.length);
+            Tensor gradient = block().room(DType.F32, 0, x.length);
+            block().upload();
+            op(NONE.withFocal(gamma, 0.25)).lossAndGradient(logits, targets, loss, gradient);
+            block().download();
+            float half = (float) (0.5 * Math.pow(0.5, gamma) * 0.5);
+            near(new float[] {INF, 0, 0, INF, INF, Float.NaN, 0}, block().read(loss), "loss");
+            near(new float[] {0.75f, 0, 0, -0.25f, half, Float.NaN, 0}, block().read(gradient), "gradient");
+        }
+    }
+
+    @Test
+    void whatTheFocalLossRefuses() {
+        for (double gamma : new double[] {-0.5, 0.3, 8.5, Double.NaN, INF}) {
+            var thrown = assertThrows(IllegalArgumentException.class, () -> NONE.withFocal(gamma, 0.25));
+            assertTrue(thrown.getMessage().contains("focalGamma " + gamma), thrown.getMessage());
+        }
+        for (double alpha : new double[] {-1, 1.01}) {
+            var thrown = assertThrows(IllegalArgumentException.class, () -> NONE.withFocal(2, alpha));
+            assertTrue(thrown.getMessage().contains("focalAlpha " + alpha), thrown.getMessage());
+        }
+        block().begin(256, 4);
+        Tensor one = block().floats(new float[] {1}, 0, 1);
+        Tensor loss = block().room(DType.F32, 0, 1);
+        refused(IllegalArgumentException.class,
+                () -> op(NONE.withFocal(2, 0.25)).loss(BceWithLogitsOperands.of(one, one).withPosWeight(one), loss),
+                "BceWithLogits.loss", "focalAlpha 0.25", "posWeight");
     }
 
     private static void within(double budget, double exact, double scale, double upstream, float value, String what) {

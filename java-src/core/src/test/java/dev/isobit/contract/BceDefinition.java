@@ -66,6 +66,11 @@ public final class BceDefinition {
             boolean right = x[i] >= 0;
             sigmoid[i] = canonical(right ? q : r);
             float core = plus(c0, right ? q : r, -times(c1, right ? r : q));
+            if (options.isFocal()) {
+                float[] focal = focal(x[i], t[i], weights[i], options);
+                loss[i] = !live[i] ? 0 : canonical(focal[0]);
+                core = focal[1];
+            }
             gradient[i] = !live[i] ? 0 : canonical(core * a);
         }
         if (options.reduction() == Reduction.NONE) {
@@ -73,6 +78,39 @@ public final class BceDefinition {
         }
         float total = (float) (sum(loss) / denominator);
         return new Result(new float[] {canonical(total)}, gradient, sigmoid);
+    }
+
+    /** Loss and gradient of an element of the focal loss. */
+    private static float[] focal(float x, float t, float w, BceWithLogitsOptions options) {
+        float keep = (float) (1 - options.labelSmoothing());
+        float half = (float) (options.labelSmoothing() / 2);
+        boolean weighs = !Double.isNaN(options.focalAlpha());
+        float alpha = weighs ? (float) options.focalAlpha() : 1;
+        float rest = weighs ? (float) (1 - options.focalAlpha()) : 1;
+        float k0 = Math.fma(1 - t, keep, half);
+        float k1 = Math.fma(t, keep, half);
+        float near = x >= 0 ? k1 : k0;
+        float far = x >= 0 ? k0 : k1;
+        float e = ExactMath.exp(-Math.abs(x));
+        float l = ExactMath.log1p(e);
+        float q = 1 / (1 + e);
+        float r = e * q;
+        float plain = plus(near, l, times(far, Math.abs(x) + l));
+        float u = plus(near, r, times(far, q));
+        float v = far == 0 ? 1 / near : e / plus(near, e, far);
+        float change = times(times((float) options.focalGamma(), times(v, q)), times(far - near, plain));
+        float alphaOf = plus(k1, alpha, times(k0, rest));
+        float both = powered(plus(far, q, -times(near, r)) + change, u, options.focalGamma());
+        float g = times(w, times(alphaOf, both));
+        return new float[] {times(w, times(alphaOf, powered(plain, u, options.focalGamma()))), x >= 0 ? g : -g};
+    }
+
+    private static float powered(float y, float u, double gamma) {
+        float product = gamma == Math.rint(gamma) ? y : times(y, (float) Math.sqrt(u));
+        for (int i = 1; i <= gamma; i++) {
+            product = times(product, u);
+        }
+        return product;
     }
 
     /** A product where 0 wins over infinity. */

@@ -31,8 +31,33 @@ record Float64Bce(double[] loss, double[] gradLogits, double[] scale, double[] s
             result.gradLogits[i] = a[i] * (c0 * up - c1 * down);
             result.scale[i] = Math.abs(a[i]) * Math.max(c0 * up, c1 * down);
             result.sigmoid[i] = up;
+            if (test.options().isFocal()) {
+                focal(test, i, x[i], (1.0 - t[i]) * keep + half, t[i] * keep + half, w[i], a[i], result);
+            }
         }
         return result;
+    }
+
+    /** As in torchvision: the loss times (1 - p_t)^gamma and alpha_t, and the derivative of that. */
+    private static void focal(BceCase test, int i, double x, double k0, double k1, double w, double a,
+            Float64Bce result) {
+        double gamma = test.options().focalGamma();
+        double alpha = (float) test.options().focalAlpha();
+        double alphaOf = Double.isNaN(alpha) ? 1 : k1 * alpha + k0 * (float) (1 - test.options().focalAlpha());
+        double up = logistic(x);
+        double down = logistic(-x);
+        double loss = (k0 == 0 ? 0 : k0 * softplus(x)) + (k1 == 0 ? 0 : k1 * softplus(-x));
+        double miss = k0 * up + k1 * down;
+        double h = w * alphaOf * Math.pow(miss, gamma);
+        // d/dx of the power and of the loss; each of both has two addends of opposite sign.
+        double change = miss == 0 || Double.isInfinite(x) ? 0 : gamma * (up / miss * down) * loss;
+        result.loss[i] = h == 0 ? 0 : h * loss;
+        result.gradLogits[i] = h == 0 ? 0 : a * h * (k0 * up - k1 * down + change * (k0 - k1));
+        result.scale[i] = Math.abs(a) * h * Math.max(Math.max(k0 * up, k1 * down), change * Math.max(k0, k1));
+        if (Double.isNaN(x)) {
+            result.loss[i] = Double.NaN;
+            result.gradLogits[i] = Double.NaN;
+        }
     }
 
     /** For large x the one in the exponential's shadow is left out. */

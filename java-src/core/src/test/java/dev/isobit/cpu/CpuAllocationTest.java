@@ -151,6 +151,10 @@ class CpuAllocationTest {
         Tensor narrowGradient = narrow(nativeMemory, ROWS, CLASSES);
         ops.add(new Op("BceWithLogits.lossAndGradient of BF16" + where, repeats,
                 () -> op.lossAndGradient(narrow, narrow, loss, narrowGradient)));
+        BceWithLogits focal = BceWithLogits.on(backend, BceWithLogitsOptions.defaults().withFocal(2.5, 0.25));
+        opened.add(focal);
+        ops.add(new Op("focal BceWithLogits.lossAndGradient" + where, repeats,
+                () -> focal.lossAndGradient(logits, operands.targets(), loss, gradLogits)));
         ops.add(new Op("BceWithLogits.lossAndGradient" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradLogits)));
     }

@@ -149,6 +149,9 @@ final class Fingerprint {
                     cases.add(new BceCase(new long[] {size}, kind, targets, Spread.ABSENT, Spread.SCALAR,
                             Spread.ABSENT, options,
                             Upstream.SCALAR, Wanted.BOTH, false, seed, TYPES[cases.size() % 4]));
+                    cases.add(new BceCase(new long[] {size}, kind, targets, Spread.ABSENT, Spread.SCALAR,
+                            Spread.ABSENT, options.withFocal((1 + cases.size() % 16) / 2.0, 0.25),
+                            Upstream.SCALAR, Wanted.BOTH, false, seed + 1, TYPES[cases.size() / 2 % 4]));
                 }
             }
         }

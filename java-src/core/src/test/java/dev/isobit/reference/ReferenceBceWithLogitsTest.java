@@ -12,6 +12,7 @@ import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class ReferenceBceWithLogitsTest {
@@ -44,6 +45,28 @@ class ReferenceBceWithLogitsTest {
                 result[0], 1e-14);
         assertArrayEquals(new double[] {-24, 2, -12, 16}, result[1], 1e-13);
         assertArrayEquals(new double[] {0.2, 0.2, 0.8, 0.8}, result[2], 1e-15);
+    }
+
+    /** torchvision's formula, soft targets too, and the gradient by central differences. */
+    @Test
+    void focalLoss() {
+        double[] x = {-3, 2, 0.5, -0.25, 20, -20, 0, 1};
+        double[] t = {0, 1, 1, 0, 1, 0, 0.3, 0.9};
+        double h = 1e-5;
+        for (double gamma : new double[] {0.5, 1, 2, 3.5}) {
+            var options = NONE.withFocal(gamma, 0.25);
+            double[][] found = run(options, x, t, null, null, 1);
+            double[] above = run(options, Arrays.stream(x).map(v -> v + h).toArray(), t, null, null, 1)[0];
+            double[] below = run(options, Arrays.stream(x).map(v -> v - h).toArray(), t, null, null, 1)[0];
+            for (int i = 0; i < x.length; i++) {
+                double p = 1 / (1 + Math.exp(-x[i]));
+                double loss = -t[i] * Math.log(p) - (1 - t[i]) * Math.log1p(-p);
+                double miss = p * (1 - t[i]) + (1 - p) * t[i];
+                double expected = (0.25 * t[i] + 0.75 * (1 - t[i])) * Math.pow(miss, gamma) * loss;
+                assertEquals(expected, found[0][i], 1e-6 * expected);
+                assertEquals((above[i] - below[i]) / (2 * h), found[1][i], 1e-8, "gradient " + i);
+            }
+        }
     }
 
     @Test

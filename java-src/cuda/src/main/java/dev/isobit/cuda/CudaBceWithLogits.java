@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Binary cross-entropy as launches: weigh (for a {@code MEAN} over weights or
  * over what is not ignored), begin (for that, and for {@code SUM} and
- * {@code MEAN} where a loss is asked for), elements, as kernels/params.h says. All of one call get the same argument block.
+ * {@code MEAN} where a loss is asked for), elements, with kernels of their own for the focal loss, as kernels/params.h says. All of one call get the same argument block.
  */
 final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
     private static final String MAKING = "BceWithLogits.on";
@@ -40,6 +40,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
     private final boolean reduces;
     private final boolean mean;
     private final boolean ignoresValue;
+    private final boolean focal;
     private final int flags;
     private final CudaBackend backend;
     private final Entries f32;
@@ -64,10 +65,11 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         this.mean = options.reduction() == Reduction.MEAN;
         this.reduces = options.reduction() != Reduction.NONE;
         this.ignoresValue = options.ignores();
+        this.focal = options.isFocal();
         this.flags = (mean ? Bce.MEAN : 0) | (mean && options.weightedMean() ? Bce.WEIGHTED_MEAN : 0)
                 | (ignoresValue ? Bce.IGNORE_VALUE_FLAG : 0);
         this.backend = backend;
-        f32 = Entries.of(backend, MAKING, DType.F32);
+        f32 = Entries.of(backend, MAKING, DType.F32, focal);
         ArgumentBlock arguments = new ArgumentBlock(Bce.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
@@ -76,20 +78,29 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         block.set(ValueLayout.JAVA_FLOAT, Bce.IGNORE_VALUE, (float) options.ignoreValue());
         block.set(ValueLayout.JAVA_FLOAT, Bce.KEEP, (float) (1 - options.labelSmoothing()));
         block.set(ValueLayout.JAVA_FLOAT, Bce.HALF, (float) (options.labelSmoothing() / 2));
+        boolean weighs = !Double.isNaN(options.focalAlpha());
+        block.set(ValueLayout.JAVA_FLOAT, Bce.FOCAL_ALPHA, weighs ? (float) options.focalAlpha() : 1);
+        block.set(ValueLayout.JAVA_FLOAT, Bce.FOCAL_REST, weighs ? (float) (1 - options.focalAlpha()) : 1);
+        block.set(ValueLayout.JAVA_FLOAT, Bce.FOCAL_GAMMA, (float) options.focalGamma());
+        block.set(ValueLayout.JAVA_INT, Bce.FOCAL_HALVES, (int) (2 * options.focalGamma()));
     }
 
     /** The kernels for one type of logits. */
     private record Entries(CudaFunction weigh, CudaFunction begin, CudaFunction loss, CudaFunction gradient,
             CudaFunction both, int threads) {
-        static Entries of(CudaBackend backend, String operation, DType dtype) {
+        static Entries of(CudaBackend backend, String operation, DType dtype, boolean focal) {
             String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
             boolean narrow = dtype != DType.F32;
             CudaModule module = backend.module(operation, "bce_with_logits" + (narrow ? suffix : ""));
+            String prefix = "bce_with_logits_" + (focal ? "focal_" : "");
+            CudaModule elements = focal
+                    ? backend.module(operation, "bce_with_logits_focal" + (narrow ? suffix : ""))
+                    : module;
             return new Entries(module.function(operation, "bce_with_logits_weigh" + suffix),
                     module.function(operation, "bce_with_logits_begin" + suffix),
-                    module.function(operation, "bce_with_logits_loss" + suffix),
-                    module.function(operation, "bce_with_logits_grad" + suffix),
-                    module.function(operation, "bce_with_logits_loss_grad" + suffix),
+                    elements.function(operation, prefix + "loss" + suffix),
+                    elements.function(operation, prefix + "grad" + suffix),
+                    elements.function(operation, prefix + "loss_grad" + suffix),
                     narrow ? LaunchTable.NARROW_BCE_THREADS : LaunchTable.BCE_THREADS);
         }
     }
@@ -100,7 +111,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         }
         Entries entries = dtype == DType.F16 ? f16 : bf16;
         if (entries == null) {
-            entries = Entries.of(backend, operation, dtype);
+            entries = Entries.of(backend, operation, dtype, focal);
             if (dtype == DType.F16) {
                 f16 = entries;
             } else {
@@ -179,7 +190,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         if (reduced || count > 0) {
             CudaFunction elements =
                     call.gradLogits == null ? entries.loss : call.loss == null ? entries.gradient : entries.both;
-            launch(operation, elements, grid, entries.threads);
+            launch(operation, elements, focal ? table.focalGrid(count, dtype != DType.F32) : grid, entries.threads);
         }
     }
 

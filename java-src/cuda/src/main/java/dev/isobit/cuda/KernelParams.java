@@ -196,7 +196,8 @@ final class KernelParams {
                 POINTER.withName("loss_parts"), POINTER.withName("arrivals"), I64.withName("count"),
                 BceAxes.LAYOUT.withName("pos_weight_axes"), BceAxes.LAYOUT.withName("weights_axes"),
                 BceAxes.LAYOUT.withName("mask_axes"), F32.withName("keep"), F32.withName("half"),
-                F32.withName("ignore_value"), I32.withName("flags"))
+                F32.withName("ignore_value"), I32.withName("flags"), F32.withName("focal_alpha"),
+                F32.withName("focal_rest"), F32.withName("focal_gamma"), I32.withName("focal_halves"))
                 .withName("bce_with_logits_params");
 
         static final long LOGITS = offset(LAYOUT, "logits");
@@ -219,6 +220,10 @@ final class KernelParams {
         static final long KEEP = offset(LAYOUT, "keep");
         static final long HALF = offset(LAYOUT, "half");
         static final long IGNORE_VALUE = offset(LAYOUT, "ignore_value");
+        static final long FOCAL_ALPHA = offset(LAYOUT, "focal_alpha");
+        static final long FOCAL_REST = offset(LAYOUT, "focal_rest");
+        static final long FOCAL_GAMMA = offset(LAYOUT, "focal_gamma");
+        static final long FOCAL_HALVES = offset(LAYOUT, "focal_halves");
         static final long FLAGS = offset(LAYOUT, "flags");
 
         private Bce() {}

@@ -62,6 +62,8 @@ final class LaunchTable {
     static final int OPTIMIZER_THREADS = 256;
     static final int BCE_THREADS = 256;
     static final int NARROW_BCE_THREADS = 128;
+    /** Of F32: the registers of the focal loss allow no more. */
+    private static final int FOCAL_BLOCKS = 2;
     static final int GENERAL_THREADS = 256;
     /** Of a block a row of 16 bits. */
     static final int GENERAL_NARROW_THREADS = 128;
@@ -208,6 +210,10 @@ final class LaunchTable {
 
     int bceGrid(long count, boolean narrow) {
         return grid(ceil(count, Bce.SEGMENT), narrow ? row.narrowBce : row.bce);
+    }
+
+    int focalGrid(long count, boolean narrow) {
+        return grid(ceil(count, Bce.SEGMENT), narrow ? row.narrowBce : FOCAL_BLOCKS);
     }
 
     /** How many blocks of a kernel of cross-entropy with options share out so many pieces of work. */

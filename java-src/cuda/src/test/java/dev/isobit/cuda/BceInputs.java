@@ -39,7 +39,13 @@ record BceInputs(long[] shape, BceWithLogitsOptions options, float[] logits, flo
         var options = new BceWithLogitsOptions(Reduction.values()[random.nextInt(3)], random.nextBoolean(),
                 random.nextBoolean() ? 0 : 0.1, random.nextInt(3) == 0 ? 1 : Double.NaN);
         long[] maskShape = random.nextInt(3) == 0 ? spread(random, shape) : null;
-        return of(random, options, spread(random, shape), spread(random, shape), maskShape, shape);
+        long[] posWeightShape = spread(random, shape);
+        long[] weightsShape = spread(random, shape);
+        // The focal loss takes no posWeight.
+        boolean focal = random.nextInt(3) == 0;
+        double alpha = random.nextBoolean() ? 0.25 : Double.NaN;
+        return of(random, focal ? options.withFocal((1 + random.nextInt(16)) / 2.0, alpha) : options,
+                focal ? null : posWeightShape, weightsShape, maskShape, shape);
     }
 
     static BceInputs of(Random random, BceWithLogitsOptions options, long[] posWeightShape, long[] weightsShape,

@@ -41,6 +41,10 @@ class KernelParamsTest {
     private static final List<String> ENTRIES = List.of("adam_begin", "adam_step_f32", "adam_step_f32_amsgrad",
             "adam_step_f32_amsgrad_guarded", "adam_step_f32_guarded", "adam_step_mixed",
             "adam_step_mixed_amsgrad", "adam_step_mixed_amsgrad_guarded", "adam_step_mixed_guarded",
+            "bce_with_logits_focal_grad_bf16", "bce_with_logits_focal_grad_f16", "bce_with_logits_focal_grad_f32",
+            "bce_with_logits_focal_loss_bf16", "bce_with_logits_focal_loss_f16", "bce_with_logits_focal_loss_f32",
+            "bce_with_logits_focal_loss_grad_bf16", "bce_with_logits_focal_loss_grad_f16",
+            "bce_with_logits_focal_loss_grad_f32",
             "bce_with_logits_begin_bf16", "bce_with_logits_begin_f16", "bce_with_logits_begin_f32",
             "bce_with_logits_grad_bf16", "bce_with_logits_grad_f16", "bce_with_logits_grad_f32",
             "bce_with_logits_loss_bf16", "bce_with_logits_loss_f16", "bce_with_logits_loss_f32",
@@ -193,7 +197,8 @@ class KernelParamsTest {
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
         for (String op : List.of("adam", "adam_mixed", "sgd_mixed", "bce_with_logits", "bce_with_logits_bf16",
-                "bce_with_logits_f16", "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16",
+                "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
+                "bce_with_logits_focal_f16", "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16",
                 "cross_entropy_general", "cross_entropy_general_bf16", "cross_entropy_general_f16", "guard",
                 "nll_loss", "sgd", "softmax")) {
             String ptx;
@@ -216,7 +221,9 @@ class KernelParamsTest {
                             : KernelParams.Guard.LAYOUT;
                     case "softmax" -> KernelParams.Softmax.LAYOUT;
                     case "nll_loss" -> KernelParams.NllLoss.LAYOUT;
-                    case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16" -> KernelParams.Bce.LAYOUT;
+                    case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16", "bce_with_logits_focal",
+                            "bce_with_logits_focal_bf16", "bce_with_logits_focal_f16" ->
+                        KernelParams.Bce.LAYOUT;
                     case "cross_entropy_general", "cross_entropy_general_bf16", "cross_entropy_general_f16" ->
                         KernelParams.General.LAYOUT;
                     default -> KernelParams.CrossEntropy.LAYOUT;
@@ -272,7 +279,7 @@ class KernelParamsTest {
                             ? LaunchTable.GENERAL_THREADS
                             : LaunchTable.GENERAL_NARROW_THREADS, entry.getValue().get("max_threads").asInt()));
         }
-        for (String dtype : List.of("", "_bf16", "_f16")) {
+        for (String dtype : List.of("", "_bf16", "_f16", "_focal", "_focal_bf16", "_focal_f16")) {
             files.get("bce_with_logits" + dtype + "." + target + ".ptx").get("entries").properties()
                     .forEach(entry -> assertEquals(bceThreads(entry.getKey()),
                             entry.getValue().get("max_threads").asInt(), entry.getKey()));

@@ -44,7 +44,10 @@ class PtxRulesTest {
     @ParameterizedTest
     @ValueSource(strings = {"adam.sm_75.ptx", "adam.sm_90.ptx", "bce_with_logits.sm_75.ptx",
         "bce_with_logits.sm_90.ptx", "bce_with_logits_bf16.sm_75.ptx", "bce_with_logits_bf16.sm_90.ptx",
-        "bce_with_logits_f16.sm_75.ptx", "bce_with_logits_f16.sm_90.ptx", "cross_entropy.sm_75.ptx",
+        "bce_with_logits_focal.sm_75.ptx", "bce_with_logits_focal.sm_90.ptx", "bce_with_logits_focal_bf16.sm_75.ptx",
+        "bce_with_logits_focal_bf16.sm_90.ptx", "bce_with_logits_focal_f16.sm_75.ptx",
+        "bce_with_logits_focal_f16.sm_90.ptx", "bce_with_logits_f16.sm_75.ptx", "bce_with_logits_f16.sm_90.ptx",
+        "cross_entropy.sm_75.ptx",
         "cross_entropy.sm_90.ptx", "cross_entropy_bf16.sm_75.ptx", "cross_entropy_bf16.sm_90.ptx",
         "cross_entropy_f16.sm_75.ptx", "cross_entropy_f16.sm_90.ptx",
         "cross_entropy_general.sm_75.ptx", "cross_entropy_general.sm_90.ptx",

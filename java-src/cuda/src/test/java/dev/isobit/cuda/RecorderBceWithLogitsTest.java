@@ -52,9 +52,11 @@ class RecorderBceWithLogitsTest {
         int launches = 0;
         try (CudaBackend backend = open(recorder, capability); CudaStream stream = backend.newStream()) {
             for (Reduction reduction : Reduction.values()) {
-                for (boolean weighted : new boolean[] {false, true}) {
-                    var options = new BceWithLogitsOptions(reduction, weighted, weighted ? 0.1 : 0,
+                for (int i = 0; i < 3; i++) {
+                    boolean weighted = i == 1;
+                    var plain = new BceWithLogitsOptions(reduction, weighted, weighted ? 0.1 : 0,
                             reduction == Reduction.SUM ? -1 : Double.NaN);
+                    var options = i == 2 ? plain.withFocal(2.5, 0.25) : plain;
                     try (BceWithLogits op = BceWithLogits.on(backend, options, stream)) {
                         // The kernels of 16 bits are loaded by the first call that needs them.
                         for (DType dtype : TYPES) {
@@ -88,7 +90,8 @@ class RecorderBceWithLogitsTest {
         long[] perRow = shape.clone();
         Arrays.fill(perRow, 1, shape.length, 1);
         if (spread == 1) {
-            operands = operands.withPosWeight(at(backend, 3 * base)).withWeights(at(backend, 4 * base + 8, shape))
+            operands = options.isFocal() ? operands : operands.withPosWeight(at(backend, 3 * base));
+            operands = operands.withWeights(at(backend, 4 * base + 8, shape))
                     .withGradLoss(at(backend, 5 * base + 12, none ? shape : new long[0]))
                     .withSigmoid(at(backend, 6 * base, shape));
         } else if (spread == 2) {
@@ -98,8 +101,10 @@ class RecorderBceWithLogitsTest {
                     ? BceWithLogitsOperands.ofBits(operands.logits(), packed)
                     : BceWithLogitsOperands.of(operands.logits(), bytes))
                     .withMask(Tensor.of(DType.U8, new CudaMemory(backend.driver(), 9 * base + 3, base), 0, perRow))
-                    .withPosWeight(at(backend, 3 * base, shape[shape.length - 1]))
                     .withWeights(at(backend, 4 * base, perRow)).withGradLoss(at(backend, 5 * base));
+            operands = options.isFocal()
+                    ? operands
+                    : operands.withPosWeight(at(backend, 3 * base, shape[shape.length - 1]));
         }
         Tensor loss = at(backend, 7 * base, none ? shape : new long[0]);
         Tensor gradient = at(backend, dtype, 8 * base, shape);
@@ -116,7 +121,7 @@ class RecorderBceWithLogitsTest {
         boolean weighs = mean && (options.weightedMean() || spread == 2);
         boolean reduced = wantsLoss && !none;
         boolean isScalar = count == 1;
-        ByteBuffer block = ByteBuffer.wrap(found.isEmpty() ? new byte[416] : found.getFirst().arguments())
+        ByteBuffer block = ByteBuffer.wrap(found.isEmpty() ? new byte[432] : found.getFirst().arguments())
                 .order(ByteOrder.LITTLE_ENDIAN);
         // Scratch is where the op has put it; it has to be real and large enough.
         long parts = 4 * Math.max(1, (count + 8191) / 8192);
@@ -143,13 +148,16 @@ class RecorderBceWithLogitsTest {
             weightsAxes = new long[] {1, count, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
         } else if (spread == 2 && !isScalar) {
             long last = shape[shape.length - 1];
-            posWeightAxes = new long[] {1, last, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
+            posWeightAxes = options.isFocal()
+                    ? NO_AXES
+                    : new long[] {1, last, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
             weightsAxes = new long[] {shape[0] == 0 ? 1 : count / shape[0], shape[0], 1, 1, 1, 0, 1, 1, 0, 1, 1, 0};
             // One axis is all of them; and without elements nothing repeats.
-            flags |= (last == count ? 16 : 0) | (shape[0] == count ? 32 | 128 : 0);
+            flags |= (last == count && !options.isFocal() ? 16 : 0) | (shape[0] == count ? 32 | 128 : 0);
         }
-        ByteBuffer expected = ByteBuffer.allocate(416).order(ByteOrder.LITTLE_ENDIAN);
-        for (long value : new long[] {base + 4, 2 * base, spread == 2 ? 9 * base + 3 : 0, spread == 0 ? 0 : 3 * base,
+        ByteBuffer expected = ByteBuffer.allocate(432).order(ByteOrder.LITTLE_ENDIAN);
+        for (long value : new long[] {base + 4, 2 * base, spread == 2 ? 9 * base + 3 : 0,
+            spread == 0 || options.isFocal() ? 0 : 3 * base,
             spread == 0 ? 0 : 4 * base + (spread == 1 ? 8 : 0),
             spread == 0 || !wantsGradient ? 0 : 5 * base + (spread == 1 ? 12 : 0), wantsLoss ? 7 * base : 0,
             wantsGradient ? 8 * base : 0, spread == 1 ? 6 * base : 0, weightParts, denominator, lossParts, arrivals,
@@ -162,7 +170,9 @@ class RecorderBceWithLogitsTest {
             }
         }
         expected.putFloat((float) (1 - options.labelSmoothing())).putFloat((float) (options.labelSmoothing() / 2));
-        byte[] arguments = expected.putFloat((float) options.ignoreValue()).putInt(flags).array();
+        boolean focal = options.isFocal();
+        byte[] arguments = expected.putFloat((float) options.ignoreValue()).putInt(flags).putFloat(focal ? 0.25f : 1)
+                .putFloat(focal ? 0.75f : 1).putFloat(focal ? 2.5f : 0).putInt(focal ? 5 : 0).array();
 
         List<LaunchExpectation> launches = new ArrayList<>();
         int grid = (int) Math.clamp((count + 8191) / 8192, 1, MULTIPROCESSORS * (dtype == DType.F32 ? 3L : 4L));
@@ -175,7 +185,9 @@ class RecorderBceWithLogitsTest {
         }
         if (reduced || count > 0) {
             String phase = !wantsGradient ? "loss" : wantsLoss ? "loss_grad" : "grad";
-            launches.add(new LaunchExpectation("bce_with_logits_" + phase + type, grid,
+            int elements = (int) Math.clamp((count + 8191) / 8192, 1,
+                    MULTIPROCESSORS * (dtype != DType.F32 ? 4L : focal ? 2L : 3L));
+            launches.add(new LaunchExpectation("bce_with_logits_" + (focal ? "focal_" : "") + phase + type, elements,
                     dtype == DType.F32 ? 256 : 128, 0, arguments));
         }
         assertTrue(launches.size() <= 3, "a call is at most three launches");

@@ -105,7 +105,8 @@ final class SanitizeInChild {
         threadInstructions += driver.threadInstructions();
         for (String op : List.of("cross_entropy", "cross_entropy_bf16", "cross_entropy_f16", "cross_entropy_general",
                 "cross_entropy_general_bf16", "cross_entropy_general_f16", "bce_with_logits", "bce_with_logits_bf16",
-                "bce_with_logits_f16",
+                "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
+                "bce_with_logits_focal_f16",
                 "adam",
                 "sgd", "softmax", "nll_loss", "guard")) {
             for (String kernel : kernels(op, Objects.requireNonNull(ptx))) {

@@ -303,6 +303,13 @@ final class Shapes {
             op.lossAndGradient(all.withWeights(operands.floats(rng, offset, rows, columns)), loss, gradient);
             op.lossAndGradient(logits, operands.floats(rng, offset, rows, columns), loss, logits);
         }
+        var focal = new BceWithLogitsOperands(logits, targets, null, all.weights(), all.mask(), all.gradLoss(),
+                all.sigmoid());
+        try (BceWithLogits op = BceWithLogits.on(backend, options.withFocal(2.5, 0.25))) {
+            op.loss(logits, targets, loss);
+            op.gradient(focal, gradient);
+            op.lossAndGradient(focal, loss, logits);
+        }
     }
 
     private static void nllLoss(Backend backend, Operands operands, int[] shape, Reduction reduction, long offset) {

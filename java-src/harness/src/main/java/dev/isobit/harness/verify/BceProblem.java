@@ -91,7 +91,7 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
 
     @Override
     public String operation() {
-        return "BceWithLogits";
+        return options.isFocal() ? "BceWithLogits, focal" : "BceWithLogits";
     }
 
     @Override
@@ -101,10 +101,13 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
 
     @Override
     public String name() {
-        return "BceWithLogits " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + rows + ", " + columns + "] "
+        return operation() + " " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + rows + ", " + columns + "] "
                 + inputs() + (soft ? ", soft" : "") + ", "
                 + options.reduction() + (options.weightedMean() ? " by weight" : "") + ", labelSmoothing "
-                + options.labelSmoothing() + ", posWeight " + posWeight + ", weights " + weights + ", upstream "
+                + options.labelSmoothing() + (options.isFocal()
+                        ? ", gamma " + options.focalGamma() + ", alpha " + options.focalAlpha()
+                        : "")
+                + ", posWeight " + posWeight + ", weights " + weights + ", upstream "
                 + upstream + ", seed " + seed;
     }
 
@@ -284,7 +287,7 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             double[] gradient = new double[count];
             double[] sigmoid = new double[count];
             var operands = new BceWithLogitsOperands(Tensor.of(x, shape), Tensor.of(t, shape),
-                    Tensor.of(positives, posWeight.shape(rows, columns)),
+                    posWeight == Spread.NONE ? null : Tensor.of(positives, posWeight.shape(rows, columns)),
                     Tensor.of(factors, weights.shape(rows, columns)), null,
                     Tensor.of(gradLoss, perElement ? shape : new long[0]), Tensor.of(sigmoid, shape));
             try (BceWithLogits op = BceWithLogits.on(reference, options)) {
@@ -303,7 +306,8 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             double divisor = options.reduction() == Reduction.MEAN ? denominator() : 1;
             int sums =
                     output == Output.LOSS ? options.weightedMean() && options.reduction() == Reduction.MEAN ? 2 : 1 : 0;
-            double budget = (sums == 0 ? output.budget() : Output.ELEMENT_LOSS.budget())
+            boolean loose = options.isFocal() && output != Output.SIGMOID;
+            double budget = (sums == 0 ? output.budget() : Output.ELEMENT_LOSS.budget()) * (loose ? 8 : 1)
                     + sums * CrossEntropyProblem.additions(count) / 2.0;
             for (int i = 0; i < expected.length; i++) {
                 if (output == gradientOutput()) {
@@ -313,7 +317,8 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
                     double magnitude = Math.max(Math.abs(expected[i]), Double.isFinite(addend) ? addend : 0);
                     double upstream = Double.isFinite(a) ? a : 0;
                     if (dtype != DType.F32) {
-                        judge.addNarrow(dtype, BceProblem.this, i, expected[i], actual[i], magnitude, upstream);
+                        judge.addNarrow(dtype, BceProblem.this, i, expected[i], actual[i], magnitude, upstream,
+                                loose);
                     } else {
                         judge.add(BceProblem.this, i, expected[i], actual[i], magnitude, upstream, budget);
                     }
@@ -333,12 +338,28 @@ record BceProblem(int rows, int columns, Logits logits, Spread posWeight, Spread
             return sum;
         }
 
+        /** Of the change of the loss, and of that of what it is multiplied by. */
+        private double largestFocalAddend(double k0, double k1, double up, double down) {
+            double alpha = Double.isNaN(options.focalAlpha())
+                    ? 1
+                    : k1 * options.focalAlpha() + k0 * (1 - options.focalAlpha());
+            double miss = k0 * up + k1 * down;
+            double loss = -(k0 == 0 ? 0 : k0 * Math.log(down)) - (k1 == 0 ? 0 : k1 * Math.log(up));
+            double change = options.focalGamma() * up / miss * down * loss;
+            return alpha * Math.pow(miss, options.focalGamma())
+                    * Math.max(Math.max(k0 * up, k1 * down), change * Math.max(k0, k1));
+        }
+
         /** The two addends of a gradient have opposite signs. */
         private double largestAddend(int i) {
             double keep = 1 - options.labelSmoothing();
             double half = options.labelSmoothing() / 2;
             double up = 1 / (1 + Math.exp(-(double) x[i]));
             double down = 1 / (1 + Math.exp(x[i]));
+            if (options.isFocal()) {
+                return factors[weights.index(i, columns)]
+                        * largestFocalAddend((1.0 - t[i]) * keep + half, t[i] * keep + half, up, down);
+            }
             return factors[weights.index(i, columns)] * Math.max(((1.0 - t[i]) * keep + half) * up,
                     positives[posWeight.index(i, columns)] * (t[i] * keep + half) * down);
         }

@@ -368,8 +368,12 @@ record Grid(String name, List<Problem> problems) {
         var rng = new Rng(seed);
         var options = new BceWithLogitsOptions(reduction, rng.nextInt(2) == 0,
                 new double[] {0, 0, 0.1}[rng.nextInt(3)], rng.nextInt(3) == 0 ? 1 : Double.NaN);
-        return new BceProblem(rows, columns, logits, pick(rng, BceProblem.Spread.values()),
-                pick(rng, BceProblem.Spread.values()), options, pick(rng, Upstream.values()), rng.nextInt(2) == 0,
+        boolean focal = seed % 7 == 2;
+        BceProblem.Spread posWeight = pick(rng, BceProblem.Spread.values());
+        return new BceProblem(rows, columns, logits, focal ? BceProblem.Spread.NONE : posWeight,
+                pick(rng, BceProblem.Spread.values()),
+                focal ? options.withFocal((1 + seed % 16) / 2.0, seed % 3 == 0 ? Double.NaN : 0.25) : options,
+                pick(rng, Upstream.values()), rng.nextInt(2) == 0,
                 seed, new DType[] {DType.F32, DType.F32, DType.BF16, DType.F16}[rng.nextInt(4)]);
     }
 

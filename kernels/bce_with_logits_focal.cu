@@ -1,0 +1,5 @@
+/* Entry points of the focal loss of float32. What they do: bce_with_logits.cuh; how they are launched:
+ * bce_with_logits_params.h. */
+#include "bce_with_logits_entries.cuh"
+
+ISOBIT_BCE_FOCAL_ENTRIES(f32, isobit::F32, 2)
