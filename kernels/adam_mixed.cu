@@ -2,12 +2,12 @@
 #include "adam_mixed.cuh"
 
 extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 3)
-    adam_step_mixed(const __grid_constant__ adam_params p) {
+    adam_step_mixed(const __grid_constant__ adam_mixed_params p) {
     isobit::adam::step_mixed<false>(p);
 }
 
 extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 2)
-    adam_step_mixed_amsgrad(const __grid_constant__ adam_params p) {
+    adam_step_mixed_amsgrad(const __grid_constant__ adam_mixed_params p) {
     isobit::adam::step_mixed<true>(p);
 }
 

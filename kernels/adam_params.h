@@ -37,18 +37,20 @@ typedef struct {
     int32_t group;         /* which of the groups of the launch */
 } adam_chunk;
 
-/* The chunk of an entry with mixed in its name, whose arrays are of types of their own. Where all start at a 16-byte boundary,
- * or the same number of elements before one, elements move as 128-bit accesses. */
+/* The chunk of an entry with mixed in its name: see guard_params.h. */
 typedef struct {
-    void* param;          /* as above: F32, BF16 or F16 */
+    void* param;          /* as above: F32, BF16 or F16; with a master of F32 written only */
     const void* grad;     /* F32, BF16 or F16 */
     void* exp_avg;        /* F32 or BF16, as those below */
     void* exp_avg_sq;     /* */
     void* max_exp_avg_sq; /* */
+    void* master;         /* read and written: F32, or with a param of BF16 I16; null for none */
     int32_t count;        /* elements */
     int32_t group;        /* which of the groups of the launch */
-    uint32_t dtypes;      /* DTYPE_... of the arrays in this order, four bits each, the first lowest */
-    uint32_t reserved;    /* 0 */
+    uint32_t dtypes;     /* DTYPE_... of the arrays in this order, four bits each, the first lowest; MIXED_STOCHASTIC */
+    uint32_t first;      /* MIXED_STOCHASTIC: lower half of the index of the first element in its parameter */
+    uint32_t key_first;  /* MIXED_STOCHASTIC: the keys of these elements, whatever the step */
+    uint32_t key_second; /* */
 } adam_mixed_chunk;
 
 /* What a step does to the parameters of a group. */
@@ -64,10 +66,22 @@ typedef struct {
 } adam_group;
 
 typedef struct {
-    const adam_chunk* chunks;       /* [chunk_count] on the device; of a mixed entry adam_mixed_chunk */
+    const adam_chunk* chunks;       /* [chunk_count] on the device */
     int64_t chunk_count;            /* of this launch */
     adam_group groups[ADAM_GROUPS]; /* those that chunks name */
 } adam_params;
+
+/* The same in a step of mixed types that is not guarded. */
+typedef struct {
+    adam_group scalars;
+    int64_t step; /* from 1 */
+} adam_mixed_group;
+
+typedef struct {
+    const adam_mixed_chunk* chunks;       /* [chunk_count] on the device */
+    int64_t chunk_count;                  /* of this launch */
+    adam_mixed_group groups[ADAM_GROUPS]; /* those that chunks name */
+} adam_mixed_params;
 
 /* What does not change from step to step of a group; see adam_group. */
 enum {

@@ -47,11 +47,21 @@ enum {
     GUARD_CONTROLS = 64
 };
 
-/* Types of elements in memory. */
+/*
+ * Of an optimizer's entries with mixed in their name, whose arrays are of types of their own. Where all arrays of a chunk start
+ * at a 16-byte boundary, or the same number of elements before one, elements move as 128-bit accesses.
+ *
+ * With a master the update works on that: F32, and param becomes its nearest; or I16, what is missing between the bits of
+ * param, BF16, and those of a float32: (param << 16) + remainder. A parameter of BF16 without may be rounded stochastically,
+ * see dev.isobit.math.RoundingNoise.
+ */
 enum {
     DTYPE_F32 = 0,  /* float32 */
     DTYPE_BF16 = 1, /* its upper half */
-    DTYPE_F16 = 2   /* binary16 */
+    DTYPE_F16 = 2,  /* binary16 */
+    DTYPE_I16 = 3,  /* of master alone: remainders */
+
+    MIXED_STOCHASTIC = 16777216 /* beside dtypes: param, BF16, is rounded stochastically; there is no master */
 };
 
 /* Elements of one gradient. */

@@ -2,7 +2,7 @@
 #include "sgd_mixed.cuh"
 
 extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)
-    sgd_step_mixed(const __grid_constant__ sgd_params p) {
+    sgd_step_mixed(const __grid_constant__ sgd_mixed_params p) {
     isobit::sgd::step_mixed(p);
 }
 

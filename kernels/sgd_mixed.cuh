@@ -1,8 +1,10 @@
 /*
- * SGD over parameters and gradients of F32, BF16 and F16 and momentum buffers of F32 and BF16, in any mix: the update of
- * sgd.cuh between widening and rounding. sgd_params.h: arguments, launch; mixed_chunks.cuh: how elements are reached.
+ * SGD over parameters and gradients of F32, BF16 and F16 and momentum buffers of F32 and BF16, in any mix, with masters of F32,
+ * remainders of 16 bits or none: the update of sgd.cuh between widening and rounding. sgd_params.h: arguments, launch;
+ * mixed_chunks.cuh: how elements are reached.
  *
- * Memory moved: what sgd.cuh says, by the size of each array's elements; 40 bytes a chunk.
+ * Memory moved: what sgd.cuh says, by the size of each array's elements; a master of F32 is read and written, its parameter
+ * written; remainders and theirs are read and written; 56 bytes a chunk.
  */
 #pragma once
 
@@ -12,36 +14,47 @@
 namespace isobit {
 namespace sgd {
 
-/* Calls step(update, arrays, chunk) for the chunks of a warp, with the arrays of each. */
-template <typename Params, typename Step>
-__device__ __forceinline__ void for_mixed_chunks(const Params& p, Step step) {
+constexpr int kMaster = 3; /* its place among the types of a chunk */
+
+/* Calls step(update, arrays, keeping) for a chunk with its arrays. */
+template <typename Step>
+__device__ __forceinline__ void with_mixed_arrays(const sgd_mixed_chunk& chunk, int64_t step_count, Step step) {
+    const mixed::Keeping keeping = mixed::keeping_of(chunk, kMaster, step_count);
+    void* grad = const_cast<void*>(chunk.grad);
+    if (chunk.momentum_buffer != nullptr) {
+        void* arrays[] = {chunk.param, grad, chunk.momentum_buffer};
+        step(Update<true>(), arrays, keeping);
+    } else {
+        void* arrays[] = {chunk.param, grad};
+        step(Update<false>(), arrays, keeping);
+    }
+}
+
+__device__ __forceinline__ void step_mixed(const sgd_mixed_params& p) {
+    for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
+        const sgd_mixed_chunk chunk = p.chunks[c];
+        const sgd_group group = p.groups[chunk.group].scalars;
+        if ((group.flags & SGD_DISABLED) != 0) continue;
+        with_mixed_arrays(
+            chunk, p.groups[chunk.group].step, [&](auto update, auto& arrays, const mixed::Keeping& keeping) {
+                mixed::step_chunk<decltype(update)>(group, arrays, keeping, chunk.dtypes, chunk.count, chunks::lane());
+            });
+    }
+}
+
+__device__ __forceinline__ void step_mixed_guarded(const sgd_guarded_params& p) {
+    const guard_state state = *p.guard.state;
     const sgd_mixed_chunk* all = reinterpret_cast<const sgd_mixed_chunk*>(p.chunks);
     for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
         const sgd_mixed_chunk chunk = all[c];
         const sgd_group group = p.groups[chunk.group];
         if ((group.flags & SGD_DISABLED) != 0) continue;
-        void* grad = const_cast<void*>(chunk.grad);
-        if (chunk.momentum_buffer != nullptr) {
-            void* arrays[] = {chunk.param, grad, chunk.momentum_buffer};
-            step(Update<true>(), group, arrays, chunk);
-        } else {
-            void* arrays[] = {chunk.param, grad};
-            step(Update<false>(), group, arrays, chunk);
-        }
+        with_mixed_arrays(chunk, p.guard.steps[chunk.group],
+                          [&](auto update, auto& arrays, const mixed::Keeping& keeping) {
+                              mixed::step_chunk_guarded<decltype(update)>(p.guard, state, group, arrays, keeping,
+                                                                          chunk.dtypes, chunk.count);
+                          });
     }
-}
-
-__device__ __forceinline__ void step_mixed(const sgd_params& p) {
-    for_mixed_chunks(p, [](auto update, const sgd_group& group, auto& arrays, const sgd_mixed_chunk& chunk) {
-        mixed::step_chunk<decltype(update)>(group, arrays, chunk.dtypes, chunk.count, chunks::lane());
-    });
-}
-
-__device__ __forceinline__ void step_mixed_guarded(const sgd_guarded_params& p) {
-    const guard_state state = *p.guard.state;
-    for_mixed_chunks(p, [&](auto update, const sgd_group& group, auto& arrays, const sgd_mixed_chunk& chunk) {
-        mixed::step_chunk_guarded<decltype(update)>(p.guard, state, group, arrays, chunk.dtypes, chunk.count);
-    });
 }
 
 } // namespace sgd

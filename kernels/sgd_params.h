@@ -30,15 +30,18 @@ typedef struct {
     int32_t group;          /* which of the groups of the launch */
 } sgd_chunk;
 
-/* The chunk of an entry with mixed in its name: see adam_mixed_chunk. */
+/* The chunk of an entry with mixed in its name: see guard_params.h. */
 typedef struct {
-    void* param;           /* F32, BF16 or F16 */
+    void* param;           /* F32, BF16 or F16; with a master of F32 written only */
     const void* grad;      /* F32, BF16 or F16 */
     void* momentum_buffer; /* F32 or BF16; null without momentum */
+    void* master;          /* read and written: F32, or with a param of BF16 I16; null for none */
     int32_t count;         /* elements */
     int32_t group;         /* which of the groups of the launch */
-    uint32_t dtypes;       /* DTYPE_... of the arrays in this order, four bits each, the first lowest */
-    uint32_t reserved;     /* 0 */
+    uint32_t dtypes;     /* DTYPE_... of the arrays in this order, four bits each, the first lowest; MIXED_STOCHASTIC */
+    uint32_t first;      /* MIXED_STOCHASTIC: lower half of the index of the first element in its parameter */
+    uint32_t key_first;  /* MIXED_STOCHASTIC: the keys of these elements, whatever the step */
+    uint32_t key_second; /* */
 } sgd_mixed_chunk;
 
 typedef struct {
@@ -50,10 +53,23 @@ typedef struct {
 } sgd_group;
 
 typedef struct {
-    const sgd_chunk* chunks;      /* [chunk_count] on the device; of a mixed entry sgd_mixed_chunk */
+    const sgd_chunk* chunks;      /* [chunk_count] on the device */
     int64_t chunk_count;          /* of this launch */
     sgd_group groups[SGD_GROUPS]; /* those that chunks name */
 } sgd_params;
+
+/* The same in a step of mixed types that is not guarded. */
+typedef struct {
+    sgd_group scalars;
+    uint32_t reserved; /* 0 */
+    int64_t step;      /* from 1 */
+} sgd_mixed_group;
+
+typedef struct {
+    const sgd_mixed_chunk* chunks;      /* [chunk_count] on the device */
+    int64_t chunk_count;                /* of this launch */
+    sgd_mixed_group groups[SGD_GROUPS]; /* those that chunks name */
+} sgd_mixed_params;
 
 /* Settings are groups: of these neg_lr, SGD_FIRST and SGD_DISABLED are not looked at. */
 typedef struct {

@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Shapes: any; a parameter, its gradient and moments have one element count. Types: parameter and gradient F32, BF16 or
  * F16, moments F32 or BF16, in any mix: what is read is widened, which is exact, and what is written is rounded once, to
  * nearest, ties to even. A BF16 {@code expAvgSq} keeps 8 bits: with {@code w2} below 1/512 it stays where it is once it is
- * near {@code g²}. Non-finite values follow the formula. No tensor may overlap another.
+ * near {@code g²}. A parameter of 16 bits may have a float32 master or the remainders of one,
+ * {@link AdamParameter#withMaster}; one of BF16 without may be rounded stochastically, {@link AdamOptions#rounding}. Non-finite values follow the formula. No tensor may overlap another.
  *
  * <p>Groups: parameters with options of their own, see {@link AdamGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.
@@ -46,7 +47,8 @@ import org.jspecify.annotations.Nullable;
  * Kale and Kumar 2018 (AMSGrad); PyTorch {@code torch.optim.AdamW}.
  */
 public final class Adam implements AutoCloseable {
-    private static final String[] ROLES = {"param", "grad", "expAvg", "expAvgSq", "maxExpAvgSq"};
+    private static final String[] ROLES =
+            {"param", "grad", "expAvg", "expAvgSq", "maxExpAvgSq", OptimizerTensors.MASTER};
 
     private final OptimizerTensors tensors;
     private final List<AdamGroup> groups;
@@ -167,7 +169,8 @@ public final class Adam implements AutoCloseable {
                     throw new IllegalArgumentException(
                             "Adam.on: maxExpAvgSq of " + p.name() + " is given, and amsgrad is false");
                 }
-                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq());
+                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq(),
+                        p.master());
             }
         }
         tensors.checkOverlap();
@@ -175,7 +178,7 @@ public final class Adam implements AutoCloseable {
         for (AdamGroup group : given) {
             completed.add(new AdamGroup(group.options(), group.parameters().stream()
                     .map(p -> new AdamParameter(p.name(), p.param(), p.grad(), state(p, p.expAvg(), 2),
-                            state(p, p.expAvgSq(), 3), amsgrad ? state(p, p.maxExpAvgSq(), 4) : null))
+                            state(p, p.expAvgSq(), 3), amsgrad ? state(p, p.maxExpAvgSq(), 4) : null, p.master()))
                     .toList()));
         }
         tensors.complete();

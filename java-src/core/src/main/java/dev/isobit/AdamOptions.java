@@ -1,6 +1,7 @@
 package dev.isobit;
 
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Options of {@link Adam}; immutable and range-checked. A NaN anywhere is refused.
@@ -15,15 +16,17 @@ import java.util.Objects;
  * @param amsgrad true to divide by the largest second moment so far: AMSGrad
  * @param semantics whose reading of Adam
  * @param schedule how the learning rate changes with the steps
+ * @param rounding how BF16 parameters without a master are rounded, others to nearest; null to round all to nearest
  */
 public record AdamOptions(double lr, double beta1, double beta2, double eps, double weightDecay, boolean decoupled,
-        boolean maximize, boolean amsgrad, AdamSemantics semantics, LrSchedule schedule) {
+        boolean maximize, boolean amsgrad, AdamSemantics semantics, LrSchedule schedule,
+        @Nullable StochasticRounding rounding) {
     private static final AdamOptions ADAM =
             new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 0.0, false, false, false, AdamSemantics.TORCH,
-                    LrSchedule.constant());
+                    LrSchedule.constant(), null);
     private static final AdamOptions ADAM_W =
             new AdamOptions(1e-3, 0.9, 0.999, 1e-8, 1e-2, true, false, false, AdamSemantics.TORCH,
-                    LrSchedule.constant());
+                    LrSchedule.constant(), null);
 
     /** Checks the ranges. */
     public AdamOptions {
@@ -73,7 +76,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withLr(double lr) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -84,7 +88,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withBetas(double beta1, double beta2) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -94,7 +99,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withEps(double eps) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -104,7 +110,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withWeightDecay(double weightDecay) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -114,7 +121,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withMaximize(boolean maximize) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -124,7 +132,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withAmsgrad(boolean amsgrad) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -134,7 +143,8 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withSemantics(AdamSemantics semantics) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 
     /**
@@ -144,6 +154,18 @@ public record AdamOptions(double lr, double beta1, double beta2, double eps, dou
      * @return changed options
      */
     public AdamOptions withSchedule(LrSchedule schedule) {
-        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule);
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
+    }
+
+    /**
+     * A copy that rounds BF16 parameters without a master stochastically, or all to nearest.
+     *
+     * @param rounding the noise; null to round to nearest
+     * @return changed options
+     */
+    public AdamOptions withRounding(@Nullable StochasticRounding rounding) {
+        return new AdamOptions(lr, beta1, beta2, eps, weightDecay, decoupled, maximize, amsgrad, semantics, schedule,
+                rounding);
     }
 }

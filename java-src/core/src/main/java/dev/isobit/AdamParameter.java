@@ -13,14 +13,30 @@ import org.jspecify.annotations.Nullable;
  * @param expAvg first moment, updated in place; null to have it allocated
  * @param expAvgSq second moment, updated in place; null to have it allocated
  * @param maxExpAvgSq largest second moment so far, updated in place, with {@code amsgrad} only; null to have it allocated
+ * @param master what the update works on in place of a parameter of 16 bits, see {@link #withMaster}; null for none
  */
 public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg,
-        @Nullable Tensor expAvgSq, @Nullable Tensor maxExpAvgSq) {
+        @Nullable Tensor expAvgSq, @Nullable Tensor maxExpAvgSq, @Nullable Tensor master) {
     /** Checks for null. */
     public AdamParameter {
         Objects.requireNonNull(name, "name");
         Objects.requireNonNull(param, "param");
         Objects.requireNonNull(grad, "grad");
+    }
+
+    /**
+     * A parameter without a master.
+     *
+     * @param name for messages and saved state
+     * @param param the parameter
+     * @param grad its gradient
+     * @param expAvg first moment; null to have it allocated
+     * @param expAvgSq second moment; null to have it allocated
+     * @param maxExpAvgSq largest second moment so far; null to have it allocated
+     */
+    public AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg, @Nullable Tensor expAvgSq,
+            @Nullable Tensor maxExpAvgSq) {
+        this(name, param, grad, expAvg, expAvgSq, maxExpAvgSq, null);
     }
 
     /**
@@ -33,7 +49,7 @@ public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Te
      * @param expAvgSq second moment; null to have it allocated
      */
     public AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg, @Nullable Tensor expAvgSq) {
-        this(name, param, grad, expAvg, expAvgSq, null);
+        this(name, param, grad, expAvg, expAvgSq, null, null);
     }
 
     /**
@@ -45,6 +61,26 @@ public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Te
      * @return the parameter
      */
     public static AdamParameter of(String name, Tensor param, Tensor grad) {
-        return new AdamParameter(name, param, grad, null, null, null);
+        return new AdamParameter(name, param, grad, null, null, null, null);
+    }
+
+    /**
+     * A copy whose updates are those of a float32 parameter. Either
+     * <ul>
+     * <li>the float32 values themselves, F32, for a parameter of BF16 or F16: the update reads and writes them, and the
+     * parameter becomes the nearest of its type, ties to even. The caller fills them before the first step;
+     * <li>remainders, I16, for a parameter of BF16: what is missing between its bits and those of the float32 value. Zeros
+     * make a value of the parameter itself. Parameter and remainder together are the value, exactly, in 32 bits where F32
+     * values take 48: {@code bits = (param << 16) + remainder}. For that the parameter is the value rounded to nearest, ties
+     * away from zero: a remainder of 16 bits with a sign reaches from -32768 to 32767, so that a tie has to lie below its
+     * parameter, whatever that is. Whoever writes the parameter by other means sets the remainders to zero.
+     * </ul>
+     * The steps are the same with both, to the bit of the float32 values.
+     *
+     * @param master F32 or I16, of as many elements, updated in place; null for none
+     * @return changed parameter
+     */
+    public AdamParameter withMaster(@Nullable Tensor master) {
+        return new AdamParameter(name, param, grad, expAvg, expAvgSq, maxExpAvgSq, master);
     }
 }

@@ -5,6 +5,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * that it allocated.
  */
 final class OptimizerTensors {
+    /** The role of what a parameter of 16 bits is computed in. */
+    static final String MASTER = "master";
+
     private static final long MAX_STEP_COUNT = 1L << 53;
 
     private record Operand(String name, Tensor tensor) {}
@@ -45,27 +49,42 @@ final class OptimizerTensors {
 
     /**
      * Takes a parameter and its tensors: their roles, param first, the second one the gradient, then state; null is to be
-     * allocated. All of them may be BF16, parameter and gradient F16, too.
+     * allocated. All of them may be BF16, parameter and gradient F16, too; a master may not.
      */
     void add(String parameter, String[] roles, @Nullable Tensor... tensors) {
-        int first = operands.size();
-        for (int i = 0; i < roles.length; i++) {
-            Tensor tensor = tensors[i];
+        Tensor param = Objects.requireNonNull(tensors[0]);
+        for (int role = 0; role < roles.length; role++) {
+            Tensor tensor = tensors[role];
             if (tensor != null) {
-                operands.add(new Operand(roles[i] + " of " + parameter, tensor));
+                Operand o = new Operand(roles[role] + " of " + parameter, tensor);
+                checks.require(tensor.elementCount() == param.elementCount(), o.name, tensor,
+                        param.elementCount() + " elements as in param");
+                if (roles[role].equals(MASTER)) {
+                    checkMaster(o, param);
+                } else {
+                    checkType(o, role >= 2);
+                }
+                checks.memory(o.name, tensor, writesGrad || role != 1);
+                operands.add(o);
             }
         }
-        long elements = operands.get(first).tensor.elementCount();
-        for (int i = first; i < operands.size(); i++) {
-            Operand o = operands.get(i);
-            checks.require(o.tensor.elementCount() == elements, o.name, o.tensor, elements + " elements as in param");
-            boolean isState = i >= first + 2;
-            DType dtype = o.tensor.dtype();
-            checks.dtype(o.name, o.tensor, dtype == DType.BF16 || dtype == DType.F16 && !isState
-                    || dtype.isFloating() && backend.dtypes().contains(dtype),
-                    backend.dtypes() + (isState ? ", BF16" : ", BF16, F16"));
-            checks.memory(o.name, o.tensor, writesGrad || i != first + 1);
+    }
+
+    private void checkType(Operand o, boolean isState) {
+        DType dtype = o.tensor.dtype();
+        checks.dtype(o.name, o.tensor, dtype == DType.BF16 || dtype == DType.F16 && !isState
+                || dtype.isFloating() && backend.dtypes().contains(dtype),
+                backend.dtypes() + (isState ? ", BF16" : ", BF16, F16"));
+    }
+
+    private void checkMaster(Operand o, Tensor param) {
+        DType dtype = o.tensor.dtype();
+        boolean isBf16 = param.dtype() == DType.BF16;
+        if (!isBf16 && param.dtype() != DType.F16) {
+            throw checks.refuse(o.name + " is given, and the parameter is " + param.dtype() + ", not BF16 or F16");
         }
+        checks.dtype(o.name, o.tensor, dtype == DType.F32 || isBf16 && dtype == DType.I16,
+                "F32" + (isBf16 ? " or I16" : "") + " for a parameter of " + param.dtype());
     }
 
     /** What was given, or new zeroed memory of the parameter's shape, and of its type unless that has 16 bits: then F32. */

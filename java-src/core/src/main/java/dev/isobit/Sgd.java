@@ -24,7 +24,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Shapes: any; a parameter, its gradient and momentum buffer have one element count. Types: parameter and gradient F32,
  * BF16 or F16, buffer F32 or BF16, in any mix: what is read is widened, which is exact, and what is written is rounded
- * once, to nearest, ties to even. Non-finite values follow the formula. No tensor may overlap another.
+ * once, to nearest, ties to even. A parameter of 16 bits may have a float32 master or the
+ * remainders of one, {@link SgdParameter#withMaster}; one of BF16 without may be rounded stochastically,
+ * {@link SgdOptions#rounding}. Non-finite values follow the formula. No tensor may overlap another.
  *
  * <p>Groups: parameters with options of their own, see {@link SgdGroup}. A group that is not enabled keeps every bit and
  * its step count. More than 64 groups take a launch for each 64.
@@ -43,7 +45,7 @@ import org.jspecify.annotations.Nullable;
  * {@code torch.optim.SGD}.
  */
 public final class Sgd implements AutoCloseable {
-    private static final String[] ROLES = {"param", "grad", "momentumBuffer"};
+    private static final String[] ROLES = {"param", "grad", "momentumBuffer", OptimizerTensors.MASTER};
 
     private final OptimizerTensors tensors;
     private final List<SgdGroup> groups;
@@ -158,7 +160,7 @@ public final class Sgd implements AutoCloseable {
                     throw new IllegalArgumentException(
                             "Sgd.on: momentumBuffer of " + p.name() + " is given, and momentum is 0");
                 }
-                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.momentumBuffer());
+                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.momentumBuffer(), p.master());
             }
         }
         tensors.checkOverlap();
@@ -168,7 +170,8 @@ public final class Sgd implements AutoCloseable {
             completed.add(new SgdGroup(group.options(), group.parameters().stream().map(
                     p -> hasMomentum
                             ? new SgdParameter(p.name(), p.param(), p.grad(),
-                                    tensors.orAllocate(p.momentumBuffer(), "momentumBuffer of " + p.name(), p.param()))
+                                    tensors.orAllocate(p.momentumBuffer(), "momentumBuffer of " + p.name(), p.param()),
+                                    p.master())
                             : p)
                     .toList()));
         }

@@ -1,6 +1,7 @@
 package dev.isobit;
 
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Options of {@link Sgd}; immutable and range-checked. A NaN anywhere is refused.
@@ -12,10 +13,12 @@ import java.util.Objects;
  * @param nesterov true for Nesterov's momentum; needs momentum and no dampening
  * @param maximize true to ascend: the gradient is negated first
  * @param schedule how the learning rate changes with the steps
+ * @param rounding how BF16 parameters without a master are rounded, others to nearest; null to round all to nearest
  */
 public record SgdOptions(double lr, double momentum, double dampening, double weightDecay, boolean nesterov,
-        boolean maximize, LrSchedule schedule) {
-    private static final SgdOptions DEFAULTS = new SgdOptions(1e-3, 0, 0, 0, false, false, LrSchedule.constant());
+        boolean maximize, LrSchedule schedule, @Nullable StochasticRounding rounding) {
+    private static final SgdOptions DEFAULTS = new SgdOptions(1e-3, 0, 0, 0, false, false, LrSchedule.constant(),
+            null);
 
     /** Checks the ranges. */
     public SgdOptions {
@@ -54,7 +57,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withLr(double lr) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 
     /**
@@ -64,7 +67,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withMomentum(double momentum) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 
     /**
@@ -74,7 +77,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withDampening(double dampening) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 
     /**
@@ -84,7 +87,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withWeightDecay(double weightDecay) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 
     /**
@@ -94,7 +97,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withNesterov(boolean nesterov) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 
     /**
@@ -104,7 +107,7 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withMaximize(boolean maximize) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 
     /**
@@ -114,6 +117,16 @@ public record SgdOptions(double lr, double momentum, double dampening, double we
      * @return changed options
      */
     public SgdOptions withSchedule(LrSchedule schedule) {
-        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule);
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
+    }
+
+    /**
+     * A copy that rounds BF16 parameters without a master stochastically, or all to nearest.
+     *
+     * @param rounding the noise; null to round to nearest
+     * @return changed options
+     */
+    public SgdOptions withRounding(@Nullable StochasticRounding rounding) {
+        return new SgdOptions(lr, momentum, dampening, weightDecay, nesterov, maximize, schedule, rounding);
     }
 }

@@ -11,13 +11,38 @@ import org.jspecify.annotations.Nullable;
  * @param param the parameter, updated in place
  * @param grad its gradient, read only, but where {@link StepOptions#zeroGrad} zeroes it
  * @param momentumBuffer momentum, updated in place, with {@code momentum} other than 0 only; null to have it allocated
+ * @param master what the update works on in place of a parameter of 16 bits, see {@link AdamParameter#withMaster}; null for
+ *     none
  */
-public record SgdParameter(String name, Tensor param, Tensor grad, @Nullable Tensor momentumBuffer) {
+public record SgdParameter(String name, Tensor param, Tensor grad, @Nullable Tensor momentumBuffer,
+        @Nullable Tensor master) {
     /** Checks for null. */
     public SgdParameter {
         Objects.requireNonNull(name, "name");
         Objects.requireNonNull(param, "param");
         Objects.requireNonNull(grad, "grad");
+    }
+
+    /**
+     * A parameter without a master.
+     *
+     * @param name for messages and saved state
+     * @param param the parameter
+     * @param grad its gradient
+     * @param momentumBuffer momentum; null to have it allocated
+     */
+    public SgdParameter(String name, Tensor param, Tensor grad, @Nullable Tensor momentumBuffer) {
+        this(name, param, grad, momentumBuffer, null);
+    }
+
+    /**
+     * A copy whose updates are those of a float32 parameter: {@link AdamParameter#withMaster}.
+     *
+     * @param master F32, or for BF16 remainders, I16, of as many elements, updated in place; null for none
+     * @return changed parameter
+     */
+    public SgdParameter withMaster(@Nullable Tensor master) {
+        return new SgdParameter(name, param, grad, momentumBuffer, master);
     }
 
     /**

@@ -9,7 +9,7 @@ import dev.isobit.spi.AdamScalars;
 final class AdamBlock {
     private final boolean guarded;
     private final ScaledGradient scaled = new ScaledGradient();
-    private final NarrowBlock param = new NarrowBlock();
+    private final ParamBlock param = new ParamBlock();
     private final NarrowBlock grad = new NarrowBlock();
     private final NarrowBlock expAvg = new NarrowBlock();
     private final NarrowBlock expAvgSq = new NarrowBlock();
@@ -24,7 +24,7 @@ final class AdamBlock {
     AdamOperands window(AdamOperands of, CpuKernels kernels) {
         return !guarded && of.isWide()
                 ? of
-                : of.with(NarrowBlock.window(of.param, param),
+                : of.with(param.window(of.storage),
                         guarded ? scaled.operand : NarrowBlock.window(of.grad, grad),
                         NarrowBlock.window(of.expAvg, expAvg), NarrowBlock.window(of.expAvgSq, expAvgSq),
                         NarrowBlock.window(of.maxExpAvgSq, maxExpAvgSq), kernels);
@@ -41,22 +41,23 @@ final class AdamBlock {
      */
     void run(AdamOperands tensors, AdamOperands window, long from, long to, AdamScalars s) {
         int length = tensors.isWide() ? ScaledGradient.LENGTH : NarrowBlock.LENGTH;
-        for (long at = from; at < to; at += length) {
-            int count = (int) Math.min(length, to - at);
+        for (long at = from; at < to;) {
+            int count = ParamBlock.together(at, (int) Math.min(length, to - at));
             if (guarded) {
                 scaled.set(tensors.grad, at, count, s);
             } else {
                 grad.load(tensors.grad, at, count);
             }
-            param.load(tensors.param, at, count);
+            param.load(tensors.storage, at, count);
             expAvg.load(tensors.expAvg, at, count);
             expAvgSq.load(tensors.expAvgSq, at, count);
             maxExpAvgSq.load(tensors.maxExpAvgSq, at, count);
             CpuAdam.update(window, at, at + count, s);
-            param.store(tensors.param, at, count);
+            param.store(tensors.storage, at, count, s.step);
             expAvg.store(tensors.expAvg, at, count);
             expAvgSq.store(tensors.expAvgSq, at, count);
             maxExpAvgSq.store(tensors.maxExpAvgSq, at, count);
+            at += count;
         }
     }
 }

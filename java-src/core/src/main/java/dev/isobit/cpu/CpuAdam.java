@@ -1,11 +1,12 @@
 package dev.isobit.cpu;
 
 import dev.isobit.AdamGroup;
+import dev.isobit.AdamParameter;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** Adam on the CPU. */
@@ -28,7 +29,8 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         this.tensors = tensors;
         for (int i = 0; i < tensors.length; i++) {
             AdamOperands t = tensors[i];
-            add(i, t.count, t.param, t.grad, t.expAvg, t.expAvgSq, t.maxExpAvgSq);
+            add(i, t.count, t.param, t.storage.master, t.storage.remainders, t.grad, t.expAvg, t.expAvgSq,
+                    t.maxExpAvgSq);
         }
         boolean inBlocks = guarded || !Arrays.stream(tensors).allMatch(AdamOperands::isWide);
         blocks = new AdamBlock[inBlocks ? backend.workers().count() : 0];
@@ -42,8 +44,13 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     }
 
     private static Stream<AdamOperands> operands(List<AdamGroup> groups, CpuKernels kernels) {
-        return IntStream.range(0, groups.size()).boxed().flatMap(group -> groups.get(group).parameters().stream()
-                .map(parameter -> new AdamOperands(parameter, group, kernels)));
+        List<AdamOperands> all = new ArrayList<>();
+        for (int group = 0; group < groups.size(); group++) {
+            for (AdamParameter parameter : groups.get(group).parameters()) {
+                all.add(new AdamOperands(parameter, all.size(), groups.get(group).options(), group, kernels));
+            }
+        }
+        return all.stream();
     }
 
     @Override

@@ -26,6 +26,9 @@ interface CpuKernels {
     /** What converts float32 to elements of this 16-bit operand. */
     NarrowCopy narrow(FloatOperand operand);
 
+    /** What makes float32 of BF16 parameters with these remainders, or with none, and BF16 of float32. */
+    Bf16Block bf16Block(FloatOperand remainders);
+
     /** The kernel for exponentials of a block. */
     BlockExp blockExp();
 }

@@ -1,11 +1,12 @@
 package dev.isobit.cpu;
 
 import dev.isobit.SgdGroup;
+import dev.isobit.SgdParameter;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** SGD on the CPU. */
@@ -28,7 +29,7 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
         this.tensors = tensors;
         for (int i = 0; i < tensors.length; i++) {
             SgdOperands t = tensors[i];
-            add(i, t.count, t.param, t.grad, t.momentumBuffer);
+            add(i, t.count, t.param, t.storage.master, t.storage.remainders, t.grad, t.momentumBuffer);
         }
         boolean inBlocks = guarded || !Arrays.stream(tensors).allMatch(SgdOperands::isWide);
         blocks = new SgdBlock[inBlocks ? backend.workers().count() : 0];
@@ -42,8 +43,13 @@ final class CpuSgd extends ElementSplit implements SgdKernel {
     }
 
     private static Stream<SgdOperands> operands(List<SgdGroup> groups, CpuKernels kernels) {
-        return IntStream.range(0, groups.size()).boxed().flatMap(group -> groups.get(group).parameters().stream()
-                .map(parameter -> new SgdOperands(parameter, group, kernels)));
+        List<SgdOperands> all = new ArrayList<>();
+        for (int group = 0; group < groups.size(); group++) {
+            for (SgdParameter parameter : groups.get(group).parameters()) {
+                all.add(new SgdOperands(parameter, all.size(), groups.get(group).options(), group, kernels));
+            }
+        }
+        return all.stream();
     }
 
     @Override

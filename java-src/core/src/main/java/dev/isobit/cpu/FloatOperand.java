@@ -52,7 +52,7 @@ final class FloatOperand {
     /**
      * Points to a tensor.
      *
-     * @param tensor F32, BF16 or F16
+     * @param tensor F32, BF16 or F16; I16 for its bits alone
      */
     void set(Tensor tensor) {
         HostMemory memory = (HostMemory) tensor.memory();
@@ -141,9 +141,7 @@ final class FloatOperand {
 
     float get(long element) {
         if (kind == Kind.NARROW) {
-            short bits = shorts.length > 0
-                    ? shorts[(int) position(element)]
-                    : segment.get(ValueLayout.JAVA_SHORT_UNALIGNED, position(element));
+            short bits = bits(element);
             return f16 ? NarrowFloats.fromF16(bits) : NarrowFloats.fromBf16(bits);
         }
         return kind == Kind.ARRAY
@@ -155,12 +153,7 @@ final class FloatOperand {
         if (kind == Kind.ARRAY) {
             array[(int) position(element)] = value;
         } else if (kind == Kind.NARROW) {
-            short bits = f16 ? NarrowFloats.toF16(value) : NarrowFloats.toBf16(value);
-            if (shorts.length > 0) {
-                shorts[(int) position(element)] = bits;
-            } else {
-                segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, position(element), bits);
-            }
+            setBits(element, f16 ? NarrowFloats.toF16(value) : NarrowFloats.toBf16(value));
         } else if (segment.getClass() == NATIVE_SEGMENT) {
             segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
         } else {
@@ -180,7 +173,7 @@ final class FloatOperand {
     /** Writes elements from an array's first. */
     void copyFrom(float[] values, long element, int count) {
         if (kind == Kind.NARROW) {
-            narrowing.run(this, element, values, 0, count);
+            convert(narrowing, ScalarKernels.NARROW, element, values, 0, count);
         } else if (kind == Kind.ARRAY) {
             System.arraycopy(values, 0, array, (int) position(element), count);
         } else {
@@ -191,7 +184,7 @@ final class FloatOperand {
     /** Reads elements into an array. */
     void copyTo(float[] values, int at, long element, int count) {
         if (kind == Kind.NARROW) {
-            widening.run(this, element, values, at, count);
+            convert(widening, ScalarKernels.WIDEN, element, values, at, count);
         } else if (kind == Kind.ARRAY) {
             System.arraycopy(array, (int) position(element), values, at, count);
         } else {
@@ -199,14 +192,64 @@ final class FloatOperand {
         }
     }
 
+    // What is left of a vector not by the vector code itself: were the JIT to take back what it has inlined of that, vectors
+    // would be boxed.
+
+    private void convert(NarrowCopy copy, NarrowCopy rest, long element, float[] floats, int at, int count) {
+        int whole = count - count % copy.width();
+        if (whole > 0) {
+            copy.run(this, element, floats, at, whole);
+        }
+        if (whole < count) {
+            rest.run(this, element + whole, floats, at + whole, count - whole);
+        }
+    }
+
+    private void convert(NarrowCopy copy, NarrowCopy rest, long element, MemorySegment floats, long at, int count) {
+        int whole = count - count % copy.width();
+        if (whole > 0) {
+            copy.run(this, element, floats, at, whole);
+        }
+        if (whole < count) {
+            rest.run(this, element + whole, floats, at + (long) whole * Float.BYTES, count - whole);
+        }
+    }
+
     /** Reads elements of 16 bits into native memory, as float32. */
     void widen(long element, MemorySegment floats, long byteOffset, int count) {
-        widening.run(this, element, floats, byteOffset, count);
+        convert(widening, ScalarKernels.WIDEN, element, floats, byteOffset, count);
     }
 
     /** Writes elements of 16 bits from float32 in native memory. */
     void narrow(long element, MemorySegment floats, long byteOffset, int count) {
-        narrowing.run(this, element, floats, byteOffset, count);
+        convert(narrowing, ScalarKernels.NARROW, element, floats, byteOffset, count);
+    }
+
+    /** Writes elements of 16 bits from the same elements of an operand of float32. */
+    void narrowFrom(FloatOperand floats, long element, int count) {
+        switch (floats.kind) {
+            case ARRAY -> convert(narrowing, ScalarKernels.NARROW, element, floats.array,
+                    (int) floats.position(element), count);
+            case NATIVE -> convert(narrowing, ScalarKernels.NARROW, element, floats.segment, floats.position(element),
+                    count);
+            default -> ScalarKernels.NARROW.run(this, element, floats.segment, floats.position(element), count);
+        }
+    }
+
+    /** An element of 16 bits as it stands in memory. */
+    short bits(long element) {
+        return shorts.length > 0
+                ? shorts[(int) position(element)]
+                : segment.get(ValueLayout.JAVA_SHORT_UNALIGNED, position(element));
+    }
+
+    /** Writes an element of 16 bits. */
+    void setBits(long element, short bits) {
+        if (shorts.length > 0) {
+            shorts[(int) position(element)] = bits;
+        } else {
+            segment.set(ValueLayout.JAVA_SHORT_UNALIGNED, position(element), bits);
+        }
     }
 
     void fill(long element, long length, float value) {

@@ -20,6 +20,11 @@ final class NarrowBlock {
         operand.set(floats, 0);
     }
 
+    /** The elements, the first at the start. */
+    MemorySegment floats() {
+        return floats;
+    }
+
     /** What an update works on: a 16-bit operand through a block, another one where it is. */
     static FloatOperand window(FloatOperand of, NarrowBlock block) {
         return of.isNarrow() ? block.operand : of;

@@ -4,6 +4,9 @@ import java.lang.foreign.MemorySegment;
 
 /** Converts elements of a 16-bit operand to float32, or back. Has no state of its own. */
 interface NarrowCopy {
+    /** How many elements it converts at a time; a count is a multiple. */
+    int width();
+
     /**
      * Converts elements.
      *

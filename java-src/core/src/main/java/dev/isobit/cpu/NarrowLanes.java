@@ -31,17 +31,25 @@ final class NarrowLanes {
 
     private NarrowLanes() {}
 
+    // A method for each type: code that both are compiled into is too large to be inlined, should the JIT come upon it first.
+
     /**
      * Floats of the same value.
      *
-     * @param f16 whether the bits are of F16, else of BF16; a constant
-     * @param narrow bits
+     * @param narrow bits of BF16
      */
-    static FloatVector widen(boolean f16, ShortVector narrow) {
+    static FloatVector widenBf16(ShortVector narrow) {
+        return ((IntVector) narrow.convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                .reinterpretAsFloats();
+    }
+
+    /**
+     * Floats of the same value.
+     *
+     * @param narrow bits of F16
+     */
+    static FloatVector widenF16(ShortVector narrow) {
         IntVector bits = (IntVector) narrow.convertShape(VectorOperators.S2I, INTS, 0);
-        if (!f16) {
-            return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-        }
         IntVector moved = bits.and(0x7fff).lanewise(VectorOperators.LSHL, 13);
         IntVector number = moved.reinterpretAsFloats().mul(F16_SCALE).reinterpretAsInts();
         number = number.blend(number.or(F32_INFINITY), moved.compare(VectorOperators.GE, F16_INFINITY));
@@ -49,29 +57,37 @@ final class NarrowLanes {
     }
 
     /**
-     * The nearest BF16 or F16.
+     * The nearest BF16.
      *
-     * @param f16 whether bits of F16 are wanted, else of BF16; a constant
      * @param x any floats
+     * @return their bits
      */
-    static ShortVector narrow(boolean f16, FloatVector x) {
+    static ShortVector narrowBf16(FloatVector x) {
         IntVector bits = x.reinterpretAsInts();
-        IntVector rounded;
-        if (f16) {
-            IntVector magnitude = bits.and(Integer.MAX_VALUE);
-            IntVector small = magnitude.reinterpretAsFloats().add(F16_ROUNDER).reinterpretAsInts()
-                    .sub(Float.floatToRawIntBits(F16_ROUNDER));
-            rounded = magnitude.lanewise(VectorOperators.LSHR, 13).and(1).add(magnitude).add(0xfff - F16_BIAS)
-                    .lanewise(VectorOperators.LSHR, 13);
-            rounded = rounded.blend(small, magnitude.compare(VectorOperators.LT, F16_NORMAL));
-            rounded = rounded.blend(0x7c00, magnitude.compare(VectorOperators.GE, F16_END));
-            rounded = rounded.or(bits.lanewise(VectorOperators.LSHR, 16).and(0x8000));
-        } else {
-            rounded = bits.lanewise(VectorOperators.LSHR, 16).and(1).add(bits).add(0x7fff)
-                    .lanewise(VectorOperators.LSHR, 16);
-        }
-        rounded = rounded.blend(f16 ? NarrowFloats.F16_NAN : NarrowFloats.BF16_NAN,
-                x.compare(VectorOperators.NE, x).cast(INTS));
-        return (ShortVector) rounded.convertShape(VectorOperators.I2S, SHORTS, 0);
+        return shorts(bits.lanewise(VectorOperators.LSHR, 16).and(1).add(bits).add(0x7fff)
+                .lanewise(VectorOperators.LSHR, 16), NarrowFloats.BF16_NAN, x);
+    }
+
+    /**
+     * The nearest F16.
+     *
+     * @param x any floats
+     * @return their bits
+     */
+    static ShortVector narrowF16(FloatVector x) {
+        IntVector bits = x.reinterpretAsInts();
+        IntVector magnitude = bits.and(Integer.MAX_VALUE);
+        IntVector small = magnitude.reinterpretAsFloats().add(F16_ROUNDER).reinterpretAsInts()
+                .sub(Float.floatToRawIntBits(F16_ROUNDER));
+        IntVector rounded = magnitude.lanewise(VectorOperators.LSHR, 13).and(1).add(magnitude).add(0xfff - F16_BIAS)
+                .lanewise(VectorOperators.LSHR, 13);
+        rounded = rounded.blend(small, magnitude.compare(VectorOperators.LT, F16_NORMAL));
+        rounded = rounded.blend(0x7c00, magnitude.compare(VectorOperators.GE, F16_END));
+        return shorts(rounded.or(bits.lanewise(VectorOperators.LSHR, 16).and(0x8000)), NarrowFloats.F16_NAN, x);
+    }
+
+    private static ShortVector shorts(IntVector rounded, short nan, FloatVector x) {
+        return (ShortVector) rounded.blend(nan, x.compare(VectorOperators.NE, x).cast(INTS))
+                .convertShape(VectorOperators.I2S, SHORTS, 0);
     }
 }

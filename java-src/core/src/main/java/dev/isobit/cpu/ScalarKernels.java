@@ -11,6 +11,7 @@ final class ScalarKernels implements CpuKernels {
     static final SgdUpdate SGD = new ScalarSgd();
     static final NarrowCopy WIDEN = new ScalarWiden();
     static final NarrowCopy NARROW = new ScalarNarrow();
+    static final Bf16Block BF16_BLOCK = new ScalarBf16Block();
     private static final BceKernel BCE = new ScalarBce();
     private static final BceKernel FOCAL = new ScalarFocal();
     private static final BlockExp BLOCK_EXP = new ScalarBlockExp();
@@ -57,6 +58,11 @@ final class ScalarKernels implements CpuKernels {
     @Override
     public NarrowCopy narrow(FloatOperand operand) {
         return NARROW;
+    }
+
+    @Override
+    public Bf16Block bf16Block(FloatOperand remainders) {
+        return BF16_BLOCK;
     }
 
     @Override

@@ -6,6 +6,11 @@ import java.lang.foreign.ValueLayout;
 /** A 16-bit operand to float32 by scalar code: any memory, any JVM. */
 final class ScalarWiden implements NarrowCopy {
     @Override
+    public int width() {
+        return 1;
+    }
+
+    @Override
     public void run(FloatOperand operand, long element, float[] floats, int at, int count) {
         for (int i = 0; i < count; i++) {
             floats[at + i] = operand.get(element + i);

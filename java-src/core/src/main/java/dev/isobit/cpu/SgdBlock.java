@@ -6,7 +6,7 @@ import dev.isobit.spi.SgdScalars;
 final class SgdBlock {
     private final boolean guarded;
     private final ScaledGradient scaled = new ScaledGradient();
-    private final NarrowBlock param = new NarrowBlock();
+    private final ParamBlock param = new ParamBlock();
     private final NarrowBlock grad = new NarrowBlock();
     private final NarrowBlock momentumBuffer = new NarrowBlock();
 
@@ -19,7 +19,7 @@ final class SgdBlock {
     SgdOperands window(SgdOperands of, CpuKernels kernels) {
         return !guarded && of.isWide()
                 ? of
-                : of.with(NarrowBlock.window(of.param, param),
+                : of.with(param.window(of.storage),
                         guarded ? scaled.operand : NarrowBlock.window(of.grad, grad),
                         NarrowBlock.window(of.momentumBuffer, momentumBuffer), kernels);
     }
@@ -35,18 +35,19 @@ final class SgdBlock {
      */
     void run(SgdOperands tensors, SgdOperands window, long from, long to, SgdScalars s) {
         int length = tensors.isWide() ? ScaledGradient.LENGTH : NarrowBlock.LENGTH;
-        for (long at = from; at < to; at += length) {
-            int count = (int) Math.min(length, to - at);
+        for (long at = from; at < to;) {
+            int count = ParamBlock.together(at, (int) Math.min(length, to - at));
             if (guarded) {
                 scaled.set(tensors.grad, at, count, s);
             } else {
                 grad.load(tensors.grad, at, count);
             }
-            param.load(tensors.param, at, count);
+            param.load(tensors.storage, at, count);
             momentumBuffer.load(tensors.momentumBuffer, at, count);
             CpuSgd.update(window, at, at + count, s);
-            param.store(tensors.param, at, count);
+            param.store(tensors.storage, at, count, s.step);
             momentumBuffer.store(tensors.momentumBuffer, at, count);
+            at += count;
         }
     }
 }

@@ -1,11 +1,14 @@
 package dev.isobit.cpu;
 
+import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /** One parameter, its gradient and momentum buffer, as the kernels access them. */
 final class SgdOperands {
+    /** How {@link #param} is kept, if it is not all there is. */
+    final ParamStorage storage;
     final FloatOperand param;
     final FloatOperand grad;
     /** Empty without {@link #momentum}. */
@@ -15,14 +18,22 @@ final class SgdOperands {
     final int group;
     final SgdUpdate update;
 
-    SgdOperands(SgdParameter parameter, int group, CpuKernels kernels) {
-        this(operand(parameter.param(), kernels), operand(parameter.grad(), kernels),
+    /** @param number of the parameter in the optimizer */
+    SgdOperands(SgdParameter parameter, int number, SgdOptions options, int group, CpuKernels kernels) {
+        this(new ParamStorage(parameter.param(), parameter.master(), options.rounding(), number, kernels), parameter,
+                group, kernels);
+    }
+
+    private SgdOperands(ParamStorage storage, SgdParameter parameter, int group, CpuKernels kernels) {
+        this(storage, storage.param, operand(parameter.grad(), kernels),
                 operand(parameter.momentumBuffer(), kernels), parameter.momentumBuffer() != null,
                 parameter.param().elementCount(), group, kernels);
     }
 
-    private SgdOperands(FloatOperand param, FloatOperand grad, FloatOperand momentumBuffer, boolean momentum,
+    private SgdOperands(ParamStorage storage, FloatOperand param, FloatOperand grad, FloatOperand momentumBuffer,
+            boolean momentum,
             long count, int group, CpuKernels kernels) {
+        this.storage = storage;
         this.param = param;
         this.grad = grad;
         this.momentumBuffer = momentumBuffer;
@@ -42,18 +53,18 @@ final class SgdOperands {
 
     /** Whether all of it is F32. */
     boolean isWide() {
-        return !(param.isNarrow() || grad.isNarrow() || momentumBuffer.isNarrow());
+        return storage.isWide() && !(grad.isNarrow() || momentumBuffer.isNarrow());
     }
 
     /** The same parameter with other operands for some of its own, of the same count. */
     SgdOperands with(FloatOperand otherParam, FloatOperand otherGrad, FloatOperand otherMomentumBuffer,
             CpuKernels kernels) {
-        return new SgdOperands(otherParam, otherGrad, otherMomentumBuffer, momentum, count, group, kernels);
+        return new SgdOperands(storage, otherParam, otherGrad, otherMomentumBuffer, momentum, count, group, kernels);
     }
 
     /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */
     boolean extendBy(SgdOperands next) {
-        if (group != next.group || momentum != next.momentum || !param.isFollowedBy(next.param, count)
+        if (group != next.group || momentum != next.momentum || !storage.isFollowedBy(next.storage, count)
                 || !grad.isFollowedBy(next.grad, count)
                 || momentum && !momentumBuffer.isFollowedBy(next.momentumBuffer, count)) {
             return false;

@@ -12,6 +12,7 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable BceKernel> FOCAL = new AtomicReferenceArray<>(1 << 3);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> NARROW = new AtomicReferenceArray<>(1 << 2);
+    private static final AtomicReferenceArray<@Nullable Bf16Block> BF16_BLOCKS = new AtomicReferenceArray<>(1 << 1);
     private static final BlockExp BLOCK_EXP = new VectorBlockExp();
 
     @Override
@@ -123,6 +124,21 @@ final class VectorKernels implements CpuKernels {
             copy = made.get(flags);
         }
         return copy;
+    }
+
+    @Override
+    public Bf16Block bf16Block(FloatOperand remainders) {
+        if (!isReached(remainders)) {
+            return ScalarKernels.BF16_BLOCK;
+        }
+        int flags = remainders.shorts.length > 0 ? 1 : 0;
+        Bf16Block block = BF16_BLOCKS.get(flags);
+        if (block == null) {
+            BF16_BLOCKS.compareAndSet(flags, null,
+                    (Bf16Block) Specialized.instance(VectorBf16Block.class, flags));
+            block = BF16_BLOCKS.get(flags);
+        }
+        return block;
     }
 
     @Override

@@ -11,10 +11,13 @@ final class VectorNarrow implements NarrowCopy {
     private static final boolean F16 = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean TO_ARRAY = Specialized.flag(MethodHandles.lookup(), 1);
 
-    private static final NarrowCopy REST = new ScalarNarrow();
-
     /** Called through {@link Specialized}. */
     VectorNarrow() {}
+
+    @Override
+    public int width() {
+        return VectorAccess.WIDTH;
+    }
 
     @Override
     public void run(FloatOperand operand, long element, float[] floats, int at, int count) {
@@ -22,12 +25,10 @@ final class VectorNarrow implements NarrowCopy {
         MemorySegment segment = operand.segment;
         VectorAccess.require(!TO_ARRAY, segment);
         long to = operand.position(element);
-        int end = VectorMath.SPECIES.loopBound(count);
-        for (int i = 0; i < end; i += VectorAccess.WIDTH) {
+        for (int i = 0; i < count; i += VectorAccess.WIDTH) {
             FloatVector x = FloatVector.fromArray(VectorMath.SPECIES, floats, at + i);
-            store(shorts, segment, to, i, NarrowLanes.narrow(F16, x));
+            store(shorts, segment, to, i, F16 ? NarrowLanes.narrowF16(x) : NarrowLanes.narrowBf16(x));
         }
-        REST.run(operand, element + end, floats, at + end, count - end);
     }
 
     @Override
@@ -37,13 +38,11 @@ final class VectorNarrow implements NarrowCopy {
         VectorAccess.require(!TO_ARRAY, segment);
         VectorAccess.require(true, floats);
         long to = operand.position(element);
-        int end = VectorMath.SPECIES.loopBound(count);
-        for (int i = 0; i < end; i += VectorAccess.WIDTH) {
+        for (int i = 0; i < count; i += VectorAccess.WIDTH) {
             FloatVector x = FloatVector.fromMemorySegment(VectorMath.SPECIES, floats, at + (long) i * Float.BYTES,
                     ByteOrder.nativeOrder());
-            store(shorts, segment, to, i, NarrowLanes.narrow(F16, x));
+            store(shorts, segment, to, i, F16 ? NarrowLanes.narrowF16(x) : NarrowLanes.narrowBf16(x));
         }
-        REST.run(operand, element + end, floats, at + (long) end * Float.BYTES, count - end);
     }
 
     private static void store(short[] shorts, MemorySegment segment, long to, int i, ShortVector bits) {

@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.ShortVector;
 
 /** A 16-bit operand to float32. Copied per type and kind of memory by {@link Specialized}. */
@@ -10,10 +11,13 @@ final class VectorWiden implements NarrowCopy {
     private static final boolean F16 = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean FROM_ARRAY = Specialized.flag(MethodHandles.lookup(), 1);
 
-    private static final NarrowCopy REST = new ScalarWiden();
-
     /** Called through {@link Specialized}. */
     VectorWiden() {}
+
+    @Override
+    public int width() {
+        return VectorAccess.WIDTH;
+    }
 
     @Override
     public void run(FloatOperand operand, long element, float[] floats, int at, int count) {
@@ -21,11 +25,9 @@ final class VectorWiden implements NarrowCopy {
         MemorySegment segment = operand.segment;
         VectorAccess.require(!FROM_ARRAY, segment);
         long from = operand.position(element);
-        int end = VectorMath.SPECIES.loopBound(count);
-        for (int i = 0; i < end; i += VectorAccess.WIDTH) {
-            NarrowLanes.widen(F16, load(shorts, segment, from, i)).intoArray(floats, at + i);
+        for (int i = 0; i < count; i += VectorAccess.WIDTH) {
+            widen(load(shorts, segment, from, i)).intoArray(floats, at + i);
         }
-        REST.run(operand, element + end, floats, at + end, count - end);
     }
 
     @Override
@@ -35,12 +37,14 @@ final class VectorWiden implements NarrowCopy {
         VectorAccess.require(!FROM_ARRAY, segment);
         VectorAccess.require(true, floats);
         long from = operand.position(element);
-        int end = VectorMath.SPECIES.loopBound(count);
-        for (int i = 0; i < end; i += VectorAccess.WIDTH) {
-            NarrowLanes.widen(F16, load(shorts, segment, from, i)).intoMemorySegment(floats,
+        for (int i = 0; i < count; i += VectorAccess.WIDTH) {
+            widen(load(shorts, segment, from, i)).intoMemorySegment(floats,
                     at + (long) i * Float.BYTES, ByteOrder.nativeOrder());
         }
-        REST.run(operand, element + end, floats, at + (long) end * Float.BYTES, count - end);
+    }
+
+    private static FloatVector widen(ShortVector bits) {
+        return F16 ? NarrowLanes.widenF16(bits) : NarrowLanes.widenBf16(bits);
     }
 
     private static ShortVector load(short[] shorts, MemorySegment segment, long from, int i) {

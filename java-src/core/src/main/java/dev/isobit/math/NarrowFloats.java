@@ -40,6 +40,37 @@ public final class NarrowFloats {
     }
 
     /**
+     * The float whose upper half rounds to a BF16, see {@link #beforeRemainder}.
+     *
+     * @param bf16 bits of a BF16
+     * @param remainder what is missing
+     * @return {@code bf16·2^16 + remainder} as the bits of a float
+     */
+    public static float withRemainder(short bf16, short remainder) {
+        return Float.intBitsToFloat((bf16 << 16) + remainder);
+    }
+
+    /**
+     * The nearest BF16, ties away from zero: together with {@link #remainder} it makes the float again.
+     *
+     * @param x any float; of NaNs the canonical one
+     * @return its bits
+     */
+    public static short beforeRemainder(float x) {
+        return (short) (Float.floatToRawIntBits(x) + 0x8000 >>> 16);
+    }
+
+    /**
+     * What {@link #beforeRemainder} leaves of a float.
+     *
+     * @param x any float
+     * @return the lower half of its bits, from -32768 to 32767
+     */
+    public static short remainder(float x) {
+        return (short) Float.floatToRawIntBits(x);
+    }
+
+    /**
      * The value of an F16.
      *
      * @param bits its bits

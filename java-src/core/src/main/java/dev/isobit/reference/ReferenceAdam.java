@@ -39,14 +39,18 @@ final class ReferenceAdam implements AdamKernel {
     @Override
     public void step(AdamScalars[] scalars) {
         backend.requireOpen();
+        int number = 0;
         for (int i = 0; i < scalars.length; i++) {
             if (scalars[i].enabled) {
-                step(groups.get(i), scalars[i]);
+                step(groups.get(i), scalars[i], number);
             }
+            number += groups.get(i).parameters().size();
         }
     }
 
-    private static void step(AdamGroup group, AdamScalars scalars) {
+    /** @param first the number of the group's first parameter */
+    private static void step(AdamGroup group, AdamScalars scalars, int first) {
+        int number = first;
         AdamOptions options = group.options();
         AdamSemantics semantics = options.semantics();
         long steps = semantics == AdamSemantics.ONNX ? scalars.step - 1 : scalars.step;
@@ -56,7 +60,8 @@ final class ReferenceAdam implements AdamKernel {
         double rootCorrection = semantics.usesEpsilonHat() ? 1 : Math.sqrt(bc2);
         boolean decaysParam = options.decoupled() && options.weightDecay() != 0;
         for (AdamParameter parameter : group.parameters()) {
-            var param = Elements.of(parameter.param());
+            var param = new ParamElements(parameter.param(), parameter.master(), options.rounding(), number++,
+                    scalars.step);
             var grad = Elements.of(parameter.grad());
             var expAvg = Elements.of(Objects.requireNonNull(parameter.expAvg()));
             var expAvgSq = Elements.of(Objects.requireNonNull(parameter.expAvgSq()));

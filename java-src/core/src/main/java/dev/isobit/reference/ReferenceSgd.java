@@ -31,17 +31,22 @@ final class ReferenceSgd implements SgdKernel {
     @Override
     public void step(SgdScalars[] scalars) {
         backend.requireOpen();
+        int number = 0;
         for (int i = 0; i < scalars.length; i++) {
             if (scalars[i].enabled) {
-                step(groups.get(i), scalars[i]);
+                step(groups.get(i), scalars[i], number);
             }
+            number += groups.get(i).parameters().size();
         }
     }
 
-    private static void step(SgdGroup group, SgdScalars scalars) {
+    /** @param first the number of the group's first parameter */
+    private static void step(SgdGroup group, SgdScalars scalars, int first) {
+        int number = first;
         SgdOptions options = group.options();
         for (SgdParameter parameter : group.parameters()) {
-            var param = Elements.of(parameter.param());
+            var param = new ParamElements(parameter.param(), parameter.master(), options.rounding(), number++,
+                    scalars.step);
             var grad = Elements.of(parameter.grad());
             var buffer = parameter.momentumBuffer() == null ? null : Elements.of(parameter.momentumBuffer());
             for (long i = 0; i < parameter.param().elementCount(); i++) {

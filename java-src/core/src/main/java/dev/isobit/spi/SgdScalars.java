@@ -4,6 +4,8 @@ import dev.isobit.SgdOptions;
 
 /** What a step of SGD does to a group of parameters. Filled by {@link dev.isobit.Sgd} and reused. */
 public final class SgdScalars extends GroupScalars {
+    /** The step, from 1. */
+    public long step;
     /** Whether the parameter moves along gradient and momentum. */
     public boolean nesterov;
     /** Whether {@link #weightDecay} enters the gradient, even one so small that it rounds to 0. */
@@ -30,6 +32,7 @@ public final class SgdScalars extends GroupScalars {
      * @param step the step, from 1
      */
     public void set(SgdOptions options, double lr, long step) {
+        this.step = step;
         maximize = options.maximize();
         nesterov = options.nesterov();
         decays = options.weightDecay() != 0;

@@ -202,7 +202,7 @@ public abstract class AdamInputContract extends BackendContract {
         }
         refused(IllegalArgumentException.class,
                 () -> new AdamOptions(bad, 0, 0, 0, 0, false, false, false, AdamSemantics.TORCH,
-                        LrSchedule.constant()),
+                        LrSchedule.constant(), null),
                 "lr");
         try (Adam adam = Adam.on(backend(), good, parameters())) {
             refused(IllegalArgumentException.class, () -> adam.setLr(bad), "lr", "" + bad);

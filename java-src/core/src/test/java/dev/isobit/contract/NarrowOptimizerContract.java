@@ -1,6 +1,8 @@
 package dev.isobit.contract;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Adam;
@@ -16,6 +18,7 @@ import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -53,23 +56,77 @@ public abstract class NarrowOptimizerContract extends BackendContract {
                 SGD.withMomentum(0.5).withDampening(0.2));
     }
 
+    private static final StochasticRounding ROUNDING = new StochasticRounding(0x123456789abcdefL);
+
+    /** How a parameter is kept. */
+    private enum Keeping {
+        NEAREST, MASTER, REMAINDERS, STOCHASTIC;
+
+        /** One of those that a type has. */
+        static Keeping of(DType dtype, boolean stochastic, int choice) {
+            Keeping alone = dtype == DType.BF16 && stochastic ? STOCHASTIC : NEAREST;
+            return switch (dtype) {
+                case BF16 -> new Keeping[] {alone, MASTER, REMAINDERS}[choice % 3];
+                case F16 -> choice % 2 == 0 ? alone : MASTER;
+                default -> alone;
+            };
+        }
+    }
+
     /** A parameter as the definition has it and as the optimizer does. Of SGD, the first moment is the momentum buffer. */
     private final class Both {
         final AdamArrays arrays;
         final Tensor[] tensors = new Tensor[5];
+        final Keeping keeping;
+        /** In the optimizer. */
+        final int number;
+        final Tensor master;
 
         /** @param roles how many of the tensors there are */
-        Both(AdamArrays arrays, DType[] types, int roles, SplittableRandom random) {
+        Both(AdamArrays arrays, DType[] types, int roles, Keeping keeping, int number, SplittableRandom random) {
+            this.keeping = keeping;
+            this.number = number;
             float[][] values =
                     {arrays.param(), arrays.grad(), arrays.expAvg(), arrays.expAvgSq(), arrays.maxExpAvgSq()};
             this.arrays = arrays;
             boolean alike = random.nextBoolean();
             int skip = random.nextInt(16);
-            for (int role = 0; role < roles; role++) {
-                tensors[role] = block().floats(types[role], values[role], alike ? skip : random.nextInt(16),
-                        values[role].length);
+            int size = arrays.param().length;
+            float[] bits = arrays.param().clone();
+            if (keeping == Keeping.REMAINDERS) {
+                long[] remainders = new long[size];
+                for (int i = 0; i < size; i++) {
+                    // What an optimizer has written: of NaNs, the canonical one.
+                    arrays.param()[i] = CrossEntropyDefinition.canonical(arrays.param()[i]);
+                    remainders[i] = RoundingDefinition.remainder(arrays.param()[i]);
+                    bits[i] = RoundingDefinition.beside(arrays.param()[i]);
+                }
+                master = block().indices(DType.I16, remainders, alike ? skip : random.nextInt(16), size);
+            } else {
+                master = keeping == Keeping.MASTER
+                        ? block().floats(bits, alike ? skip : random.nextInt(16), size)
+                        : null;
             }
-            round();
+            for (int role = 0; role < roles; role++) {
+                tensors[role] = block().floats(types[role], role == 0 ? bits : values[role],
+                        alike ? skip : random.nextInt(16), size);
+            }
+            if (master == null) {
+                System.arraycopy(Rounded.to(types[0], bits), 0, arrays.param(), 0, size);
+            }
+            round(0);
+        }
+
+        /** What the parameter's tensor has. */
+        private float[] stored() {
+            if (keeping != Keeping.REMAINDERS) {
+                return Rounded.to(tensors[0].dtype(), arrays.param());
+            }
+            float[] beside = arrays.param().clone();
+            for (int i = 0; i < beside.length; i++) {
+                beside[i] = RoundingDefinition.beside(beside[i]);
+            }
+            return beside;
         }
 
         private float[] values(int role) {
@@ -83,9 +140,13 @@ public abstract class NarrowOptimizerContract extends BackendContract {
         }
 
         /** What is stored after a step. */
-        void round() {
+        void round(long step) {
+            float[] param = arrays.param();
+            for (int i = 0; keeping == Keeping.STOCHASTIC && i < param.length; i++) {
+                param[i] = RoundingDefinition.stochastic(param[i], ROUNDING.seed(), step, number, i);
+            }
             for (int role = 0; role < 5; role++) {
-                if (tensors[role] != null) {
+                if (tensors[role] != null && (role > 0 || master == null)) {
                     float[] rounded = Rounded.to(tensors[role].dtype(), values(role));
                     System.arraycopy(rounded, 0, values(role), 0, rounded.length);
                 }
@@ -93,16 +154,16 @@ public abstract class NarrowOptimizerContract extends BackendContract {
         }
 
         AdamParameter adam(String name) {
-            return new AdamParameter(name, tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]);
+            return new AdamParameter(name, tensors[0], tensors[1], tensors[2], tensors[3], tensors[4])
+                    .withMaster(master);
         }
 
         SgdParameter sgd(String name) {
-            return new SgdParameter(name, tensors[0], tensors[1], tensors[2]);
+            return new SgdParameter(name, tensors[0], tensors[1], tensors[2]).withMaster(master);
         }
 
         void setGrad(float[] grad) {
-            System.arraycopy(grad, 0, arrays.grad(), 0, grad.length);
-            round();
+            System.arraycopy(Rounded.to(tensors[1].dtype(), grad), 0, arrays.grad(), 0, grad.length);
             if (tensors[1].dtype() == DType.F32) {
                 backend().copy(Tensor.of(arrays.grad(), grad.length), tensors[1]);
                 return;
@@ -120,9 +181,19 @@ public abstract class NarrowOptimizerContract extends BackendContract {
             long compared = 0;
             for (int role = 0; role < 5; role++) {
                 if (tensors[role] != null) {
-                    compared += Bits.assertSame(what + ", " + roles[role] + " " + tensors[role].dtype(), values(role),
-                            block().read(tensors[role]));
+                    compared +=
+                            Bits.assertSame(what + ", " + keeping + ", " + roles[role] + " " + tensors[role].dtype(),
+                                    role == 0 ? stored() : values(role), block().read(tensors[role]));
                 }
+            }
+            if (keeping == Keeping.MASTER) {
+                compared += Bits.assertSame(what + ", master", arrays.param(), block().read(master));
+            } else if (keeping == Keeping.REMAINDERS) {
+                short[] remainders = new short[arrays.param().length];
+                for (int i = 0; i < remainders.length; i++) {
+                    remainders[i] = RoundingDefinition.remainder(arrays.param()[i]);
+                }
+                assertArrayEquals(remainders, block().readShorts(master), what + ", remainders");
             }
             return compared;
         }
@@ -141,6 +212,9 @@ public abstract class NarrowOptimizerContract extends BackendContract {
                     tensors.add(both.tensors[role]);
                 }
             }
+            if (both.master != null) {
+                tensors.add(both.master);
+            }
         }
         return tensors.toArray(new Tensor[0]);
     }
@@ -155,15 +229,17 @@ public abstract class NarrowOptimizerContract extends BackendContract {
                 MOMENTS[mix / 36]};
             for (int i = 0; i < SIZES.length; i++) {
                 SplittableRandom random = new SplittableRandom(mix * 100L + i);
-                AdamOptions options = adams().get((mix + i) % adams().size()).withAmsgrad(mix % 2 == 1);
-                block().begin(20L * SIZES[i] + 400, 5);
-                Both both = new Both(AdamArrays.of(kind, SIZES[i], random), types, options.amsgrad() ? 5 : 4, random);
+                AdamOptions options = adams().get((mix + i) % adams().size()).withAmsgrad(mix % 2 == 1)
+                        .withRounding(i % 2 == 0 ? null : ROUNDING);
+                block().begin(24L * SIZES[i] + 400, 6);
+                Both both = new Both(AdamArrays.of(kind, SIZES[i], random), types, options.amsgrad() ? 5 : 4,
+                        Keeping.of(types[0], i % 2 == 1, mix / 3 + i), 0, random);
                 block().upload();
                 try (Adam adam = Adam.on(backend(), options, List.of(both.adam("p")))) {
                     for (int step = 1; step <= 3; step++) {
                         adam.step();
                         both.arrays.step(options, options.lr(), step);
-                        both.round();
+                        both.round(step);
                     }
                 }
                 block().download();
@@ -184,16 +260,18 @@ public abstract class NarrowOptimizerContract extends BackendContract {
             for (int i = 0; i < SIZES.length; i++) {
                 for (SgdOptions options : sgds()) {
                     SplittableRandom random = new SplittableRandom(mix * 100L + i);
-                    block().begin(12L * SIZES[i] + 400, 3);
+                    block().begin(16L * SIZES[i] + 400, 4);
+                    boolean stochastic = (mix + i) % 2 == 1;
                     Both both = new Both(AdamArrays.of(kind, SIZES[i], random), types, options.momentum() == 0 ? 2 : 3,
-                            random);
+                            Keeping.of(types[0], stochastic, mix / 3 + i), 0, random);
                     block().upload();
-                    try (Sgd sgd = Sgd.on(backend(), options, List.of(both.sgd("p")))) {
+                    try (Sgd sgd = Sgd.on(backend(), options.withRounding(stochastic ? ROUNDING : null),
+                            List.of(both.sgd("p")))) {
                         for (int step = 1; step <= 3; step++) {
                             sgd.step();
                             SgdDefinition.step(options, options.lr(), step, both.arrays.param(), both.arrays.grad(),
                                     both.arrays.expAvg());
-                            both.round();
+                            both.round(step);
                         }
                     }
                     block().download();
@@ -222,16 +300,24 @@ public abstract class NarrowOptimizerContract extends BackendContract {
         int[][] sizes = {{3, 1023, 0, 70, 1, 2048}, {33}, IntStream.range(0, 100).map(i -> i * 7 % 70).toArray()};
         for (StepOptions guard : stepOptions()) {
             SplittableRandom random = new SplittableRandom(optimizer);
-            block().begin(20L * 8000 + 110 * 400, 5 * 110);
+            block().begin(24L * 8000 + 110 * 400, 6 * 110);
             List<List<Both>> groups = new ArrayList<>();
             List<AdamOptions> adams = new ArrayList<>();
             List<SgdOptions> sgds = new ArrayList<>();
+            int number = 0;
             for (int g = 0; g < sizes.length; g++) {
-                adams.add(adams().get(g).withAmsgrad(amsgrad));
-                sgds.add(sgds().get(g));
+                boolean stochastic = g != 1;
+                StochasticRounding rounding = stochastic ? ROUNDING : null;
+                adams.add(adams().get(g).withAmsgrad(amsgrad).withRounding(rounding));
+                sgds.add(sgds().get(g).withRounding(rounding));
                 int roles = isSgd ? sgds.get(g).momentum() == 0 ? 2 : 3 : amsgrad ? 5 : 4;
-                groups.add(Arrays.stream(sizes[g]).mapToObj(size -> new Both(
-                        AdamArrays.of(AdamArrays.Kind.NORMAL, size, random), types(random), roles, random)).toList());
+                List<Both> group = new ArrayList<>();
+                for (int size : sizes[g]) {
+                    DType[] types = types(random);
+                    group.add(new Both(AdamArrays.of(AdamArrays.Kind.NORMAL, size, random), types, roles,
+                            Keeping.of(types[0], stochastic, random.nextInt(6)), number++, random));
+                }
+                groups.add(group);
             }
             block().upload();
             double[] lrs = adams.stream().mapToDouble(AdamOptions::lr).toArray();
@@ -275,7 +361,10 @@ public abstract class NarrowOptimizerContract extends BackendContract {
                         definition.adam(adams, lrs, enabled, arrays);
                         assertEquals(definition.state(), adam.stepState());
                     }
-                    all.forEach(Both::round);
+                    for (int g = 0; g < groups.size(); g++) {
+                        long steps = definition.steps(g);
+                        groups.get(g).forEach(both -> both.round(steps));
+                    }
                     block().download();
                     String what = guard + ", step " + step;
                     for (int i = 0; i < all.size(); i++) {
@@ -295,7 +384,7 @@ public abstract class NarrowOptimizerContract extends BackendContract {
         SplittableRandom random = new SplittableRandom(3);
         block().begin(4L * size, 2);
         AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.FIRST, size, random);
-        Both both = new Both(arrays, new DType[] {dtype, dtype}, 2, random);
+        Both both = new Both(arrays, new DType[] {dtype, dtype}, 2, Keeping.NEAREST, 0, random);
         block().upload();
         try (Adam adam = Adam.on(backend(), ADAM_W, List.of(AdamParameter.of("p", both.tensors[0], both.tensors[1])));
                 Sgd sgd = Sgd.on(backend(), SGD.withMomentum(0.5),
@@ -307,14 +396,108 @@ public abstract class NarrowOptimizerContract extends BackendContract {
             for (int step = 1; step <= 100; step++) {
                 adam.step();
                 arrays.step(ADAM_W, ADAM_W.lr(), step);
-                both.round();
+                both.round(step);
                 sgd.step();
                 SgdDefinition.step(SGD.withMomentum(0.5), SGD.lr(), step, arrays.param(), arrays.grad(), buffer);
-                both.round();
+                both.round(step);
             }
         }
         block().download();
         assertEquals(2 * size, both.compare(dtype.name()));
+    }
+
+    /** A run that was saved goes on with the noise that it would have had; another seed draws other noise. */
+    @Test
+    void noiseOfAResumedRun() {
+        int size = 3000;
+        float[][] found = new float[4][];
+        for (int run = 0; run < found.length; run++) {
+            SplittableRandom random = new SplittableRandom(9);
+            block().begin(4L * size + 400, 2);
+            float[] values = new float[size];
+            for (int i = 0; i < size; i++) {
+                values[i] = LogitsKind.gaussian(random);
+            }
+            Tensor param = block().floats(DType.BF16, values, 0, size);
+            Tensor grad = block().floats(DType.BF16, values, 3, size);
+            block().upload();
+            SgdOptions options = SGD.withLr(1e-3).withRounding(new StochasticRounding(run == 2 ? 8 : 7));
+            for (int part = 0; part < 2; part++) {
+                // In one, or in two; without the step count the noise of the first step comes again.
+                int steps = run == 0 || run == 2 ? part == 0 ? 6 : 0 : 3;
+                try (Sgd sgd = Sgd.on(backend(), options, List.of(SgdParameter.of("p", param, grad)))) {
+                    sgd.setStepCount(run == 3 ? 0 : 3L * part);
+                    for (int i = 0; i < steps; i++) {
+                        sgd.step();
+                    }
+                }
+            }
+            block().download();
+            found[run] = block().read(param);
+        }
+        Bits.assertSame("resumed", found[0], found[1]);
+        assertFalse(Arrays.equals(found[0], found[2]), "another seed");
+        assertFalse(Arrays.equals(found[0], found[3]), "another step count");
+    }
+
+    /** Updates of a tenth of a unit: to nearest nothing moves; stochastically all of it arrives, within five deviations. */
+    @Test
+    void smallUpdatesArrive() {
+        int size = 10_000;
+        int steps = 50;
+        for (StochasticRounding rounding : new StochasticRounding[] {null, ROUNDING}) {
+            block().begin(8L * size + 400, 2);
+            float[] ones = new float[size];
+            Arrays.fill(ones, 1);
+            Tensor param = block().floats(DType.BF16, ones, 0, size);
+            Tensor grad = block().floats(ones, 0, size);
+            block().upload();
+            double update = 0.1 * 0x1p-7;
+            try (Sgd sgd = Sgd.on(backend(), SgdOptions.defaults().withLr(update).withMaximize(true)
+                    .withRounding(rounding), List.of(SgdParameter.of("p", param, grad)))) {
+                for (int i = 0; i < steps; i++) {
+                    sgd.step();
+                }
+            }
+            block().download();
+            double mean = 0;
+            for (float x : block().read(param)) {
+                mean += (x - 1.0) / size;
+            }
+            // A step moves a parameter by a unit with probability 0.1.
+            double deviation = 0x1p-7 * Math.sqrt(steps * 0.1 * 0.9 / size);
+            double expected = rounding == null ? 0 : steps * update;
+            assertEquals(expected, mean, 5 * deviation + 1e-5 * update, "" + rounding);
+        }
+    }
+
+    /** A master or remainders where they make no sense. */
+    @Test
+    void mastersThatAreRefused() {
+        block().begin(1000, 5);
+        Tensor f32 = block().floats(new float[8], 0, 8);
+        Tensor bf16 = block().floats(DType.BF16, new float[8], 0, 8);
+        Tensor f16 = block().floats(DType.F16, new float[8], 0, 8);
+        Tensor i16 = block().indices(DType.I16, new long[8], 0, 8);
+        Tensor grad = block().floats(new float[8], 0, 8);
+        AdamParameter p = AdamParameter.of("p", bf16, grad);
+        refused(IllegalArgumentException.class, () -> adam(AdamParameter.of("p", f32, grad).withMaster(i16)),
+                "Adam.on", "master of p", "F32");
+        refused(UnsupportedOperationException.class, () -> adam(AdamParameter.of("p", f16, grad).withMaster(i16)),
+                "master of p", "I16", "F16");
+        refused(UnsupportedOperationException.class, () -> adam(p.withMaster(f16)), "master of p", "F16", "BF16");
+        refused(IllegalArgumentException.class, () -> adam(p.withMaster(shifted(f32, DType.F32, 0, 7))),
+                "master of p", "8 elements");
+        refused(IllegalArgumentException.class, () -> adam(p.withMaster(shifted(bf16, DType.I16, 0, 8))),
+                "master of p", "overlaps");
+        refused(IllegalArgumentException.class, () -> adam(p.withMaster(foreign(DType.F32, 8))), "master of p",
+                backend().name());
+        refused(IllegalArgumentException.class, () -> Sgd.on(backend(), SGD,
+                List.of(SgdParameter.of("p", f32, grad).withMaster(i16))).close(), "Sgd.on", "master of p", "F32");
+    }
+
+    private void adam(AdamParameter p) {
+        Adam.on(backend(), ADAM_W, List.of(p)).close();
     }
 
     /** Results that anyone can work out: what is between two numbers goes to the even one, what is too large to infinity. */

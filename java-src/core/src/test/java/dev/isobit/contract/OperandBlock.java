@@ -136,6 +136,13 @@ public final class OperandBlock implements AutoCloseable {
         return values;
     }
 
+    /** Elements of an I16 tensor as they were found. */
+    short[] readShorts(Tensor tensor) {
+        short[] values = new short[(int) tensor.elementCount()];
+        MemorySegment.copy(found, ValueLayout.JAVA_SHORT_UNALIGNED, tensor.byteOffset(), values, 0, values.length);
+        return values;
+    }
+
     /** Elements of an I64 tensor as they were found. */
     long[] readLongs(Tensor tensor) {
         long[] values = new long[(int) tensor.elementCount()];

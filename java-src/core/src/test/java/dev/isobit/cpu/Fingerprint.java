@@ -25,6 +25,7 @@ import dev.isobit.SgdParameter;
 import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
 import dev.isobit.StepOptions;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamArrays;
 import dev.isobit.contract.BceCase;
@@ -40,6 +41,7 @@ import dev.isobit.contract.LogitsKind;
 import dev.isobit.contract.NllLossDefinition;
 import dev.isobit.contract.OperandBlock;
 import dev.isobit.contract.Rounded;
+import dev.isobit.contract.RoundingDefinition;
 import dev.isobit.contract.SgdDefinition;
 import dev.isobit.contract.SoftmaxDefinition;
 import dev.isobit.jvm.VmOption;
@@ -242,7 +244,8 @@ final class Fingerprint {
             for (DType[] types : mixes) {
                 for (AdamOptions base : options) {
                     AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 5000, new SplittableRandom(10));
-                    source.mixed(step.withMaxNorm(0.01), base, 4, types, arrays);
+                    source.mixed(step.withMaxNorm(0.01), base.withRounding(new StochasticRounding(11)), 4, types,
+                            arrays);
                     add(digest, List.of(arrays));
                 }
             }
@@ -349,6 +352,10 @@ final class Fingerprint {
                 if (i > 0) {
                     definition.adam(List.of(options), new double[] {options.lr()}, new boolean[] {true},
                             List.of(List.of(arrays)));
+                }
+                StochasticRounding rounding = options.rounding();
+                for (int k = 0; rounding != null && i > 0 && types[0] == DType.BF16 && k < all[0].length; k++) {
+                    all[0][k] = RoundingDefinition.stochastic(all[0][k], rounding.seed(), i, 0, k);
                 }
                 for (int role = 0; role < all.length; role++) {
                     System.arraycopy(Rounded.to(types[role], all[role]), 0, all[role], 0, all[role].length);

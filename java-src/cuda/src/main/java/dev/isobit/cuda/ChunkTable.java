@@ -1,8 +1,10 @@
 package dev.isobit.cuda;
 
 import dev.isobit.DType;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.GuardPiece;
+import dev.isobit.math.RoundingNoise;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -12,9 +14,43 @@ import org.jspecify.annotations.Nullable;
 /**
  * The tensors of an optimizer, as its kernels find them in a table of chunks.
  *
- * @param groups of each group, of each parameter, the tensors in the order of the pointers of a chunk; null for none
+ * @param groups of each group, its parameters
  */
-record ChunkTable(List<List<@Nullable Tensor[]>> groups) {
+record ChunkTable(List<List<Parameter>> groups) {
+    /**
+     * A parameter.
+     *
+     * @param tensors in the order of the pointers of a chunk; null for none
+     * @param master of them apart; null for none
+     * @param rounding of BF16 without a master; null to nearest
+     */
+    record Parameter(@Nullable Tensor[] tensors, @Nullable Tensor master, @Nullable StochasticRounding rounding) {
+        /** The parameter itself. */
+        Tensor param() {
+            return Objects.requireNonNull(tensors[0]);
+        }
+
+        /** Its gradient. */
+        Tensor grad() {
+            return Objects.requireNonNull(tensors[1]);
+        }
+
+        private boolean isRoundedStochastically() {
+            return rounding != null && master == null && param().dtype() == DType.BF16;
+        }
+
+        private int dtypes() {
+            int dtypes = master == null ? 0 : code(master.dtype()) << DTYPE_BITS * tensors.length;
+            for (int i = 0; i < tensors.length; i++) {
+                Tensor tensor = tensors[i];
+                if (tensor != null) {
+                    dtypes |= code(tensor.dtype()) << DTYPE_BITS * i;
+                }
+            }
+            return dtypes | (isRoundedStochastically() ? GuardPiece.STOCHASTIC : 0);
+        }
+    }
+
     /** Elements of a chunk: the same for all optimizers. */
     static final int CHUNK = 2048;
     /** Of the type of an array in a chunk. */
@@ -22,7 +58,7 @@ record ChunkTable(List<List<@Nullable Tensor[]>> groups) {
 
     /** Whether the chunks tell the types of their arrays: else all are float32. */
     boolean isMixed() {
-        return groups.stream().flatMap(List::stream).anyMatch(tensors -> dtypes(tensors) != 0);
+        return groups.stream().flatMap(List::stream).anyMatch(parameter -> parameter.dtypes() != 0);
     }
 
     /** The part of an entry's name that says which types it takes. */
@@ -35,23 +71,13 @@ record ChunkTable(List<List<@Nullable Tensor[]>> groups) {
         return isMixed() ? optimizer + "_mixed" : optimizer;
     }
 
-    private static int dtypes(@Nullable Tensor[] tensors) {
-        int dtypes = 0;
-        for (int i = 0; i < tensors.length; i++) {
-            Tensor tensor = tensors[i];
-            if (tensor != null) {
-                dtypes |= code(tensor.dtype()) << DTYPE_BITS * i;
-            }
-        }
-        return dtypes;
-    }
-
     /** A type as kernels know it. */
     static int code(DType dtype) {
         return switch (dtype) {
             case F32 -> GuardPiece.F32;
             case BF16 -> GuardPiece.BF16;
             case F16 -> GuardPiece.F16;
+            case I16 -> GuardPiece.I16;
             default -> throw new IllegalArgumentException("no kernel takes " + dtype);
         };
     }
@@ -59,17 +85,13 @@ record ChunkTable(List<List<@Nullable Tensor[]>> groups) {
     /** How many chunks a group has. */
     long chunks(int group) {
         return groups.get(group).stream()
-                .mapToLong(tensors -> LaunchTable.ceil(param(tensors).elementCount(), CHUNK)).sum();
-    }
-
-    private static Tensor param(@Nullable Tensor[] tensors) {
-        return Objects.requireNonNull(tensors[0]);
+                .mapToLong(parameter -> LaunchTable.ceil(parameter.param().elementCount(), CHUNK)).sum();
     }
 
     /** The bytes of a chunk; 0 where there is none. */
     long chunkBytes() {
         return groups.stream().flatMap(List::stream).findFirst()
-                .map(tensors -> (tensors.length + (isMixed() ? 2L : 1L)) * Long.BYTES).orElse(0L);
+                .map(parameter -> (parameter.tensors.length + (isMixed() ? 4L : 1L)) * Long.BYTES).orElse(0L);
     }
 
     /**
@@ -80,24 +102,40 @@ record ChunkTable(List<List<@Nullable Tensor[]>> groups) {
     void fill(MemorySegment table, int perLaunch) {
         boolean mixed = isMixed();
         long at = 0;
+        int number = 0;
         for (int g = 0; g < groups.size(); g++) {
-            for (Tensor[] tensors : groups.get(g)) {
-                long elements = param(tensors).elementCount();
+            for (Parameter parameter : groups.get(g)) {
+                long elements = parameter.param().elementCount();
                 for (long first = 0; first < elements; first += CHUNK) {
-                    for (Tensor tensor : tensors) {
-                        table.set(ValueLayout.JAVA_LONG, at,
-                                tensor == null ? 0 : tensor.address() + first * tensor.dtype().byteSize());
-                        at += Long.BYTES;
+                    for (Tensor tensor : parameter.tensors) {
+                        at = pointer(table, at, tensor, first);
                     }
+                    at = mixed ? pointer(table, at, parameter.master, first) : at;
                     table.set(ValueLayout.JAVA_INT, at, (int) Math.min(CHUNK, elements - first));
                     table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, g % perLaunch);
                     at += Long.BYTES;
                     if (mixed) {
-                        table.set(ValueLayout.JAVA_INT, at, dtypes(tensors));
-                        at += Long.BYTES;
+                        at = types(table, at, parameter, number, first);
                     }
                 }
+                number++;
             }
         }
+    }
+
+    private static long pointer(MemorySegment table, long at, @Nullable Tensor tensor, long first) {
+        table.set(ValueLayout.JAVA_LONG, at,
+                tensor == null ? 0 : tensor.address() + first * tensor.dtype().byteSize());
+        return at + Long.BYTES;
+    }
+
+    private static long types(MemorySegment table, long at, Parameter parameter, int number, long first) {
+        table.set(ValueLayout.JAVA_INT, at, parameter.dtypes());
+        if (parameter.rounding != null && parameter.isRoundedStochastically()) {
+            table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, (int) first);
+            table.set(ValueLayout.JAVA_LONG, at + Long.BYTES,
+                    RoundingNoise.key(parameter.rounding.seed(), number, first));
+        }
+        return at + 2 * Long.BYTES;
     }
 }

@@ -8,6 +8,8 @@ import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Adam;
 import dev.isobit.cuda.KernelParams.AdamGroupParams;
 import dev.isobit.cuda.KernelParams.AdamGuarded;
+import dev.isobit.cuda.KernelParams.AdamMixed;
+import dev.isobit.cuda.KernelParams.AdamMixedGroup;
 import dev.isobit.cuda.KernelParams.AdamSetting;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.AdamScalars;
@@ -21,16 +23,21 @@ import org.jspecify.annotations.Nullable;
 /** Adam and AdamW on a device. */
 final class CudaAdam implements AdamKernel {
     private final ChunkedStep step;
+    private final boolean mixed;
 
     CudaAdam(CudaBackend backend, List<AdamGroup> groups, CudaStream stream) {
         ChunkTable tensors = tensors(groups);
-        step = new ChunkedStep(backend, this, stream, "Adam", function(backend, groups, tensors, ""), Adam.LAYOUT,
-                AdamGroupParams.LAYOUT, tensors, grid(backend, groups, tensors));
+        mixed = tensors.isMixed();
+        step = new ChunkedStep(backend, this, stream, "Adam", function(backend, groups, tensors, ""),
+                mixed ? AdamMixed.LAYOUT : Adam.LAYOUT, mixed ? AdamMixedGroup.LAYOUT : AdamGroupParams.LAYOUT, tensors,
+                grid(backend, groups, tensors));
     }
 
     private static ChunkTable tensors(List<AdamGroup> groups) {
         return new ChunkTable(groups.stream().map(group -> group.parameters().stream()
-                .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()})
+                .map(p -> new ChunkTable.Parameter(
+                        new @Nullable Tensor[] {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()},
+                        p.master(), group.options().rounding()))
                 .toList()).toList());
     }
 
@@ -86,6 +93,9 @@ final class CudaAdam implements AdamKernel {
         step.check();
         for (int i = 0; i < scalars.length; i++) {
             write(scalars[i], step.groupParams(i));
+            if (mixed) {
+                step.groupParams(i).set(ValueLayout.JAVA_LONG, AdamMixedGroup.STEP, scalars[i].step);
+            }
         }
         step.launch();
     }

@@ -6,6 +6,8 @@ import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Sgd;
 import dev.isobit.cuda.KernelParams.SgdGroupParams;
 import dev.isobit.cuda.KernelParams.SgdGuarded;
+import dev.isobit.cuda.KernelParams.SgdMixed;
+import dev.isobit.cuda.KernelParams.SgdMixedGroup;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SgdScalars;
 import java.lang.foreign.Arena;
@@ -17,16 +19,21 @@ import org.jspecify.annotations.Nullable;
 /** SGD on a device. */
 final class CudaSgd implements SgdKernel {
     private final ChunkedStep step;
+    private final boolean mixed;
 
     CudaSgd(CudaBackend backend, List<SgdGroup> groups, CudaStream stream) {
         ChunkTable tensors = tensors(groups);
-        step = new ChunkedStep(backend, this, stream, "Sgd", function(backend, tensors, ""), Sgd.LAYOUT,
-                SgdGroupParams.LAYOUT, tensors, chunks -> backend.launchTable().sgdGrid(chunks));
+        mixed = tensors.isMixed();
+        step = new ChunkedStep(backend, this, stream, "Sgd", function(backend, tensors, ""),
+                mixed ? SgdMixed.LAYOUT : Sgd.LAYOUT, mixed ? SgdMixedGroup.LAYOUT : SgdGroupParams.LAYOUT, tensors,
+                chunks -> backend.launchTable().sgdGrid(chunks));
     }
 
     private static ChunkTable tensors(List<SgdGroup> groups) {
         return new ChunkTable(groups.stream().map(group -> group.parameters().stream()
-                .map(p -> new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()}).toList()).toList());
+                .map(p -> new ChunkTable.Parameter(new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()},
+                        p.master(), group.options().rounding()))
+                .toList()).toList());
     }
 
     private static CudaFunction function(CudaBackend backend, ChunkTable tensors, String suffix) {
@@ -58,6 +65,9 @@ final class CudaSgd implements SgdKernel {
         step.check();
         for (int i = 0; i < scalars.length; i++) {
             write(scalars[i], step.groupParams(i));
+            if (mixed) {
+                step.groupParams(i).set(ValueLayout.JAVA_LONG, SgdMixedGroup.STEP, scalars[i].step);
+            }
         }
         step.launch();
     }

@@ -21,7 +21,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongToIntFunction;
-import org.jspecify.annotations.Nullable;
 
 /**
  * An optimizer's guarded step: the squares of the gradients, what they decide, the update. Tables, counts and the loss scale
@@ -78,7 +77,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
      * @param tensors of all groups
      */
     GuardedStep(CudaBackend backend, CudaStream stream, StepOptions options, ChunkTable tensors, Optimizer optimizer) {
-        List<List<@Nullable Tensor[]>> groups = tensors.groups();
+        List<List<ChunkTable.Parameter>> groups = tensors.groups();
         this.optimizer = optimizer;
         this.operation = optimizer.name + ".step";
         this.backend = backend;
@@ -95,9 +94,9 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         long elements = 0;
         long chunks = 0;
         long pieces = 0;
-        for (List<@Nullable Tensor[]> group : groups) {
-            for (Tensor[] of : group) {
-                long count = of[0].elementCount();
+        for (List<ChunkTable.Parameter> group : groups) {
+            for (ChunkTable.Parameter parameter : group) {
+                long count = parameter.param().elementCount();
                 chunks += LaunchTable.ceil(count, ChunkTable.CHUNK);
                 pieces += count == 0 ? 0 : (elements + count - 1) / Guard.PIECE - elements / Guard.PIECE + 1;
                 elements += count;
@@ -211,13 +210,13 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
 
     /** All elements are one row, in which gradients are cut at multiples of a piece, and segments begin. */
     private static void fillPieces(MemorySegment table, MemorySegment firstPieces,
-            List<List<@Nullable Tensor[]>> groups) {
+            List<List<ChunkTable.Parameter>> groups) {
         long element = 0;
         long piece = 0;
         long segment = 0;
         for (int g = 0; g < groups.size(); g++) {
-            for (Tensor[] tensors : groups.get(g)) {
-                Tensor grad = tensors[1];
+            for (ChunkTable.Parameter parameter : groups.get(g)) {
+                Tensor grad = parameter.grad();
                 for (long first = 0; first < grad.elementCount(); piece++) {
                     if (element % Guard.SEGMENT == 0) {
                         firstPieces.setAtIndex(ValueLayout.JAVA_LONG, segment++, piece);

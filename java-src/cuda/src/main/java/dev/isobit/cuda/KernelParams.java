@@ -274,9 +274,30 @@ final class KernelParams {
     /** {@code adam_mixed_chunk} */
     static final class AdamMixedChunk {
         static final StructLayout LAYOUT =
-                mixed(AdamChunk.LAYOUT).withName("adam_mixed_chunk");
+                mixed("param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq").withName("adam_mixed_chunk");
 
         private AdamMixedChunk() {}
+    }
+
+    /** {@code adam_mixed_group} */
+    static final class AdamMixedGroup {
+        static final StructLayout LAYOUT = MemoryLayout
+                .structLayout(AdamGroupParams.LAYOUT.withName("scalars"), I64.withName("step"))
+                .withName("adam_mixed_group");
+
+        static final long STEP = offset(LAYOUT, "step");
+
+        private AdamMixedGroup() {}
+    }
+
+    /** {@code adam_mixed_params} */
+    static final class AdamMixed {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
+                I64.withName("chunk_count"),
+                MemoryLayout.sequenceLayout(Adam.GROUPS, AdamMixedGroup.LAYOUT).withName("groups"))
+                .withName("adam_mixed_params");
+
+        private AdamMixed() {}
     }
 
     /** {@code sgd_params} */
@@ -319,9 +340,30 @@ final class KernelParams {
 
     /** {@code sgd_mixed_chunk} */
     static final class SgdMixedChunk {
-        static final StructLayout LAYOUT = mixed(SgdChunk.LAYOUT).withName("sgd_mixed_chunk");
+        static final StructLayout LAYOUT = mixed("param", "grad", "momentum_buffer").withName("sgd_mixed_chunk");
 
         private SgdMixedChunk() {}
+    }
+
+    /** {@code sgd_mixed_group} */
+    static final class SgdMixedGroup {
+        static final StructLayout LAYOUT = MemoryLayout
+                .structLayout(SgdGroupParams.LAYOUT.withName("scalars"), I32.withName("reserved"), I64.withName("step"))
+                .withName("sgd_mixed_group");
+
+        static final long STEP = offset(LAYOUT, "step");
+
+        private SgdMixedGroup() {}
+    }
+
+    /** {@code sgd_mixed_params} */
+    static final class SgdMixed {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
+                I64.withName("chunk_count"),
+                MemoryLayout.sequenceLayout(Sgd.GROUPS, SgdMixedGroup.LAYOUT).withName("groups"))
+                .withName("sgd_mixed_params");
+
+        private SgdMixed() {}
     }
 
     /** {@code softmax_params} */
@@ -387,6 +429,8 @@ final class KernelParams {
         static final int F32 = 0;
         static final int BF16 = 1;
         static final int F16 = 2;
+        static final int I16 = 3;
+        static final int STOCHASTIC = 1 << 24;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("grad"), I32.withName("position"),
                 I32.withName("count"), I32.withName("group"), I32.withName("dtype")).withName("guard_piece");
@@ -537,11 +581,16 @@ final class KernelParams {
                 I64.withName("chunk_count"), POINTER.withName("settings"), POINTER.withName("groups"));
     }
 
-    /** A chunk that tells the types of its arrays. */
-    private static StructLayout mixed(StructLayout chunk) {
-        List<MemoryLayout> fields = new ArrayList<>(chunk.memberLayouts());
-        fields.add(I32.withName("dtypes"));
-        fields.add(I32.withName("reserved"));
+    /** A chunk that tells the types of its arrays: {@link ChunkTable} writes it, too. */
+    private static StructLayout mixed(String... pointers) {
+        List<MemoryLayout> fields = new ArrayList<>();
+        for (String pointer : pointers) {
+            fields.add(POINTER.withName(pointer));
+        }
+        fields.add(POINTER.withName("master"));
+        for (String number : List.of("count", "group", "dtypes", "first", "key_first", "key_second")) {
+            fields.add(I32.withName(number));
+        }
         return MemoryLayout.structLayout(fields.toArray(new MemoryLayout[0]));
     }
 

@@ -30,6 +30,8 @@ class KernelParamsTest {
             KernelParams.Status.LAYOUT, KernelParams.BceGroup.LAYOUT, KernelParams.BceAxes.LAYOUT,
             KernelParams.Bce.LAYOUT, KernelParams.General.LAYOUT, KernelParams.Adam.LAYOUT,
             KernelParams.AdamChunk.LAYOUT, KernelParams.AdamMixedChunk.LAYOUT, KernelParams.SgdMixedChunk.LAYOUT,
+            KernelParams.AdamMixedGroup.LAYOUT, KernelParams.AdamMixed.LAYOUT, KernelParams.SgdMixedGroup.LAYOUT,
+            KernelParams.SgdMixed.LAYOUT,
             KernelParams.AdamGroupParams.LAYOUT, KernelParams.Sgd.LAYOUT,
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT,
             KernelParams.NllLoss.LAYOUT,
@@ -167,6 +169,8 @@ class KernelParamsTest {
         found.put("DTYPE_F32", (long) KernelParams.GuardPiece.F32);
         found.put("DTYPE_BF16", (long) KernelParams.GuardPiece.BF16);
         found.put("DTYPE_F16", (long) KernelParams.GuardPiece.F16);
+        found.put("DTYPE_I16", (long) KernelParams.GuardPiece.I16);
+        found.put("MIXED_STOCHASTIC", (long) KernelParams.GuardPiece.STOCHASTIC);
         found.put("GUARD_CHECK", (long) KernelParams.Guard.CHECK);
         found.put("GUARD_SCALING", (long) KernelParams.Guard.SCALING);
         found.put("GUARD_ZERO_GRAD", (long) KernelParams.Guard.ZERO_GRAD);
@@ -214,8 +218,10 @@ class KernelParamsTest {
                 assertTrue(parameter.find(), entry.group());
                 boolean guarded = entry.group(1).endsWith("_begin") || entry.group(1).endsWith("_guarded");
                 StructLayout layout = switch (op) {
-                    case "adam", "adam_mixed" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
-                    case "sgd", "sgd_mixed" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.Sgd.LAYOUT;
+                    case "adam" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
+                    case "adam_mixed" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.AdamMixed.LAYOUT;
+                    case "sgd" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.Sgd.LAYOUT;
+                    case "sgd_mixed" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.SgdMixed.LAYOUT;
                     case "guard" -> entry.group(1).equals("guard_set")
                             ? KernelParams.GuardSet.LAYOUT
                             : KernelParams.Guard.LAYOUT;

@@ -16,6 +16,7 @@ import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.Arena;
@@ -39,17 +40,24 @@ abstract class MixedOptimizerContract {
     private static final List<StepOptions> GUARDS = List.of(PLAIN, PLAIN.withMaxNorm(0.5).withZeroGrad(true),
             PLAIN.withClipValue(0.3), PLAIN.withGradScaling(new GradScaling(16, 2, 0.5f, 2)).withZeroGrad(true));
 
-    /** One parameter on both sides; 0..4 are param, grad, and moments. */
+    private static final int MASTER = 5;
+    private static final int ROLES = 6;
+    private static final StochasticRounding ROUNDING = new StochasticRounding(0xfedcba9876543210L);
+
+    /** One parameter on both sides; 0..4 are param, grad, and moments, 5 is a master or remainders. */
     private static final class Both implements AutoCloseable {
-        final Tensor[] host = new Tensor[5];
-        final Tensor[] device = new Tensor[5];
+        final Tensor[] host = new Tensor[ROLES];
+        final Tensor[] device = new Tensor[ROLES];
         private final Backend cuda;
         private final List<Memory> memories = new ArrayList<>();
 
         /** @param offs elements that each array lies behind a boundary */
         Both(Backend cuda, int size, DType[] types, int roles, int[] offs, Random random) {
             this.cuda = cuda;
-            for (int role = 0; role < roles; role++) {
+            for (int role = 0; role < ROLES; role++) {
+                if (role < MASTER ? role >= roles : types[role] == null) {
+                    continue;
+                }
                 int width = types[role].byteSize();
                 Memory memory = cuda.allocate((long) (size + offs[role]) * width);
                 memories.add(memory);
@@ -65,6 +73,9 @@ abstract class MixedOptimizerContract {
 
         private static float value(int role, Random random) {
             float normal = (float) random.nextGaussian();
+            if (role == MASTER) {
+                return normal;
+            }
             return switch (random.nextInt(60)) {
                 case 0 -> 0;
                 case 1 -> role == 1 ? Float.MIN_VALUE : 1;
@@ -78,6 +89,7 @@ abstract class MixedOptimizerContract {
             MemorySegment bytes = tensor.segment();
             switch (tensor.dtype()) {
                 case F32 -> bytes.setAtIndex(ValueLayout.JAVA_FLOAT, i, x);
+                case I16 -> bytes.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) Float.floatToRawIntBits(x));
                 case BF16 -> bytes.setAtIndex(ValueLayout.JAVA_SHORT, i, NarrowFloats.toBf16(x));
                 default -> bytes.setAtIndex(ValueLayout.JAVA_SHORT, i, NarrowFloats.toF16(x));
             }
@@ -88,7 +100,7 @@ abstract class MixedOptimizerContract {
         }
 
         void compare(String what) {
-            for (int role = 0; role < 5; role++) {
+            for (int role = 0; role < ROLES; role++) {
                 if (host[role] != null) {
                     Tensor found = Tensor.of(host[role].dtype(),
                             Arena.ofAuto().allocate(Math.max(8, host[role].byteSize()), 8), host[role].elementCount());
@@ -107,23 +119,29 @@ abstract class MixedOptimizerContract {
     }
 
     private static AdamParameter adam(Tensor[] t) {
-        return new AdamParameter("p", t[0], t[1], t[2], t[3], t[4]);
+        return new AdamParameter("p", t[0], t[1], t[2], t[3], t[4]).withMaster(t[MASTER]);
     }
 
     private static SgdParameter sgd(Tensor[] t) {
-        return new SgdParameter("p", t[0], t[1], t[2]);
+        return new SgdParameter("p", t[0], t[1], t[2]).withMaster(t[MASTER]);
     }
 
-    private static DType[] types(int mix) {
-        return new DType[] {VALUES[mix % 3], VALUES[mix / 3 % 3], MOMENTS[mix / 9 % 2], MOMENTS[mix / 18 % 2],
-            MOMENTS[mix / 36 % 2]};
+    private static DType[] types(int mix, Random random) {
+        DType param = VALUES[mix % 3];
+        DType master = switch (param) {
+            case BF16 -> new DType[] {null, DType.F32, DType.I16}[random.nextInt(3)];
+            case F16 -> random.nextBoolean() ? null : DType.F32;
+            default -> null;
+        };
+        return new DType[] {param, VALUES[mix / 3 % 3], MOMENTS[mix / 9 % 2], MOMENTS[mix / 18 % 2],
+            MOMENTS[mix / 36 % 2], master};
     }
 
     /** All at a boundary, all as many elements behind one, or each somewhere. */
     private static int[] offs(Random random) {
         int kind = random.nextInt(3);
         int same = random.nextInt(8);
-        return IntStream.range(0, 5).map(i -> kind == 0 ? 0 : kind == 1 ? same : random.nextInt(8)).toArray();
+        return IntStream.range(0, ROLES).map(i -> kind == 0 ? 0 : kind == 1 ? same : random.nextInt(8)).toArray();
     }
 
     private static void gradients(List<List<Both>> groups, Random random, boolean infinite) {
@@ -145,10 +163,11 @@ abstract class MixedOptimizerContract {
     @ParameterizedTest
     @ValueSource(ints = {0, 1, 2})
     void theCpusBits(int optimizer) {
-        List<AdamOptions> adams = List.of(AdamOptions.adamW().withLr(0.01),
+        List<AdamOptions> adams = List.of(AdamOptions.adamW().withLr(0.01).withRounding(ROUNDING),
                 AdamOptions.adam().withWeightDecay(0.1).withMaximize(true),
-                AdamOptions.adamW().withSemantics(AdamSemantics.HF).withBetas(0.5, 0.75));
-        List<SgdOptions> sgds = List.of(SgdOptions.defaults().withMomentum(0.9).withNesterov(true),
+                AdamOptions.adamW().withSemantics(AdamSemantics.HF).withBetas(0.5, 0.75).withRounding(ROUNDING));
+        List<SgdOptions> sgds = List.of(
+                SgdOptions.defaults().withMomentum(0.9).withNesterov(true).withRounding(ROUNDING),
                 SgdOptions.defaults().withWeightDecay(0.1), SgdOptions.defaults().withMomentum(0.5).withDampening(0.2));
         try (Backend cuda = Backend.open("cuda"); Backend cpu = Backend.open("cpu")) {
             for (int g = 0; g < GUARDS.size(); g++) {
@@ -161,7 +180,8 @@ abstract class MixedOptimizerContract {
                     int roles = optimizer == 2 ? buffer ? 3 : 2 : optimizer == 1 ? 5 : 4;
                     for (int mix = group; mix < 72; mix += 3 * (optimizer == 1 ? 1 : 2)) {
                         all.add(new Both(cuda, SIZES[random.nextInt(SIZES.length)],
-                                types((mix + 24 * group) % 72 + random.nextInt(3)), roles, offs(random), random));
+                                types((mix + 24 * group) % 72 + random.nextInt(3), random), roles, offs(random),
+                                random));
                     }
                     groups.add(all);
                 }

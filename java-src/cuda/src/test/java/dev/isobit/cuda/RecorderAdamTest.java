@@ -11,7 +11,9 @@ import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.Memory;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
+import dev.isobit.math.RoundingNoise;
 import dev.isobit.spi.AdamScalars;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -119,16 +121,23 @@ class RecorderAdamTest {
     @ValueSource(booleans = {false, true})
     void everyByteOfTheTableOfMixedTypes(boolean amsgrad, Recorder recorder) {
         try (CudaBackend backend = open(recorder, 80)) {
-            long[] sizes = {2049, 0, 5};
+            long[] sizes = {2049, 0, 5, 3};
             List<AdamParameter> parameters = new ArrayList<>();
             for (int i = 0; i < sizes.length; i++) {
                 AdamParameter p = parameter(backend, i, sizes[i], amsgrad);
                 Tensor param = i == 0 ? Tensor.of(DType.BF16, p.param().memory(), 0, sizes[i]) : p.param();
                 Tensor grad = i == 0 ? Tensor.of(DType.F16, p.grad().memory(), 0, sizes[i]) : p.grad();
                 Tensor expAvgSq = i == 2 ? Tensor.of(DType.BF16, p.expAvgSq().memory(), 0, sizes[i]) : p.expAvgSq();
-                parameters.add(new AdamParameter(p.name(), param, grad, p.expAvg(), expAvgSq, p.maxExpAvgSq()));
+                // The first is rounded stochastically; the last has remainders.
+                boolean last = i == 3;
+                parameters
+                        .add(new AdamParameter(p.name(), last ? Tensor.of(DType.BF16, p.param().memory(), 0, 3) : param,
+                                grad, p.expAvg(), expAvgSq, p.maxExpAvgSq())
+                                .withMaster(last
+                                        ? Tensor.of(DType.I16, new CudaMemory(backend.driver(), 1L << 40, 6), 0, 3)
+                                        : null));
             }
-            AdamOptions options = AdamOptions.adamW().withAmsgrad(amsgrad);
+            AdamOptions options = AdamOptions.adamW().withAmsgrad(amsgrad).withRounding(new StochasticRounding(7));
             try (CudaStream stream = backend.newStream();
                     Adam adam = Adam.on(backend, options, parameters, stream)) {
                 recorder.clearLog();
@@ -137,26 +146,32 @@ class RecorderAdamTest {
                 long table = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
                 AdamScalars s = new AdamScalars();
                 s.set(options, options.lr(), 1);
-                assertEquals(
-                        new LaunchExpectation(amsgrad ? "adam_step_mixed_amsgrad" : "adam_step_mixed", 1, 256, 0,
-                                LaunchExpectation.adam(table, 3, s.w1, s.w2, s.negStepSize, s.rsqrtBc2, s.eps,
-                                        s.paramDecay, s.gradDecay, 0))
-                                .text(stream.handle()),
-                        LaunchExpectation.text(launch));
-                ByteBuffer found = ByteBuffer.wrap(recorder.read(table, 3 * 56)).order(ByteOrder.LITTLE_ENDIAN);
-                int[][] chunks = {{0, 0, 2048, 0x21}, {0, 2048, 1, 0x21}, {2, 0, 5, 0x1000}};
+                assertEquals(amsgrad ? "adam_step_mixed_amsgrad" : "adam_step_mixed", launch.function());
+                ByteBuffer arguments = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN);
+                assertEquals(4, arguments.getLong(8), "chunks");
+                float[] scalars = {s.w1, s.w2, s.negStepSize, s.rsqrtBc2, s.eps, s.paramDecay, s.gradDecay, 0};
+                for (int i = 0; i < scalars.length; i++) {
+                    assertEquals(scalars[i], arguments.getFloat(16 + 4 * i));
+                }
+                assertEquals(1, arguments.getLong(16 + 32), "step");
+                ByteBuffer found = ByteBuffer.wrap(recorder.read(table, 4 * 72)).order(ByteOrder.LITTLE_ENDIAN);
+                int[][] chunks =
+                        {{0, 0, 2048, 0x1000021}, {0, 2048, 1, 0x1000021}, {2, 0, 5, 0x1000}, {3, 0, 3, 0x300001}};
                 for (int i = 0; i < chunks.length; i++) {
                     AdamParameter p = parameters.get(chunks[i][0]);
-                    Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()};
+                    Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq(), p.master()};
                     for (int t = 0; t < tensors.length; t++) {
                         assertEquals(tensors[t] == null
                                 ? 0
                                 : tensors[t].address() + (long) chunks[i][1] * tensors[t].dtype().byteSize(),
-                                found.getLong(56 * i + 8 * t), "chunk " + i + " array " + t);
+                                found.getLong(72 * i + 8 * t), "chunk " + i + " array " + t);
                     }
-                    assertEquals(chunks[i][2], found.getInt(56 * i + 40));
-                    assertEquals(0, found.getInt(56 * i + 44));
-                    assertEquals(chunks[i][3], found.getInt(56 * i + 48), "types of chunk " + i);
+                    assertEquals(chunks[i][2], found.getInt(72 * i + 48));
+                    assertEquals(0, found.getInt(72 * i + 52));
+                    assertEquals(chunks[i][3], found.getInt(72 * i + 56), "types of chunk " + i);
+                    boolean stochastic = i < 2;
+                    assertEquals(stochastic ? chunks[i][1] : 0, found.getInt(72 * i + 60));
+                    assertEquals(stochastic ? RoundingNoise.key(7, 0, chunks[i][1]) : 0, found.getLong(72 * i + 64));
                 }
             }
         }

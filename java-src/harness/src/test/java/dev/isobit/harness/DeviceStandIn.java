@@ -331,7 +331,7 @@ public final class DeviceStandIn implements Backend {
     private List<AdamGroup> hiddenAdam(List<AdamGroup> groups) {
         return groups.stream().map(group -> new AdamGroup(group.options(), group.parameters().stream()
                 .map(p -> new AdamParameter(p.name(), hidden(p.param()), hidden(p.grad()), hiddenOrNull(p.expAvg()),
-                        hiddenOrNull(p.expAvgSq()), hiddenOrNull(p.maxExpAvgSq())))
+                        hiddenOrNull(p.expAvgSq()), hiddenOrNull(p.maxExpAvgSq()), hiddenOrNull(p.master())))
                 .toList())).toList();
     }
 
@@ -348,7 +348,7 @@ public final class DeviceStandIn implements Backend {
     private List<SgdGroup> hiddenSgd(List<SgdGroup> groups) {
         return groups.stream().map(group -> new SgdGroup(group.options(), group.parameters().stream()
                 .map(p -> new SgdParameter(p.name(), hidden(p.param()), hidden(p.grad()),
-                        hiddenOrNull(p.momentumBuffer())))
+                        hiddenOrNull(p.momentumBuffer()), hiddenOrNull(p.master())))
                 .toList())).toList();
     }
 

@@ -40,6 +40,7 @@ import org.jspecify.annotations.Nullable;
  * fc.weight.exp_avg_sq       second moment
  * fc.weight.max_exp_avg_sq   its maximum, with amsgrad
  * fc.weight.momentum_buffer  momentum, of SGD
+ * fc.weight.master_param     the master of a parameter of 16 bits, F32, or its remainders, I16: as Transformer Engine names them
  * fc.weight.step             steps done, a scalar: F32 as in PyTorch while it is exact there, up to 2^24; else I64
  * grad_scaler.scale           with StepOptions that look at gradients: the loss scale, an F32 scalar
  * grad_scaler._growth_tracker steps since it changed, an I64 scalar; both as PyTorch's GradScaler names them
@@ -250,12 +251,14 @@ public final class OptimizerState {
         add(slots, p.name() + ".exp_avg", p.expAvg());
         add(slots, p.name() + ".exp_avg_sq", p.expAvgSq());
         add(slots, p.name() + ".max_exp_avg_sq", p.maxExpAvgSq());
+        add(slots, p.name() + ".master_param", p.master());
         return slots;
     }
 
     private static List<Slot> slots(SgdParameter p) {
         List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
         add(slots, p.name() + ".momentum_buffer", p.momentumBuffer());
+        add(slots, p.name() + ".master_param", p.master());
         return slots;
     }
 

@@ -2,6 +2,7 @@ package dev.isobit.state;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -20,6 +21,7 @@ import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.safetensors.SafetensorsException;
 import dev.isobit.safetensors.SafetensorsFile;
@@ -277,6 +279,9 @@ class OptimizerStateTest {
             assertEquals(StoredType.BF16, saved.tensor("p").dtype());
             assertEquals(StoredType.F32, saved.tensor("p.exp_avg").dtype());
             assertEquals(StoredType.BF16, saved.tensor("p.exp_avg_sq").dtype());
+            assertEquals(StoredType.I16, saved.tensor("q.master_param").dtype());
+            assertEquals(StoredType.F32, saved.tensor("r.master_param").dtype());
+            assertFalse(saved.names().contains("p.master_param"));
         }
         try (Backend backend = Backend.open(second); Adam adam = narrow(backend)) {
             steps(adam, 1);
@@ -304,14 +309,26 @@ class OptimizerStateTest {
         Tensor host = Tensor.of(DType.BF16, MemorySegment.ofArray(bits), size);
         backend.copy(host, param);
         backend.copy(host, grad);
-        return Adam.on(backend, AdamOptions.adamW().withLr(0.1), List.of(
-                new AdamParameter("p", param, grad, null, backend.allocate(DType.BF16, size))));
+        Tensor withRemainders = backend.allocate(DType.BF16, size);
+        backend.copy(host, withRemainders);
+        // Rounded stochastically, from remainders, from a master.
+        return Adam.on(backend, AdamOptions.adamW().withLr(0.1).withRounding(new StochasticRounding(5)), List.of(
+                new AdamParameter("p", param, grad, null, backend.allocate(DType.BF16, size)),
+                AdamParameter.of("q", withRemainders, backend.allocate(DType.F16, size))
+                        .withMaster(backend.allocate(DType.I16, size)),
+                AdamParameter.of("r", backend.allocate(DType.F16, size), backend.allocate(DType.F32, size))
+                        .withMaster(backend.allocate(DType.F32, size))));
     }
 
     private static short[] param(Backend backend, Adam adam) {
-        Tensor param = adam.parameters().getFirst().param();
-        short[] bits = new short[Math.toIntExact(param.elementCount())];
-        backend.copy(param, Tensor.of(DType.BF16, MemorySegment.ofArray(bits), bits.length));
+        short[] bits = new short[0];
+        for (AdamParameter p : adam.parameters()) {
+            short[] own = new short[Math.toIntExact(p.param().elementCount())];
+            backend.copy(p.param(), Tensor.of(p.param().dtype(), MemorySegment.ofArray(own), own.length));
+            int before = bits.length;
+            bits = Arrays.copyOf(bits, before + own.length);
+            System.arraycopy(own, 0, bits, before, own.length);
+        }
         return bits;
     }
 

@@ -26,6 +26,7 @@ import dev.isobit.SgdParameter;
 import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
 import dev.isobit.StepOptions;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.math.NarrowFloats;
@@ -33,6 +34,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What kernels are watched on. Each operand has memory of its own that ends where it ends, at any alignment, so that
@@ -358,12 +360,28 @@ final class Shapes {
             long other = mixed && sizes.length % 2 == 1 ? offset : 4;
             parameters.add(new AdamParameter("p" + parameters.size(), operands.floats(value, rng, offset, size),
                     operands.floats(moment, rng, offset, size), operands.floats(moment, rng, other, size),
-                    operands.floats(DType.F32, rng, offset, size)));
+                    operands.floats(DType.F32, rng, offset, size)).withMaster(
+                            mixed
+                                    ? master(operands, rng, value, parameters.size(), offset, size)
+                                    : null));
         }
-        try (Adam adam = Adam.on(backend, List.of(new AdamGroup(options, parameters)), step, backend.defaultStream())) {
+        try (Adam adam =
+                Adam.on(backend, List.of(new AdamGroup(options.withRounding(new StochasticRounding(3)), parameters)),
+                        step, backend.defaultStream())) {
             adam.step();
             adam.step();
         }
+    }
+
+    /** Of every second parameter of 16 bits: F32, or for BF16 remainders. */
+    private static @Nullable Tensor master(Operands operands, Rng rng, DType dtype, int parameter, long offset,
+            int size) {
+        if (dtype == DType.F32 || parameter % 2 == 0) {
+            return null;
+        }
+        return dtype == DType.F16
+                ? operands.floats(rng, offset, size)
+                : operands.of(Tensor.of(new short[size], size), offset / 2);
     }
 
     private static void sgd(Backend backend, Operands operands, int[] sizes, SgdOptions options,
@@ -376,9 +394,14 @@ final class Shapes {
             long apart = mixed && sizes.length % 2 == 1 ? offset : 4;
             parameters.add(new SgdParameter("p" + parameters.size(), operands.floats(value, rng, offset, size),
                     operands.floats(other, rng, offset, size),
-                    options.momentum() != 0 ? operands.floats(other, rng, apart, size) : null));
+                    options.momentum() != 0 ? operands.floats(other, rng, apart, size) : null).withMaster(
+                            mixed
+                                    ? master(operands, rng, value, parameters.size(), offset, size)
+                                    : null));
         }
-        try (Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(options, parameters)), step, backend.defaultStream())) {
+        try (Sgd sgd =
+                Sgd.on(backend, List.of(new SgdGroup(options.withRounding(new StochasticRounding(3)), parameters)),
+                        step, backend.defaultStream())) {
             sgd.step();
             sgd.step();
         }

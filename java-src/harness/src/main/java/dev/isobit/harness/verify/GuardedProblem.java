@@ -551,7 +551,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                                         ? SgdProblem.magnitude(sgd(g), first, output, p, grad, m)
                                         : element.magnitude(p, grad, m, arrays[EXP_AVG_SQ][i],
                                                 arrays[Math.min(MAX_EXP_AVG_SQ, roles() - 1)][i], expected[i]);
-                        judge.addRounded(dtype, GuardedProblem.this, i, expected[i], actual[i], magnitude,
+                        judge.addRounded(dtype, 0.5, GuardedProblem.this, i, expected[i], actual[i], magnitude,
                                 element.scale, budget);
                     }
                 }

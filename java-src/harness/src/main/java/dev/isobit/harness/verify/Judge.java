@@ -93,9 +93,11 @@ final class Judge {
      * by one rounding more.
      *
      * @param dtype of the result
+     * @param rounding how far that may go, in units of the type: half of one to nearest
      * @param bits what the backend wrote, as a float
      */
-    void addRounded(DType dtype, Problem problem, long index, double expected, int bits, double magnitude,
+    void addRounded(DType dtype, double rounding, Problem problem, long index, double expected, int bits,
+            double magnitude,
             double upstream, double budget) {
         float actual = Float.intBitsToFloat(bits);
         double slack = SLACK * Math.max(1, Math.abs(upstream));
@@ -107,9 +109,8 @@ final class Judge {
         double end = dtype == DType.F16 ? 0x1p16 : 0x1p128;
         double wanted = Math.clamp(expected, -end, end);
         double found = Math.clamp(actual, -end, end);
-        // Half a unit of the type, at the larger of the two, is the rounding's.
-        double half = Ulp.at(dtype, Math.max(Math.abs(wanted), Math.abs(found))) / 2;
-        double over = Math.max(0, Math.abs(found - wanted) - half - slack);
+        double rounded = rounding * Ulp.at(dtype, Math.max(Math.abs(wanted), Math.abs(found)));
+        double over = Math.max(0, Math.abs(found - wanted) - rounded - slack);
         count(problem, index, expected, actual, over == 0 ? 0 : over / Ulp.ofFloatAt(Math.min(magnitude, end)),
                 budget);
     }

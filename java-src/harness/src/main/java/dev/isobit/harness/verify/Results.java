@@ -25,6 +25,11 @@ final class Results {
         return faults;
     }
 
+    /** Takes what a call did that it must not do. */
+    void fault(String what) {
+        faults.add(what);
+    }
+
     void put(Output output, int[] values) {
         bits.put(output, values);
     }

@@ -207,7 +207,7 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
             int i = 0;
             for (int p = 0; p < sizes.size(); p++) {
                 for (int end = i + sizes.get(p); i < end; i++) {
-                    judge.addRounded(types.get(p)[role], SgdProblem.this, i, expected[i], actual[i],
+                    judge.addRounded(types.get(p)[role], 0.5, SgdProblem.this, i, expected[i], actual[i],
                             magnitude(options, step, output, param[i], grad[i], buffer[i]), 1, output.budget());
                 }
             }

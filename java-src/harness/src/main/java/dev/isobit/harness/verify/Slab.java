@@ -72,7 +72,7 @@ final class Slab implements AutoCloseable {
     private Operand onHeap(DType dtype, long bytes, long[] shape) {
         int units = Math.toIntExact((bytes + 2 * GUARD_BYTES) / Math.min(8, dtype.byteSize()));
         MemorySegment all = switch (dtype) {
-            case BF16, F16 -> MemorySegment.ofArray(new short[units]);
+            case BF16, F16, I16 -> MemorySegment.ofArray(new short[units]);
             case F32 -> MemorySegment.ofArray(new float[units]);
             case F64 -> MemorySegment.ofArray(new double[units]);
             case I64 -> MemorySegment.ofArray(new long[units]);
@@ -182,6 +182,11 @@ final class Slab implements AutoCloseable {
 
         private boolean isNarrow() {
             return tensor.dtype() == DType.BF16 || tensor.dtype() == DType.F16;
+        }
+
+        /** The bits of an element of an operand of 16 bits. */
+        short shortBits(int index) {
+            return data.get(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2L);
         }
 
         /** An element of an I64 operand. */
