@@ -82,7 +82,11 @@ public final class CrossEntropyCall {
     /** What earlier calls wrote as logits of the targets; null: they are in the logits, or not needed. */
     public @Nullable Tensor savedTargetLogits;
 
-    /** Whether rows are to be joined, for a loss or a gradient; else states and logits of targets are all that is wanted. */
+    /**
+     * Whether rows are to be joined, for a loss or a gradient.
+     *
+     * @return false if states and logits of targets are all that is wanted
+     */
     public boolean joins() {
         return loss != null || gradLogits != null;
     }

@@ -111,7 +111,10 @@ class RecordedAccuracyTest {
     }
 
     private static double rootMeanSquare(List<Accuracy> all) {
-        return Math.sqrt(all.stream().mapToDouble(accuracy -> accuracy.rmsUlp() * accuracy.rmsUlp()
-                * accuracy.elements()).sum() / elements(all));
+        // Where nothing was measured there is no mean.
+        return Math.sqrt(all.stream().filter(accuracy -> accuracy.elements() > 0)
+                .mapToDouble(accuracy -> accuracy.rmsUlp() * accuracy.rmsUlp()
+                        * accuracy.elements())
+                .sum() / elements(all));
     }
 }
