@@ -133,7 +133,9 @@ final class BenchInChild {
                 runners.add(new Runner(MemoryStreams.COPY, "cuMemcpyDtoD of up to 1 GB"));
             }
             for (BenchCase what : plan.cases()) {
-                measurements.addAll(timing.measure(what));
+                if (fits(what)) {
+                    measurements.addAll(timing.measure(what));
+                }
                 save();
             }
         }

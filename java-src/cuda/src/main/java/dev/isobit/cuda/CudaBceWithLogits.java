@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Binary cross-entropy as launches: weigh (for a {@code MEAN} over weights or
  * over what is not ignored), begin (for that, and for {@code SUM} and
- * {@code MEAN} where a loss is asked for), elements, with kernels of their own for the focal loss, as kernels/params.h says. All of one call get the same argument block.
+ * {@code MEAN} where a loss is asked for), elements, with kernels of their own for the focal loss, as
+ * kernels/bce_with_logits_params.h says. All of one call get the same argument block.
  */
 final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
     private static final String MAKING = "BceWithLogits.on";

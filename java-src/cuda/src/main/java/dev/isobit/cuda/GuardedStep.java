@@ -251,6 +251,10 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     @Override
     public void queueChanges() {
         check(optimizer.name + ".queueChanges");
+        launchChanges();
+    }
+
+    private void launchChanges() {
         for (int i = 0; i < changed.length; i++) {
             if (changed[i]) {
                 setControls(i * Guard.CONTROLS);
@@ -262,7 +266,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     @Override
     public void step() {
         check(operation);
-        queueChanges();
+        launchChanges();
         if (squareGrid > 0) {
             launch(launcher, square, squareGrid, LaunchTable.GUARD_THREADS);
         }
