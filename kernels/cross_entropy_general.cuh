@@ -1,8 +1,8 @@
 /*
  * Cross-entropy with options: class indices or probabilities, weights, label smoothing, z-loss, softcap, scale,
- * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass. Or loss, log-sum-exp,
- * entropy and gradient from the states of an earlier pass, or of passes over shards of the classes: the same bits, and the
- * logits are read once, for the gradient.
+ * any layout; loss, gradient, log-sum-exp, entropy, argmax, hits and log-probabilities from one pass. Or all these from the
+ * states of an earlier pass, or of passes over shards of the classes: the same bits, and the logits are read once for the
+ * gradient, once for log-probabilities.
  *
  *   z = softcap(x·scale)    m, N, R, S = N + R, log S as in cross_entropy.cuh    lse = m + log S
  *   q = class weight, for probabilities times (t·keep + smooth)    A = sum of q    B = sum of q·(m - z)
@@ -144,10 +144,10 @@ struct SegmentSums {
 
 __device__ __forceinline__ int64_t segments_of(int64_t classes) { return (classes + kSegment - 1) / kSegment; }
 
-/* A segment that has no softmax is NaN throughout. */
-__device__ __forceinline__ void keep_state(const Params& p, int64_t row, int64_t j, const SegmentSums& s) {
+/* A segment that has no softmax is NaN but for the place of its maximum, which is NaN where the segment has a NaN. */
+__device__ __forceinline__ void keep_state(const Params& p, int64_t row, int64_t j, const SegmentSums& s, float place) {
     if (p.states == nullptr) return;
-    float* to = p.states + (row * segments_of(p.classes) + j) * GENERAL_STATE;
+    float* to = p.states + (j * p.rows + row) * GENERAL_STATE;
     const bool valid = s.max < infinity() && s.rest == s.rest;
     to[0] = valid ? s.max : canonical_nan();
     to[1] = valid ? __int2float_rn(s.max == -infinity() ? 0 : s.count) : canonical_nan();
@@ -155,11 +155,12 @@ __device__ __forceinline__ void keep_state(const Params& p, int64_t row, int64_t
     to[3] = valid ? canonical(s.labels) : canonical_nan();
     to[4] = valid ? canonical(s.distances) : canonical_nan();
     to[5] = valid ? canonical(s.entropy) : canonical_nan();
+    to[6] = place;
 }
 
 /* Of segment j of the whole row. */
 __device__ __forceinline__ const float* saved_state(const Params& p, int64_t row, int64_t j) {
-    return p.saved_states + (row * segments_of(p.all_classes) + j) * GENERAL_STATE;
+    return p.saved_states + (j * p.rows + row) * GENERAL_STATE;
 }
 
 __device__ __forceinline__ float saved_max(const Params& p, int64_t row, int64_t j) { return *saved_state(p, row, j); }
@@ -179,6 +180,25 @@ __device__ __forceinline__ float saved_max(const Params& p, int64_t row, bool& h
 __device__ __forceinline__ SegmentSums saved_sums(const Params& p, int64_t row, int64_t j) {
     const float* from = saved_state(p, row, j);
     return SegmentSums{from[0], __float2int_rn(from[1]), from[2], from[3], from[4], from[5]};
+}
+
+/* The first class with the highest logit; -1 where a place is NaN or was not asked for. */
+__device__ __forceinline__ int64_t saved_argmax(const Params& p, int64_t row) {
+    float max = -infinity();
+    int64_t argmax = -1;
+#pragma unroll 1
+    for (int64_t j = 0; j < segments_of(p.all_classes); j++) {
+        const float* from = saved_state(p, row, j);
+        const float place = from[6];
+        if (!(place >= 0.0f)) return -1;
+        /* Of a segment without a NaN: +inf. */
+        const float top = from[0] == from[0] ? from[0] : infinity();
+        if (top > max || argmax < 0) {
+            max = top;
+            argmax = j * kSegment + __float2int_rn(place);
+        }
+    }
+    return argmax;
 }
 
 /* The row: its segments joined one after the other, then what comes of them. */
@@ -376,7 +396,8 @@ __device__ __forceinline__ void store_results_without_sums(const Params& p, int6
     if (kind == Kind::kBad) report_bad_target(p, row);
 }
 
-__device__ __forceinline__ bool wants_argmax(const Params& p) { return p.argmax != nullptr || p.hits != nullptr; }
+/* Of the states that this call writes. */
+__device__ __forceinline__ bool wants_places(const Params& p) { return p.states != nullptr && has(p, GENERAL_PLACES); }
 
 __device__ __forceinline__ void add_hits(const Params& p, unsigned long long hits) {
     if (p.hits != nullptr && hits != 0) atomicAdd(reinterpret_cast<unsigned long long*>(p.hits), hits);
@@ -453,6 +474,19 @@ struct Column {
             max = fmaxf(max, z);
         }
         return max;
+    }
+
+    /* The first element of a segment that is its maximum, as the state has it. */
+    __device__ __forceinline__ float place(int64_t first, int n, float max) const {
+        if (!wants_places(p)) return -1.0f;
+        int found = -1;
+#pragma unroll 1
+        for (int k = 0; k < n; k++) {
+            const float z = logit(first + k);
+            if (z != z) return canonical_nan();
+            if (z == max && found < 0) found = k;
+        }
+        return __int2float_rn(found);
     }
 
     __device__ __forceinline__ SegmentSums sums(int64_t first, int n, float max) const {
@@ -555,10 +589,14 @@ __device__ __forceinline__ void column_rows(const Params& p) {
                                   : -infinity();
         const bool valid = !has_nan && fabsf(max) < infinity();
         int64_t argmax = -1;
-        if (wants_argmax(p) && live && !has_nan) {
-            argmax = 0;
-            while (column.logit(argmax) != max) argmax++;
-            hits += argmax == target;
+        if (has(p, GENERAL_PLACES) && live) {
+            if (saved) {
+                argmax = saved_argmax(p, row);
+            } else if (!has_nan) {
+                argmax = 0;
+                while (column.logit(argmax) != max) argmax++;
+            }
+            hits += argmax >= 0 && argmax == target;
         }
         Row sums(max);
         if (valid || p.states != nullptr) {
@@ -570,7 +608,7 @@ __device__ __forceinline__ void column_rows(const Params& p) {
                 const SegmentSums s =
                     saved ? saved_sums(p, row, j)
                           : column.sums(first, n, p.classes <= kSegment ? max : column.max(first, n, has_nan));
-                keep_state(p, row, j, s);
+                if (!saved) keep_state(p, row, j, s, column.place(first, n, s.max));
                 sums.join(s);
             }
             sums.finish();
@@ -798,6 +836,14 @@ struct BlockRow {
         return static_cast<int>(-block_max(-__int2float_rn(lowest), shared));
     }
 
+    /* That element as the state has it; has_nan: of the thread's own elements. */
+    __device__ __forceinline__ float place(const Packs<D>& packs, float max, bool has_nan) const {
+        if (!wants_places(p)) return -1.0f;
+        const float found = __int2float_rn(find(packs, max));
+        __syncthreads();
+        return block_max(has_nan ? 1.0f : 0.0f, shared) > 0.0f ? canonical_nan() : found;
+    }
+
     __device__ __forceinline__ SegmentSums sums(int64_t first, const Packs<D>& packs, float max) const {
         SegmentSums s{max, 0, 0.0f, 0.0f, 0.0f, 0.0f};
         const float base = base_of(max);
@@ -823,7 +869,7 @@ struct BlockRow {
         return s;
     }
 
-    /* The last segment is the one in work. */
+    /* The last segment is the one in work, unless there were saved states. */
     __device__ __forceinline__ void store_log_probabilities(float* to, const Row& row) const {
         const int64_t last = (p.classes - 1) / kSegment;
 #pragma unroll 1
@@ -831,7 +877,7 @@ struct BlockRow {
             const int64_t first = j * kSegment;
             const Packs<D> packs(logits + first, length_from(first, p.classes));
             bool has_nan = false;
-            if (j < last) load(first, packs, has_nan);
+            if (j < last || p.saved_states != nullptr) load(first, packs, has_nan);
             const bool packed = floats_to_boundary(to + first + packs.head) == 0;
             const int slots = packs.slots();
 #pragma unroll 1
@@ -889,27 +935,33 @@ __device__ __forceinline__ void block_rows(const Params& p) {
 #pragma unroll 1
             for (int64_t j = 0; j < segments; j++) {
                 const Packs<D> packs(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
-                const float mine = block.load(j * kSegment, packs, has_nan);
+                bool nan_here = false;
+                const float mine = block.load(j * kSegment, packs, nan_here);
+                has_nan |= nan_here;
                 __syncthreads();
                 const float segment_max = block_max(mine, shared);
-                if (wants_argmax(p) && live && (segment_max > max || argmax < 0)) {
+                if (has(p, GENERAL_PLACES) && live && (segment_max > max || argmax < 0)) {
                     argmax = j * kSegment + block.find(packs, segment_max);
                 }
                 max = fmaxf(max, segment_max);
                 if (!is_long) {
+                    const float place = block.place(packs, segment_max, nan_here);
                     const SegmentSums s = block.sums(j * kSegment, packs, segment_max);
                     if (threadIdx.x == 0) {
                         shared.states[j] = s;
-                        keep_state(p, row, j, s);
+                        keep_state(p, row, j, s, place);
                     }
                 }
             }
             __syncthreads();
             has_nan = block_max(has_nan ? 1.0f : 0.0f, shared) > 0.0f;
             if (has_nan) argmax = -1;
-            if (threadIdx.x == 0) hits += wants_argmax(p) && argmax >= 0 && argmax == target;
         }
-        if (saved) max = saved_max(p, row, has_nan);
+        if (saved) {
+            max = saved_max(p, row, has_nan);
+            if (has(p, GENERAL_PLACES) && live) argmax = saved_argmax(p, row);
+        }
+        if (threadIdx.x == 0) hits += argmax >= 0 && argmax == target;
         const bool valid = !has_nan && fabsf(max) < infinity();
         __syncthreads();
         Row sums(max);
@@ -921,10 +973,13 @@ __device__ __forceinline__ void block_rows(const Params& p) {
                     sums.join(saved_sums(p, row, j));
                 } else if (is_long) {
                     const Packs<D> packs(block.logits + j * kSegment, length_from(j * kSegment, p.classes));
-                    const float mine = block.load(j * kSegment, packs, has_nan);
+                    bool nan_here = false;
+                    const float mine = block.load(j * kSegment, packs, nan_here);
                     __syncthreads();
-                    const SegmentSums s = block.sums(j * kSegment, packs, block_max(mine, shared));
-                    if (threadIdx.x == 0) keep_state(p, row, j, s);
+                    const float segment_max = block_max(mine, shared);
+                    const float place = block.place(packs, segment_max, nan_here);
+                    const SegmentSums s = block.sums(j * kSegment, packs, segment_max);
+                    if (threadIdx.x == 0) keep_state(p, row, j, s, place);
                     sums.join(s);
                 } else {
                     sums.join(shared.states[j]);

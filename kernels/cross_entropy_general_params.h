@@ -40,8 +40,8 @@
  *   states                     w            null: not wanted
  *   target_logits               w            null: not wanted
  *   saved_states                r            what earlier calls wrote as states, of the same logits, labels and weights of
- *                                            classes; null: there are none. With them argmax, hits, log_probabilities,
- *                                            states and target_logits are null
+ *                                            classes; null: there are none. With them states and target_logits are
+ *                                            null
  *   saved_target_logits         r            what earlier calls wrote as target_logits, the sum of all shards; null: the
  *                                            logits have them, or they are not needed
  *   weight_parts         w      r   r        only with SUMMED_DENOMINATOR
@@ -68,9 +68,11 @@ enum {
     GENERAL_ZERO = 256,             /* a denominator of 0 makes loss and gradient 0 */
     GENERAL_TARGETS_NARROW = 512,   /* probabilities are of <dtype>, 16 bits */
     GENERAL_ENTROPY = 1024,         /* the entropy's terms are summed, for states or entropy */
+    GENERAL_PLACES = 2048,          /* maxima are looked for, for states, argmax or hits */
 
     GENERAL_SEGMENT = 8192,
-    GENERAL_STATE = 6 /* of a segment: maximum, count, sum, then sums of labels, of distances, for the entropy */
+    /* Of a segment: maximum, count, sum, then sums of labels, of distances, for the entropy; where its maximum is. */
+    GENERAL_STATE = 7
 };
 
 typedef struct {
@@ -88,9 +90,9 @@ typedef struct {
     int64_t* argmax;            /* [rows] */
     uint64_t* hits;             /* one value */
     float* log_probabilities;   /* as logits */
-    float* states;              /* [rows][ceil(classes / 8192)][GENERAL_STATE] */
+    float* states;              /* [ceil(classes / 8192)][rows][GENERAL_STATE] */
     float* target_logits;       /* [rows]: after scale and softcap; +0 of a row that is ignored, of no target here */
-    const float* saved_states;  /* [rows][ceil(all_classes / 8192)][GENERAL_STATE] */
+    const float* saved_states;  /* [ceil(all_classes / 8192)][rows][GENERAL_STATE] */
     const float* saved_target_logits; /* [rows] */
     float* weight_parts;              /* scratch: [ceil(rows / 8192)] */
     float* loss_parts;                /* scratch: [ceil(rows / 8192)] */

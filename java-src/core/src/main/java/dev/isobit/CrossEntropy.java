@@ -25,16 +25,17 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A later {@link #gradient} need not sum again: {@link CrossEntropyOperands#withStates} saves what the pass knows of each
  * segment of a row, {@link #stateShape}, and {@link CrossEntropyOperands#withSavedStates} takes it; logits are read once,
- * the gradient is written once, with the bits that it has without. Loss, lse and entropy can come from them, too. The lse would be less to save, but is rounded:
+ * the gradient is written once, with the bits that it has without. All other outputs can come from them, too. The lse would be less to save, but is rounded:
  * {@code exp(z - lse)} is off by as much as half a unit in the last place of lse, 8 of its own at an lse of 10 and 500 at
  * 1000.
  *
  * <p>Shards: where the classes are split over ranks, or computed in parts, each rank has logits [N, c] of its own classes,
  * {@link CrossEntropyOperands#withShard}, at boundaries of {@link #shardBoundaries}, and calls {@link #states} with
  * {@link CrossEntropyOperands#withStates} and {@link CrossEntropyOperands#withTargetLogits}. The ranks exchange these: states
- * are joined along the axis of segments, targets' logits are added. With both, as
- * {@link CrossEntropyOperands#withSavedStates} and {@link CrossEntropyOperands#withSavedTargetLogits}, each rank computes the
- * loss of whole rows and the gradient of its own logits: for any split, with the bits that they have without one.
+ * are appended in the order of the classes, as an all-gather leaves them; targets' logits are added. With both, as
+ * {@link CrossEntropyOperands#withSavedStates} and {@link CrossEntropyOperands#withSavedTargetLogits}, each rank computes
+ * loss, lse, entropy, argmax and hits of whole rows, and gradient and log-probabilities of its own classes: for any split,
+ * with the bits that they have without one.
  *
  * <p>Shapes: logits [N, C] or [N, C, d1, .., dk], F32, BF16 or F16, C at least 1; a row is one of N and one of each d. Targets [N] or [N, d1, .., dk], I64, I32, I16 or U8,
  * or probabilities of the shape of the logits, F32 or of their type; loss a scalar (shape [] or [1]), the shape of index
@@ -70,7 +71,7 @@ public final class CrossEntropy implements AutoCloseable {
             List.of("loss", "gradLogits", "lse", "entropy", "argmax", "hits", "logProbabilities", "states",
                     "targetLogits");
     /** Of these, the first that states do not give. */
-    private static final int BEYOND_STATES = 4;
+    private static final int BEYOND_STATES = 7;
 
     private final Backend backend;
     private final CrossEntropyOptions options;
@@ -241,8 +242,8 @@ public final class CrossEntropy implements AutoCloseable {
      * Computes states and logits of targets alone: all that a shard can say of its rows.
      *
      * @param operands what they are computed from, with states and, for targets that are class indices, mostly
-     *     targetLogits. If an entropy is asked for, the states have its terms. It and the other outputs are left to the
-     *     call that joins; gradLoss and denominator are not looked at
+     *     targetLogits. If an entropy is asked for, the states have its terms; if argmax or hits are, the places of maxima.
+     *     These and the other outputs are left to the call that joins; gradLoss and denominator are not looked at
      */
     public void states(CrossEntropyOperands operands) {
         if (operands.states() == null) {
@@ -270,6 +271,7 @@ public final class CrossEntropy implements AutoCloseable {
         call.entropyTerms = call.entropy != null;
         call.argmax = operands == null ? null : operands.argmax();
         call.hits = operands == null ? null : operands.hits();
+        call.places = call.argmax != null || call.hits != null;
         call.logProbabilities = operands == null ? null : operands.logProbabilities();
         call.states = operands == null ? null : operands.states();
         call.targetLogits = operands == null ? null : operands.targetLogits();
@@ -468,8 +470,7 @@ public final class CrossEntropy implements AutoCloseable {
         checks.memory("savedStates", saved, false);
         for (int i = BEYOND_STATES; i < OUTPUTS.size(); i++) {
             if (output(i) != null) {
-                throw checks.refuse("savedStates give loss, gradient, lse and entropy, and " + OUTPUTS.get(i)
-                        + " is asked for");
+                throw checks.refuse("savedStates are there, and " + OUTPUTS.get(i) + " is asked for");
             }
         }
         if (savedTargetLogits != null) {
@@ -486,26 +487,28 @@ public final class CrossEntropy implements AutoCloseable {
     }
 
     /**
-     * The shape of the states of rows, for {@link CrossEntropyOperands#withStates}: that of index targets, with two axes
-     * more for the segments, of 8192 classes each, and for the six numbers of one. Of a segment with maximum m these are
-     * m; how many logits equal m; the sum of {@code exp(z - m)} over the others; and, each 0 where the call does not take
+     * The shape of the states of rows, for {@link CrossEntropyOperands#withStates}: that of index targets, between an axis
+     * of the segments, of 8192 classes each, and one of the seven numbers of a segment. Of one with maximum m these are
+     * m; how many logits equal m; the sum of {@code exp(z - m)} over the others; then, each 0 where the call does not take
      * it, the sum of the labels q, or class weights; the sum of {@code q·(m - z)}; the sum of
-     * {@code exp(z - m)·(m - z)}. All are NaN if a logit is NaN or +inf; of a segment of -inf the first is -inf, the next
-     * two 0, and the others are taken around m = 0. They are those of the logits, whatever the target.
+     * {@code exp(z - m)·(m - z)}; last, -1 where the call does not take it, how many of the segment's classes stand before
+     * the first that is m. All are NaN if a logit is NaN or +inf, but for the last, which tells +inf, a place, from NaN;
+     * of a segment of -inf the first is -inf, the next two and the last 0, and the others are taken around m = 0. They are
+     * those of the logits, whatever the target. Segments come first, so that the states of shards one after the other,
+     * whatever the size of each, are those of whole rows.
      *
      * @param logits [N, C] or [N, C, d1, .., dk]
-     * @return [N, segments, 6] or [N, d1, .., dk, segments, 6]
+     * @return [segments, N, 7] or [segments, N, d1, .., dk, 7]
      */
     public long[] stateShape(Tensor logits) {
         return stateShape(CrossEntropyOperands.of(logits, logits));
     }
 
     /**
-     * The shape of the states that a call with these operands writes: of a shard, those of its own segments. Those of all
-     * shards, joined along the axis of segments, are the states of whole rows.
+     * The shape of the states that a call with these operands writes: of a shard, those of its own segments.
      *
      * @param operands logits and, maybe, which classes these are
-     * @return [N, segments, 6] or [N, d1, .., dk, segments, 6]
+     * @return [segments, N, 7] or [segments, N, d1, .., dk, 7]
      */
     public long[] stateShape(CrossEntropyOperands operands) {
         Tensor logits = operands.logits();
@@ -525,11 +528,10 @@ public final class CrossEntropy implements AutoCloseable {
     }
 
     private static long stateSize(Tensor logits, int axis, long classes) {
-        int rank = logits.rank();
-        if (axis < rank - 1) {
-            return logits.size(axis == 0 ? 0 : axis + 1);
+        if (axis == 0) {
+            return Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
         }
-        return axis == rank ? CrossEntropyCall.STATE : Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+        return axis == logits.rank() ? CrossEntropyCall.STATE : logits.size(axis == 1 ? 0 : axis);
     }
 
     private static boolean hasStateShape(Tensor tensor, Tensor logits, long classes) {

@@ -206,11 +206,12 @@ public record CrossEntropyOperands(Tensor logits, Tensor targets, @Nullable Tens
 
     /**
      * A copy for calls that sum nothing again: the states of the same logits, class weights, targets and options have been
-     * saved. Loss, log-sum-exp and gradient have the bits that they have without, and so has the entropy if one was asked
-     * for with the states. The gradient reads the logits once; what else is computed reads the target's logit alone.
+     * saved. All has the bits that it has without; an entropy, argmax or hits if one was asked for with the states, else
+     * the entropy lacks its terms, argmax is -1 and hits are 0. Gradient and log-probabilities read the logits once each;
+     * what else is computed reads the target's logit alone.
      *
-     * @param savedStates what a call with {@link #withStates} wrote; of a shard, those of all shards, joined along the
-     *     axis of segments in the order of classes
+     * @param savedStates what a call with {@link #withStates} wrote; of a shard, those of all shards, one after the other
+     *     in the order of the classes
      * @return changed operands
      */
     public CrossEntropyOperands withSavedStates(Tensor savedStates) {

@@ -58,6 +58,7 @@ final class GeneralBatch {
     boolean wantsEntropy;
     /** Or the states alone have the entropy's terms. */
     boolean writesEntropy;
+    /** Or hits; or the states alone have the places of maxima. */
     boolean wantsArgmax;
     boolean wantsLogProbabilities;
     boolean wantsStates;
@@ -106,7 +107,7 @@ final class GeneralBatch {
         writesEntropy = call.entropy != null;
         wantsEntropy = call.entropyTerms;
         writesArgmax = call.argmax != null;
-        wantsArgmax = writesArgmax || call.hits != null;
+        wantsArgmax = call.places;
         wantsLogProbabilities = call.logProbabilities != null;
         wantsStates = call.states != null;
         wantsTargetLogits = call.targetLogits != null;

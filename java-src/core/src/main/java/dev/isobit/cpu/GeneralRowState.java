@@ -14,6 +14,7 @@ final class GeneralRowState {
     private float[] labelSums = new float[1];
     private float[] labelTerms = new float[1];
     private float[] entropyTerms = new float[1];
+    private float[] places = new float[1];
     private int segments;
 
     float max;
@@ -45,6 +46,7 @@ final class GeneralRowState {
             labelSums = new float[needed];
             labelTerms = new float[needed];
             entropyTerms = new float[needed];
+            places = new float[needed];
         }
         segments = 0;
         max = Float.NEGATIVE_INFINITY;
@@ -64,6 +66,7 @@ final class GeneralRowState {
         labelSums[segments] = 0;
         labelTerms[segments] = 0;
         entropyTerms[segments] = 0;
+        places[segments] = -1;
         segments++;
         max = Math.max(max, ofSegment);
     }
@@ -79,14 +82,20 @@ final class GeneralRowState {
         entropyTerms[segments - 1] = sumOfTerms;
     }
 
+    /** Where the maximum of the segment added last is; NaN in one with NaN. */
+    void addPlace(float place) {
+        places[segments - 1] = place;
+    }
+
     /** Writes a row's segments. */
-    void store(FloatOperand to, long row) {
-        long at = row * segments * CrossEntropyCall.STATE;
+    void store(FloatOperand to, long row, long rows) {
         for (int j = 0; j < segments; j++) {
+            long at = (j * rows + row) * CrossEntropyCall.STATE;
             boolean valid = maxima[j] < Float.POSITIVE_INFINITY && sums[j] == sums[j];
-            for (int i = 0; i < CrossEntropyCall.STATE; i++) {
-                to.set(at++, valid ? SegmentWork.canonical(number(j, i)) : Float.NaN);
+            for (int i = 0; i < CrossEntropyCall.STATE - 1; i++) {
+                to.set(at + i, valid ? SegmentWork.canonical(number(j, i)) : Float.NaN);
             }
+            to.set(at + CrossEntropyCall.STATE - 1, SegmentWork.canonical(places[j]));
         }
     }
 
@@ -102,15 +111,34 @@ final class GeneralRowState {
     }
 
     /** Reads a row's segments; false for a row that has no softmax. */
-    boolean load(FloatOperand from, long row, long classes) {
+    boolean load(FloatOperand from, long row, long rows, long classes) {
         begin(classes);
-        long at = row * segments(classes) * CrossEntropyCall.STATE;
-        for (int j = 0; j < segments(classes); j++, at += CrossEntropyCall.STATE) {
+        for (int j = 0; j < segments(classes); j++) {
+            long at = (j * rows + row) * CrossEntropyCall.STATE;
             add(from.get(at), (int) from.get(at + 1), from.get(at + 2));
             addLabels(from.get(at + 3), from.get(at + 4));
             addEntropy(from.get(at + 5));
+            addPlace(from.get(at + 6));
         }
         return !isInvalid();
+    }
+
+    /** The first class with the highest logit, by places that were loaded; -1 where one is NaN or was not asked for. */
+    long argmax() {
+        float highest = Float.NEGATIVE_INFINITY;
+        long argmax = -1;
+        for (int j = 0; j < segments; j++) {
+            if (!(places[j] >= 0)) {
+                return -1;
+            }
+            // Of a segment without a NaN: +inf.
+            float top = maxima[j] != maxima[j] ? Float.POSITIVE_INFINITY : maxima[j];
+            if (top > highest || argmax < 0) {
+                highest = top;
+                argmax = (long) j * SegmentWork.SEGMENT + (int) places[j];
+            }
+        }
+        return argmax;
     }
 
     /** Joins the segments; {@code hasLabels} where they have sums of labels. */

@@ -43,7 +43,9 @@ final class GeneralRows {
         boolean ignored = !batch.probabilities && target == batch.ignoreIndex;
         boolean valid;
         if (batch.hasSavedStates) {
-            valid = !ignored && state.load(batch.savedStates, row, batch.allClasses);
+            valid = (!ignored || batch.wantsLogProbabilities)
+                    && state.load(batch.savedStates, row, batch.rows, batch.allClasses);
+            argmax = ignored || !batch.wantsArgmax ? -1 : state.argmax();
         } else {
             valid = (!ignored || batch.wantsLogProbabilities || batch.wantsStates) && reduce(batch, stages, first);
         }
@@ -51,7 +53,7 @@ final class GeneralRows {
             state.join(hasLabels);
         }
         if (batch.wantsStates) {
-            state.store(batch.states, row);
+            state.store(batch.states, row, batch.rows);
         }
         if (batch.wantsLogProbabilities) {
             logProbabilities(batch, stages, first, valid);
@@ -159,13 +161,17 @@ final class GeneralRows {
         for (long offset = 0; offset < classes && readsOn; offset += SEGMENT) {
             load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
             RowStages.run(stages.max(), segment);
-            if (batch.wantsArgmax && segment.max > state.max) {
+            boolean higher = segment.max > state.max;
+            if (batch.wantsArgmax && (higher || batch.wantsStates)) {
                 RowStages.run(stages.find(), segment);
-                argmax = offset + segment.maxAt;
+                argmax = higher ? offset + segment.maxAt : argmax;
             }
+            float place = batch.wantsArgmax ? segment.maxAt : -1;
             if (segment.max == Float.POSITIVE_INFINITY) {
-                hasNaN |= batch.wantsArgmax && hasNaN();
+                boolean nanHere = batch.wantsArgmax && hasNaN();
+                hasNaN |= nanHere;
                 state.add(segment.max, 0, Float.NaN);
+                state.addPlace(nanHere ? Float.NaN : place);
                 readsOn = batch.wantsStates || batch.wantsArgmax && !hasNaN;
                 continue;
             }
@@ -173,6 +179,7 @@ final class GeneralRows {
             RowStages.run(stages.exponentials(), segment);
             float sum = laneSum.sum(segment.terms, segment.length);
             state.add(segment.max, segment.max == Float.NEGATIVE_INFINITY ? 0 : segment.count, sum);
+            state.addPlace(sum != sum && batch.wantsArgmax ? Float.NaN : place);
             if (sum != sum) {
                 hasNaN = true;
                 readsOn = batch.wantsStates;
@@ -235,7 +242,7 @@ final class GeneralRows {
         }
     }
 
-    /** The row's last segment is loaded; if it is the only one, what its gradient takes stays as it is. */
+    /** The row's last segment is loaded, unless by saved states; if it is the only one, what its gradient takes stays. */
     private void logProbabilities(GeneralBatch batch, RowStages stages, long first, boolean valid) {
         long classes = batch.classes;
         batch.fill(batch.logProbabilities, first, classes, batch.stride, Float.NEGATIVE_INFINITY);
@@ -244,8 +251,8 @@ final class GeneralRows {
             return;
         }
         for (long offset = (classes - 1) / SEGMENT * SEGMENT; offset >= 0; offset -= SEGMENT) {
-            if (offset + SEGMENT < classes) {
-                load(batch, stages, first, offset, SEGMENT);
+            if (offset + SEGMENT < classes || batch.hasSavedStates) {
+                load(batch, stages, first, offset, (int) Math.min(SEGMENT, classes - offset));
             }
             subtract(segment, state.max, state.logSum());
             batch.write(batch.logProbabilities, segment.terms, first, offset, segment.length);

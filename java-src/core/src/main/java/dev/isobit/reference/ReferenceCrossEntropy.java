@@ -203,6 +203,7 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                 argmax = z[k] > max ? k : argmax;
                 max = Math.max(max, z[k]);
             }
+            argmax = Double.isNaN(max) ? -1 : argmax;
             atMax = 0;
             rest = 0;
             for (double value : z) {
@@ -248,7 +249,7 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                     top = Math.max(top, z[k]);
                 }
                 double base = top == Double.NEGATIVE_INFINITY ? 0 : top;
-                double[] state = {top, 0, 0, 0, 0, 0};
+                double[] state = {top, 0, 0, 0, 0, 0, call.places ? place(from, end, top) : -1};
                 for (int k = from; k < end; k++) {
                     double e = Math.exp(z[k] - base);
                     state[1] += z[k] == base ? 1 : 0;
@@ -262,26 +263,46 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
                 }
                 boolean valid = top < Double.POSITIVE_INFINITY;
                 for (int i = 0; i < CrossEntropyCall.STATE; i++) {
-                    to.set((row * segments() + j) * CrossEntropyCall.STATE + i, valid ? state[i] : Double.NaN);
+                    boolean isNumber = valid || i == CrossEntropyCall.STATE - 1;
+                    to.set((j * call.rows + row) * CrossEntropyCall.STATE + i, isNumber ? state[i] : Double.NaN);
                 }
             }
+        }
+
+        /** How many classes stand before the first that is {@code top}; NaN if one of them is NaN. */
+        double place(int from, int end, double top) {
+            int k = from;
+            while (k < end && z[k] != top) {
+                k++;
+            }
+            return Double.isNaN(top) ? Double.NaN : k - from;
         }
 
         /** Reads what {@link #save} wrote, of whole rows. */
         void restore(long row, Elements from) {
             int segments = Math.toIntExact(Math.ceilDiv(call.allClasses, CrossEntropyCall.SEGMENT));
-            long first = row * segments * CrossEntropyCall.STATE;
             max = Double.NEGATIVE_INFINITY;
             atMax = 0;
             rest = 0;
             labels = 0;
             distances = 0;
             entropyTerms = 0;
-            for (int j = 0; j < segments; j++) {
-                max = Math.max(max, from.get(first + j * CrossEntropyCall.STATE));
+            argmax = -1;
+            double highest = Double.NEGATIVE_INFINITY;
+            for (int j = segments - 1; j >= 0; j--) {
+                long at = (j * call.rows + row) * CrossEntropyCall.STATE;
+                double top = from.get(at);
+                max = Math.max(max, top);
+                // Of a segment without a NaN: +inf.
+                top = Double.isNaN(top) ? Double.POSITIVE_INFINITY : top;
+                if (top >= highest) {
+                    highest = top;
+                    argmax = (long) j * CrossEntropyCall.SEGMENT + (long) from.get(at + 6);
+                }
             }
             for (int j = 0; j < segments; j++) {
-                long at = first + j * CrossEntropyCall.STATE;
+                long at = (j * call.rows + row) * CrossEntropyCall.STATE;
+                argmax = from.get(at + 6) >= 0 ? argmax : -1;
                 double top = from.get(at);
                 double gap = max - (top == Double.NEGATIVE_INFINITY ? 0 : top);
                 double weight = Math.exp(top - max);
@@ -297,7 +318,6 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
         /** One row: writes its gradient where asked, returns its loss. The gradient may overwrite the logits. */
         double row(long row, double upstream) {
             if (!sum(row)) {
-                argmax = Double.isNaN(max) ? -1 : argmax;
                 lse = Double.NaN;
                 entropy = Double.NaN;
                 fill(row, Double.NaN);

@@ -14,7 +14,7 @@ public final class CrossEntropyCall {
     /** Classes of a segment. */
     public static final int SEGMENT = 8192;
     /** Numbers of a segment's state. */
-    public static final int STATE = 6;
+    public static final int STATE = 7;
 
     /** Makes an empty call. */
     public CrossEntropyCall() {}
@@ -66,17 +66,19 @@ public final class CrossEntropyCall {
     /** Where the log-probabilities go, the shape of the logits; null if they are not asked for. */
     public @Nullable Tensor logProbabilities;
     /**
-     * Where the states of the rows' segments go: row by row and segment by segment maximum, count, sum, sum of labels, of
-     * their distances, of the entropy's terms; null if they are not asked for.
+     * Where the states of the rows' segments go: segment by segment and row by row maximum, count, sum, sum of labels, of
+     * their distances, of the entropy's terms, place of the maximum; null if they are not asked for.
      */
     public @Nullable Tensor states;
     /** Whether states have the entropy's terms; so they do where {@link #entropy} is asked for. */
     public boolean entropyTerms;
+    /** Whether states have the places of maxima; so they do where {@link #argmax} or {@link #hits} is asked for. */
+    public boolean places;
     /** Where the targets' logits go, per row; null if they are not asked for. */
     public @Nullable Tensor targetLogits;
     /**
-     * What earlier calls wrote as states, of whole rows; of the outputs only loss, gradient, lse and entropy are asked for
-     * then. Null: there are none.
+     * What earlier calls wrote as states, of whole rows; states and logits of targets are not asked for then. Null: there
+     * are none.
      */
     public @Nullable Tensor savedStates;
     /** What earlier calls wrote as logits of the targets; null: they are in the logits, or not needed. */

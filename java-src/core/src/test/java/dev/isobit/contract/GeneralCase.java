@@ -221,6 +221,7 @@ public final class GeneralCase {
         operands = wantsLogProbabilities
                 ? operands.withLogProbabilities(add(outputs, logProbabilitiesOut))
                 : operands;
+        CrossEntropyOperands fromStates = operands;
         long[] stateShape = op.stateShape(x);
         Tensor statesOut = block.room(DType.F32, skip(random, aligned), stateShape);
         boolean saves = savesStates && wanted.gradient() && !wanted.loss();
@@ -239,7 +240,8 @@ public final class GeneralCase {
             op.loss(operands, lossOut);
         } else if (saves) {
             op.loss(operands, lossOut);
-            op.gradient(gradientAlone.withSavedStates(statesOut), gradOut);
+            // What has been written already is written once more, or is not.
+            op.gradient((seed % 2 == 0 ? fromStates : gradientAlone).withSavedStates(statesOut), gradOut);
         } else if (!wanted.loss()) {
             op.gradient(operands, gradOut);
         } else {
@@ -296,7 +298,7 @@ public final class GeneralCase {
      * @return results that are asked for
      */
     public Outcome expected() {
-        var definition = new GeneralDefinition(options, classes, classWeights, wantsEntropy);
+        var definition = new GeneralDefinition(options, classes, classWeights, wantsEntropy, wantsArgmax || wantsHits);
         boolean mean = options.reduction() == Reduction.MEAN;
         float[] shares = new float[rows];
         for (int r = 0; r < rows && targets != null; r++) {
@@ -338,7 +340,11 @@ public final class GeneralCase {
             if (r == 0) {
                 states = new float[rows * definition.states.length];
             }
-            System.arraycopy(definition.states, 0, states, r * definition.states.length, definition.states.length);
+            for (int i = 0; i < definition.states.length; i++) {
+                int segment = i / GeneralDefinition.STATE;
+                states[(segment * rows + r) * GeneralDefinition.STATE + i % GeneralDefinition.STATE] =
+                        definition.states[i];
+            }
             rowLoss[r] = definition.loss;
             rowLse[r] = definition.lse;
             rowEntropy[r] = definition.entropy;

@@ -14,6 +14,7 @@ import java.util.Arrays;
  */
 final class GeneralDefinition {
     private static final int SEGMENT = CrossEntropyDefinition.SEGMENT;
+    static final int STATE = 7;
     private static final float NAN = Float.intBitsToFloat(0x7fc00000);
 
     /** Options, and operands that all rows share; null where there are none. */
@@ -33,12 +34,15 @@ final class GeneralDefinition {
     long argmax;
     float[] gradient;
     float[] logProbabilities;
-    /** Of segment after segment: max, count, sum, labels, distances, entropy. */
+    /** Of segment after segment: max, count, sum, labels, distances, entropy, place of the max. */
     float[] states;
     private final boolean wantsEntropy;
+    private final boolean wantsPlaces;
 
-    GeneralDefinition(CrossEntropyOptions options, int classes, float[] classWeights, boolean wantsEntropy) {
+    GeneralDefinition(CrossEntropyOptions options, int classes, float[] classWeights, boolean wantsEntropy,
+            boolean wantsPlaces) {
         this.wantsEntropy = wantsEntropy;
+        this.wantsPlaces = wantsPlaces;
         this.options = options;
         this.classWeights = classWeights;
         keep = (float) (1 - options.labelSmoothing());
@@ -206,13 +210,17 @@ final class GeneralDefinition {
     }
 
     private void states(float[] z, float[] q, boolean hasLabels) {
-        states = new float[(z.length + SEGMENT - 1) / SEGMENT * 6];
-        for (int from = 0, at = 0; from < z.length; from += SEGMENT, at += 6) {
+        states = new float[(z.length + SEGMENT - 1) / SEGMENT * STATE];
+        for (int from = 0, at = 0; from < z.length; from += SEGMENT, at += STATE) {
             int n = Math.min(SEGMENT, z.length - from);
             boolean hasSoftmax = true;
+            boolean hasNaN = false;
+            int place = 0;
             float max = Float.NEGATIVE_INFINITY;
             for (int i = 0; i < n; i++) {
                 hasSoftmax &= z[from + i] < Float.POSITIVE_INFINITY;
+                hasNaN |= z[from + i] != z[from + i];
+                place = z[from + i] > max ? i : place;
                 max = z[from + i] > max ? z[from + i] : max;
             }
             float base = max == Float.NEGATIVE_INFINITY ? 0 : max;
@@ -230,9 +238,10 @@ final class GeneralDefinition {
             }
             float[] state = {max, max == Float.NEGATIVE_INFINITY ? 0 : count, laneSum(terms, 0, n),
                 hasLabels ? laneSum(q, from, from + n) : 0, laneSum(distances, 0, n), laneSum(entropies, 0, n)};
-            for (int i = 0; i < 6; i++) {
+            for (int i = 0; i < state.length; i++) {
                 states[at + i] = hasSoftmax ? canonical(state[i]) : NAN;
             }
+            states[at + state.length] = !wantsPlaces ? -1 : hasNaN ? NAN : place;
         }
     }
 

@@ -178,23 +178,66 @@ public abstract class GeneralEdgeContract extends BackendContract {
         logits[classes + 7] = 1;
         logits[2 * classes - 1] = -INF;
         Arrays.fill(logits, 2 * classes, 3 * classes - 1, -INF);
-        block().begin(1 << 18, 4);
+        block().begin(1 << 18, 5);
         Tensor x = block().floats(logits, 0, 3, classes);
         Tensor targets = block().indices(DType.I64, new long[] {3, 7, -100}, 0);
         Tensor loss = block().room(DType.F32, 0, 3);
-        Tensor states = block().room(DType.F32, 0, 3, 2, 6);
+        Tensor states = block().room(DType.F32, 0, 2, 3, 7);
+        Tensor argmax = block().room(DType.I64, 0, 3);
         block().upload();
         try (CrossEntropy op = CrossEntropy.on(backend(), NONE)) {
-            assertArrayEquals(new long[] {3, 2, 6}, op.stateShape(x));
-            op.loss(CrossEntropyOperands.of(x, targets).withStates(states), loss);
+            assertArrayEquals(new long[] {2, 3, 7}, op.stateShape(x));
+            op.loss(CrossEntropyOperands.of(x, targets).withStates(states).withArgmax(argmax), loss);
         }
         block().download();
         float[] found = block().read(states);
-        near(new float[] {found[14]}, 1e-3, 8191 * Math.exp(-1));
-        found[14] = 0;
-        same(found, NAN, NAN, NAN, NAN, NAN, NAN, 0, 1, 0, 0, 0, 0, // NaN, and the class behind the segment
-                1, 1, 0, 0, 0, 0, -INF, 0, 0, 0, 0, 0, // one maximum, and a class of -inf
-                -INF, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0); // ignored
+        near(new float[] {found[9]}, 1e-3, 8191 * Math.exp(-1));
+        found[9] = 0;
+        same(found, NAN, NAN, NAN, NAN, NAN, NAN, NAN, // of the first segments: one with NaN,
+                1, 1, 0, 0, 0, 0, 7, -INF, 0, 0, 0, 0, 0, 0, // one maximum, ignored
+                0, 1, 0, 0, 0, 0, 0, -INF, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0); // of the classes behind these
+    }
+
+    /** The place of a maximum tells +inf from NaN, and no maxima are looked for where nobody asks. */
+    @Test
+    void placesOfMaxima() {
+        int classes = 8193;
+        float[] logits = new float[4 * classes];
+        logits[5] = INF;
+        logits[7] = INF;
+        logits[classes + 5] = INF;
+        logits[classes + 6] = NAN;
+        logits[2 * classes + 3] = 2;
+        logits[3 * classes - 1] = 2;
+        logits[3 * classes + 3] = 2;
+        logits[4 * classes - 1] = 3;
+        block().begin(1 << 18, 8);
+        Tensor x = block().floats(logits, 0, 4, classes);
+        Tensor targets = block().indices(DType.I64, new long[] {5, 5, 3, 3}, 0);
+        Tensor loss = block().room(DType.F32, 0, 4);
+        Tensor states = block().room(DType.F32, 0, 2, 4, 7);
+        Tensor without = block().room(DType.F32, 0, 2, 4, 7);
+        Tensor argmax = block().room(DType.I64, 0, 4);
+        Tensor unknown = block().room(DType.I64, 0, 4);
+        Tensor hits = block().room(DType.I64, 0, 1);
+        block().upload();
+        try (CrossEntropy op = CrossEntropy.on(backend(), NONE)) {
+            var operands = CrossEntropyOperands.of(x, targets);
+            op.states(operands.withStates(states).withHits(hits));
+            op.states(operands.withStates(without));
+            op.loss(operands.withSavedStates(states).withArgmax(argmax).withHits(hits), loss);
+            op.loss(operands.withSavedStates(without).withArgmax(unknown), loss);
+        }
+        block().download();
+        float[] places = new float[8];
+        for (int i = 0; i < 8; i++) {
+            places[i] = block().read(states)[7 * i + 6];
+            assertEquals(-1, block().read(without)[7 * i + 6]);
+        }
+        same(places, 5, NAN, 3, 3, 0, 0, 0, 0);
+        assertArrayEquals(new long[] {5, -1, 3, 8192}, block().readLongs(argmax));
+        assertArrayEquals(new long[] {2}, block().readLongs(hits));
+        assertArrayEquals(new long[] {-1, -1, -1, -1}, block().readLongs(unknown));
     }
 
     @Test
@@ -204,20 +247,16 @@ public abstract class GeneralEdgeContract extends BackendContract {
         Tensor targets = block().indices(DType.I64, new long[2], 0);
         Tensor loss = block().room(DType.F32, 0, 2);
         Tensor gradLogits = block().room(DType.F32, 0, 2, 3);
-        Tensor states = block().room(DType.F32, 0, 2, 1, 6);
+        Tensor states = block().room(DType.F32, 0, 1, 2, 7);
         var operands = CrossEntropyOperands.of(logits, targets);
         try (CrossEntropy op = CrossEntropy.on(backend(), NONE)) {
-            for (long[] shape : new long[][] {{2, 6}, {2, 1, 5}, {2, 2, 3}, {1, 1, 6}, {2, 1, 6, 1}}) {
+            for (long[] shape : new long[][] {{2, 7}, {1, 2, 6}, {2, 1, 7}, {1, 1, 7}, {1, 2, 7, 1}}) {
                 Tensor other = Tensor.of(DType.F32, states.memory(), states.byteOffset(), shape);
                 refused(IllegalArgumentException.class, () -> op.loss(operands.withStates(other), loss),
                         "CrossEntropy.loss", "states", Arrays.toString(shape), "stateShape");
                 refused(IllegalArgumentException.class, () -> op.gradient(operands.withSavedStates(other), gradLogits),
                         "CrossEntropy.gradient", "savedStates", Arrays.toString(shape), "stateShape");
             }
-            Tensor argmax = block().room(DType.I64, 0, 2);
-            refused(IllegalArgumentException.class,
-                    () -> op.loss(operands.withSavedStates(states).withArgmax(argmax), loss), "CrossEntropy.loss",
-                    "savedStates", "argmax is asked for");
             refused(IllegalArgumentException.class,
                     () -> op.gradient(operands.withSavedStates(states).withStates(states), gradLogits),
                     "states is asked for");

@@ -12,6 +12,7 @@ import dev.isobit.CrossEntropyOptions.Denominator;
 import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -22,6 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Cross-entropy whose classes are split over ranks: the bits that it has in one piece, for any split. */
 public abstract class ShardContract extends BackendContract {
     private static final int SEGMENT = 8192;
+    private static final int STATE = 7;
     private static final int PADDING = 3;
     private static final float NAN = Float.NaN;
     private static final CrossEntropyOptions NONE = CrossEntropyOptions.defaults().withReduction(Reduction.NONE);
@@ -39,12 +41,16 @@ public abstract class ShardContract extends BackendContract {
     }
 
     /** What comes of one call, or of all ranks. */
-    private record Outcome(float[] loss, float[] lse, float[] entropy, float[] gradLogits) {
+    private record Outcome(float[] loss, float[] lse, float[] entropy, long[] argmax, long[] hits, float[] gradLogits,
+            float[] logProbabilities) {
         void assertSame(String what, Outcome found) {
             Bits.assertSame(what + " loss", loss, found.loss);
             Bits.assertSame(what + " lse", lse, found.lse);
             Bits.assertSame(what + " entropy", entropy, found.entropy);
+            assertArrayEquals(argmax, found.argmax, what + " argmax");
+            assertArrayEquals(hits, found.hits, what + " hits");
             Bits.assertSame(what + " gradient", gradLogits, found.gradLogits);
+            Bits.assertSame(what + " log-probabilities", logProbabilities, found.logProbabilities);
         }
     }
 
@@ -137,7 +143,7 @@ public abstract class ShardContract extends BackendContract {
 
         /** Logits, targets and weights in the block; the classes of [from, to) and padding. */
         CrossEntropyOperands operands(int from, int to, int stride) {
-            block().begin(40L * rows * stride + 8L * classes + 256L * rows * Math.ceilDiv(classes, SEGMENT) + 4096, 20);
+            block().begin(44L * rows * stride + 8L * classes + 256L * rows * Math.ceilDiv(classes, SEGMENT) + 4096, 24);
             Tensor x = block().floats(dtype, slice(logits, from, to, stride), 3, shape(stride));
             Tensor t = soft
                     ? block().floats(slice(labels, from, to, stride), 1, shape(stride))
@@ -164,11 +170,22 @@ public abstract class ShardContract extends BackendContract {
                 before[i] = before[i] != before[i] ? 0 : before[i];
             }
             Tensor gradLogits = block().floats(dtype, before, 1, shape(stride));
+            Tensor argmax = block().room(DType.I64, 0, rowShape());
+            Tensor hits = block().room(DType.I64, 1);
+            Tensor logProbabilities = block().room(DType.F32, 3, shape(stride));
             block().upload();
-            op.lossAndGradient(operands.withLse(lse).withEntropy(entropy), loss, gradLogits);
+            var asked = operands.withLse(lse).withEntropy(entropy).withArgmax(argmax)
+                    .withLogProbabilities(logProbabilities);
+            op.lossAndGradient(soft ? asked : asked.withHits(hits), loss, gradLogits);
             block().download();
-            block().assertUntouchedBut(options, lse, entropy, loss, gradLogits);
-            return new Outcome(block().read(loss), block().read(lse), block().read(entropy), block().read(gradLogits));
+            List<Tensor> written = new ArrayList<>(List.of(lse, entropy, argmax, logProbabilities, loss, gradLogits));
+            if (!soft) {
+                written.add(hits);
+            }
+            block().assertUntouchedBut(options, written.toArray(Tensor[]::new));
+            return new Outcome(block().read(loss), block().read(lse), block().read(entropy), block().readLongs(argmax),
+                    soft ? new long[0] : block().readLongs(hits), block().read(gradLogits),
+                    block().read(logProbabilities));
         }
 
         Outcome whole(CrossEntropy op) {
@@ -179,7 +196,7 @@ public abstract class ShardContract extends BackendContract {
         Outcome split(CrossEntropy op, long[] boundaries) {
             int ranks = boundaries.length - 1;
             int segments = Math.ceilDiv(classes, SEGMENT);
-            float[] states = new float[rows * segments * 6];
+            float[] states = new float[rows * segments * STATE];
             float[] targetLogits = new float[rows];
             for (int rank = 0; rank < ranks; rank++) {
                 int from = (int) boundaries[rank];
@@ -187,23 +204,24 @@ public abstract class ShardContract extends BackendContract {
                 int stride = to - from + (rank == ranks - 1 ? PADDING : 0);
                 var operands = operands(from, to, stride).withShard(from, classes);
                 Tensor entropy = block().room(DType.F32, 1, rowShape());
+                Tensor argmax = block().room(DType.I64, 1, rowShape());
                 Tensor part = block().room(DType.F32, 1, op.stateShape(operands));
                 Tensor own = block().room(DType.F32, 1, rowShape());
                 block().upload();
-                var asked = operands.withEntropy(entropy).withStates(part);
+                var asked = operands.withEntropy(entropy).withArgmax(argmax).withStates(part);
                 op.states(soft ? asked : asked.withTargetLogits(own));
                 block().download();
                 block().assertUntouchedBut(options, soft ? new Tensor[] {part} : new Tensor[] {part, own});
                 float[] found = block().read(part);
-                int count = Math.ceilDiv(to - from, SEGMENT) * 6;
-                assertEquals(rows * count, found.length);
+                assertEquals(Math.ceilDiv(to - from, SEGMENT) * rows * STATE, found.length);
+                System.arraycopy(found, 0, states, from / SEGMENT * rows * STATE, found.length);
                 for (int r = 0; r < rows; r++) {
-                    System.arraycopy(found, r * count, states, r * segments * 6 + from / SEGMENT * 6, count);
                     targetLogits[r] += soft ? 0 : block().read(own)[r];
                 }
             }
             Outcome joined = null;
             float[] gradient = new float[rows * classes];
+            float[] logProbabilities = new float[rows * classes];
             for (int rank = 0; rank < ranks; rank++) {
                 int from = (int) boundaries[rank];
                 int to = (int) boundaries[rank + 1];
@@ -217,14 +235,18 @@ public abstract class ShardContract extends BackendContract {
                 for (int r = 0; r < rows; r++) {
                     for (int k = 0; k < stride; k++) {
                         float g = found.gradLogits[at(r, k, stride)];
+                        float lp = found.logProbabilities[at(r, k, stride)];
                         if (from + k < classes) {
                             gradient[at(r, from + k, classes)] = g;
+                            logProbabilities[at(r, from + k, classes)] = lp;
                         } else {
                             assertEquals(0, g, "padding");
+                            assertEquals(Float.NEGATIVE_INFINITY, lp, "padding");
                         }
                     }
                 }
-                Outcome mine = new Outcome(found.loss, found.lse, found.entropy, gradient);
+                Outcome mine = new Outcome(found.loss, found.lse, found.entropy, found.argmax, found.hits, gradient,
+                        logProbabilities);
                 if (joined != null) {
                     joined.assertSame(options + ", rank " + rank, mine);
                 }
@@ -234,9 +256,10 @@ public abstract class ShardContract extends BackendContract {
         }
 
         private long[] savedShape(int segments) {
-            long[] shape = Arrays.copyOf(rowShape(), rowShape().length + 2);
-            shape[shape.length - 2] = segments;
-            shape[shape.length - 1] = 6;
+            long[] shape = new long[rowShape().length + 2];
+            shape[0] = segments;
+            System.arraycopy(rowShape(), 0, shape, 1, rowShape().length);
+            shape[shape.length - 1] = STATE;
             return shape;
         }
     }
@@ -324,8 +347,8 @@ public abstract class ShardContract extends BackendContract {
         Tensor logits = block().floats(new float[rows * SEGMENT], 0, rows, SEGMENT);
         Tensor inside = block().floats(new float[rows * 100], 0, rows, 100);
         Tensor targets = block().indices(DType.I64, new long[rows], 0);
-        Tensor part = block().room(DType.F32, 0, rows, 1, 6);
-        Tensor states = block().room(DType.F32, 0, rows, 3, 6);
+        Tensor part = block().room(DType.F32, 0, 1, rows, STATE);
+        Tensor states = block().room(DType.F32, 0, 3, rows, STATE);
         Tensor targetLogits = block().room(DType.F32, 0, rows);
         Tensor loss = block().room(DType.F32, 0, rows);
         Tensor gradLogits = block().room(DType.F32, 0, rows, SEGMENT);
@@ -344,10 +367,10 @@ public abstract class ShardContract extends BackendContract {
             refused(IllegalArgumentException.class, () -> padded.states(shard.withStates(part)), "options say 7");
             refused(IllegalArgumentException.class, () -> op.states(shard), "CrossEntropy.states", "no states");
             refused(IllegalArgumentException.class, () -> op.states(shard.withStates(states)), "states",
-                    "[2, 3, 6]");
+                    "[3, 2, 7]");
             refused(IllegalArgumentException.class, () -> op.loss(shard, loss), "CrossEntropy.loss", "savedStates");
             refused(IllegalArgumentException.class, () -> op.gradient(shard.withSavedStates(part), gradLogits),
-                    "CrossEntropy.gradient", "savedStates", "[2, 1, 6]", "all shards");
+                    "CrossEntropy.gradient", "savedStates", "[1, 2, 7]", "all shards");
             refused(IllegalArgumentException.class, () -> op.loss(shard.withSavedStates(states), loss),
                     "savedTargetLogits");
             var saved = shard.withSavedStates(states).withSavedTargetLogits(targetLogits);

@@ -50,17 +50,17 @@ class ReferenceCrossEntropyTest {
             logits[k] = k >= 2 * 8192 ? -INF : (float) Math.sin(k) * (k < 8192 ? 1 : 3);
         }
         var options = NONE.withLabelSmoothing(0.1).withZLoss(0.01);
-        double[] states = new double[18];
+        double[] states = new double[21];
         double[] gradient = new double[classes];
         double[] expected = new double[classes];
         try (Backend backend = Backend.open("reference"); CrossEntropy op = CrossEntropy.on(backend, options)) {
             var operands = CrossEntropyOperands.of(Tensor.of(logits, 1, classes), Tensor.of(new long[] {9000}, 1));
-            op.lossAndGradient(operands.withStates(Tensor.of(states, 1, 3, 6)), Tensor.of(new double[1], 1),
+            op.lossAndGradient(operands.withStates(Tensor.of(states, 3, 1, 7)), Tensor.of(new double[1], 1),
                     Tensor.of(expected, 1, classes));
-            op.gradient(operands.withSavedStates(Tensor.of(states, 1, 3, 6)), Tensor.of(gradient, 1, classes));
+            op.gradient(operands.withSavedStates(Tensor.of(states, 3, 1, 7)), Tensor.of(gradient, 1, classes));
             assertArrayEquals(expected, gradient, 1e-15);
             states[2] *= 2;
-            op.gradient(operands.withSavedStates(Tensor.of(states, 1, 3, 6)), Tensor.of(gradient, 1, classes));
+            op.gradient(operands.withSavedStates(Tensor.of(states, 3, 1, 7)), Tensor.of(gradient, 1, classes));
             assertNotEquals(expected[0], gradient[0], 1e-7);
         }
     }
@@ -84,7 +84,7 @@ class ReferenceCrossEntropyTest {
             double[] found = new double[3];
             double[] gradient = new double[classes];
             double[] whole = new double[classes];
-            double[] states = new double[18];
+            double[] states = new double[21];
             double[] targetLogit = new double[1];
             try (Backend backend = Backend.open("reference"); CrossEntropy op = CrossEntropy.on(backend, options)) {
                 Tensor target = Tensor.of(new long[] {9000}, 1);
@@ -101,18 +101,18 @@ class ReferenceCrossEntropyTest {
                         var operands = results(CrossEntropyOperands.of(x, t), found)
                                 .withClassWeights(Tensor.of(weights, classes)).withShard(from, classes);
                         if (joins) {
-                            operands = operands.withSavedStates(Tensor.of(states, 1, 3, 6));
+                            operands = operands.withSavedStates(Tensor.of(states, 3, 1, 7));
                             operands = soft ? operands : operands.withSavedTargetLogits(Tensor.of(targetLogit, 1));
                             double[] part = new double[to - from];
                             op.lossAndGradient(operands, scalar(found, 0), Tensor.of(part, 1, to - from));
                             System.arraycopy(part, 0, gradient, from, to - from);
                             assertArrayEquals(expected, found, 1e-12);
                         } else {
-                            double[] part = new double[6];
+                            double[] part = new double[7];
                             double[] own = new double[1];
-                            operands = operands.withStates(Tensor.of(part, 1, 1, 6));
+                            operands = operands.withStates(Tensor.of(part, 1, 1, 7));
                             op.states(soft ? operands : operands.withTargetLogits(Tensor.of(own, 1)));
-                            System.arraycopy(part, 0, states, 6 * rank, 6);
+                            System.arraycopy(part, 0, states, 7 * rank, 7);
                             targetLogit[0] += own[0];
                             assertEquals(rank == 1 && !soft ? logits[9000] : 0, own[0]);
                         }

@@ -177,6 +177,7 @@ final class CudaGeneralCrossEntropy {
                         | (call.probabilities ? General.PROBABILITIES : 0)
                         | (call.probabilities && targetType != DType.F32 ? General.TARGETS_NARROW : 0)
                         | (call.entropyTerms ? General.ENTROPY_FLAG : 0)
+                        | (call.places ? General.PLACES : 0)
                         | (options.accumulate() ? General.ACCUMULATE : 0)
                         | (options.allIgnored() == AllIgnored.ZERO ? General.ZERO : 0));
         if (sums && rows > 0 || call.hits != null) {

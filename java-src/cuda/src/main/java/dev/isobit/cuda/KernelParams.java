@@ -87,8 +87,9 @@ final class KernelParams {
         static final int ZERO = 256;
         static final int TARGETS_NARROW = 512;
         static final int ENTROPY_FLAG = 1024;
+        static final int PLACES = 2048;
         static final int SEGMENT = 8192;
-        static final int STATE = 6;
+        static final int STATE = 7;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("logits"),
                 POINTER.withName("targets"), POINTER.withName("class_weights"), POINTER.withName("weights"),

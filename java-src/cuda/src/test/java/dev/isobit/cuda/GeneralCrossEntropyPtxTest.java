@@ -31,7 +31,7 @@ class GeneralCrossEntropyPtxTest {
             }
             PtxKernels.Buffer whole = kernels.new Buffer(LOGITS, 0);
             PtxKernels.Buffer gradient = kernels.new Buffer(LOGITS, 0);
-            PtxKernels.Buffer states = kernels.new Buffer(24L * ROWS * SEGMENTS, 0);
+            PtxKernels.Buffer states = kernels.new Buffer(28L * ROWS * SEGMENTS, 0);
             BiConsumer<PtxKernels.Buffer, String> run = (to, field) -> {
                 kernels.bytesRead = 0;
                 kernels.bytesWritten = 0;

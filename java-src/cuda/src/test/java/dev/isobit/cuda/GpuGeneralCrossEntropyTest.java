@@ -179,9 +179,13 @@ class GpuGeneralCrossEntropyTest {
                 op.gradient(operands, gradient);
                 results.put("gradient", bytes(backend, gradient));
                 Tensor fromStates = room(backend, dtype, 1, rows, classes);
-                op.lossAndGradient(operands.withSavedStates(states), loss, fromStates);
+                var saved = operands.withSavedStates(states).withArgmax(argmax).withLogProbabilities(logProbabilities);
+                op.lossAndGradient(soft ? saved : saved.withHits(hits), loss, fromStates);
                 results.put("loss from states", bytes(backend, loss));
                 results.put("gradient from states", bytes(backend, fromStates));
+                results.put("argmax from states", bytes(backend, argmax));
+                results.put("hits from states", bytes(backend, hits));
+                results.put("log-probabilities from states", bytes(backend, logProbabilities));
                 if (!options.accumulate()) {
                     op.lossAndGradient(operands, loss, operands.logits());
                     results.put("in place", bytes(backend, operands.logits()));
@@ -194,7 +198,7 @@ class GpuGeneralCrossEntropyTest {
         Map<String, byte[]> shards(Backend backend, CrossEntropyOptions options, long[] boundaries) {
             int segments = Math.ceilDiv(classes, SEGMENT);
             int ranks = boundaries.length - 1;
-            float[] states = new float[rows * segments * 6];
+            float[] states = new float[rows * segments * 7];
             float[] targetLogits = new float[rows];
             Map<String, byte[]> results = new LinkedHashMap<>();
             long[] lossShape = options.reduction() == Reduction.NONE ? new long[] {rows} : new long[0];
@@ -205,12 +209,12 @@ class GpuGeneralCrossEntropyTest {
                             .withShard(from, classes);
                     Tensor part = room(backend, DType.F32, 1, op.stateShape(shard));
                     Tensor own = room(backend, DType.F32, 0, rows);
-                    var asked = shard.withStates(part).withEntropy(room(backend, DType.F32, 0, rows));
+                    var asked = shard.withStates(part).withEntropy(room(backend, DType.F32, 0, rows))
+                            .withArgmax(room(backend, DType.I64, 0, rows));
                     op.states(soft ? asked : asked.withTargetLogits(own));
                     float[] found = floats(bytes(backend, part));
-                    int count = found.length / rows;
+                    System.arraycopy(found, 0, states, from / SEGMENT * rows * 7, found.length);
                     for (int row = 0; row < rows; row++) {
-                        System.arraycopy(found, row * count, states, (row * segments + from / SEGMENT) * 6, count);
                         targetLogits[row] += soft ? 0 : floats(bytes(backend, own))[row];
                     }
                 }
@@ -218,7 +222,7 @@ class GpuGeneralCrossEntropyTest {
                     int from = (int) boundaries[rank];
                     int to = (int) boundaries[rank + 1];
                     var shard = operands(backend, options, from, to, rank).withShard(from, classes)
-                            .withSavedStates(place(backend, Tensor.of(states, rows, segments, 6), 4));
+                            .withSavedStates(place(backend, Tensor.of(states, segments, rows, 7), 4));
                     shard = soft
                             ? shard
                             : shard.withSavedTargetLogits(place(backend, Tensor.of(targetLogits, rows), 4));
@@ -226,7 +230,12 @@ class GpuGeneralCrossEntropyTest {
                     Tensor loss = room(backend, DType.F32, 1, lossShape);
                     Tensor gradient = place(backend,
                             HostTensors.of(dtype, new float[rows * (to - from)], rows, to - from), 0);
-                    op.lossAndGradient(shard.withEntropy(entropy), loss, gradient);
+                    Tensor argmax = room(backend, DType.I64, 0, rows);
+                    Tensor logProbabilities = room(backend, DType.F32, 1, rows, to - from);
+                    op.lossAndGradient(shard.withEntropy(entropy).withArgmax(argmax)
+                            .withLogProbabilities(logProbabilities), loss, gradient);
+                    results.put("argmax of " + rank, bytes(backend, argmax));
+                    results.put("log-probabilities of " + rank, bytes(backend, logProbabilities));
                     results.put("loss of " + rank, bytes(backend, loss));
                     results.put("entropy of " + rank, bytes(backend, entropy));
                     results.put("gradient of " + rank, bytes(backend, gradient));
@@ -243,14 +252,21 @@ class GpuGeneralCrossEntropyTest {
                     : new long[0]);
             Tensor entropy = room(cpu, DType.F32, 0, rows);
             Tensor gradient = HostTensors.of(dtype, new float[rows * classes], rows, classes);
+            Tensor argmax = room(cpu, DType.I64, 0, rows);
+            Tensor logProbabilities = room(cpu, DType.F32, 0, rows, classes);
             try (CrossEntropy op = CrossEntropy.on(cpu, options)) {
                 // The labels are those of the first rank.
-                op.lossAndGradient(operands(cpu, options, 0, classes, 1).withEntropy(entropy), loss, gradient);
+                op.lossAndGradient(operands(cpu, options, 0, classes, 1).withEntropy(entropy).withArgmax(argmax)
+                        .withLogProbabilities(logProbabilities), loss, gradient);
             }
+            float[] logarithms = HostTensors.floats(logProbabilities);
             float[] all = HostTensors.floats(gradient);
             for (int rank = 0; rank < boundaries.length - 1; rank++) {
                 int from = (int) boundaries[rank];
                 int to = (int) boundaries[rank + 1];
+                results.put("argmax of " + rank, bytes(cpu, argmax));
+                results.put("log-probabilities of " + rank,
+                        bytes(cpu, Tensor.of(slice(logarithms, from, to), rows, to - from)));
                 results.put("loss of " + rank, bytes(cpu, loss));
                 results.put("entropy of " + rank, bytes(cpu, entropy));
                 results.put("gradient of " + rank,

@@ -100,7 +100,8 @@ class RecorderGeneralCrossEntropyTest {
             assertEquals(General.LAYOUT.byteSize(), launch.arguments().length);
             assertEquals(classes, block.getLong((int) General.ALL_CLASSES));
             assertEquals(0, block.getLong((int) General.FIRST_CLASS));
-            assertEquals((mean ? 1 : 0) | (sums ? 2 : 0) | 32, block.getInt((int) General.FLAGS));
+            assertEquals((mean ? 1 : 0) | (sums ? 2 : 0) | 32 | (wantsHits ? General.PLACES : 0),
+                    block.getInt((int) General.FLAGS));
         }
         // What is scratch is the op's own, apart, and large enough.
         if (!recorder.launches().isEmpty()) {
@@ -128,9 +129,10 @@ class RecorderGeneralCrossEntropyTest {
             var shard = CrossEntropyOperands
                     .of(at(backend, DType.F32, 1L << 40, 3, 8192), at(backend, DType.I64, 1L << 50, 3))
                     .withShard(16384, 30_000);
-            Tensor part = at(backend, DType.F32, 1L << 51, 3, 1, 6);
+            Tensor part = at(backend, DType.F32, 1L << 51, 1, 3, 7);
             Tensor own = at(backend, DType.F32, 1L << 52, 3);
-            op.states(shard.withStates(part).withTargetLogits(own).withEntropy(at(backend, DType.F32, 1L << 53, 3)));
+            op.states(shard.withStates(part).withTargetLogits(own).withEntropy(at(backend, DType.F32, 1L << 53, 3))
+                    .withHits(at(backend, DType.I64, 1L << 54)));
             assertEquals(List.of("cross_entropy_general_loss_f32_block 3 256"), shapes(recorder.launches()));
             ByteBuffer block =
                     ByteBuffer.wrap(recorder.launches().getFirst().arguments()).order(ByteOrder.LITTLE_ENDIAN);
@@ -140,8 +142,8 @@ class RecorderGeneralCrossEntropyTest {
             assertEquals(1L << 51, block.getLong((int) General.STATES));
             assertEquals(1L << 52, block.getLong((int) General.TARGET_LOGITS));
             assertEquals(0, block.getLong((int) General.ENTROPY) | block.getLong((int) General.ROW_LOSS)
-                    | block.getLong((int) General.LOSS));
-            assertEquals(General.ENTROPY_FLAG, block.getInt((int) General.FLAGS));
+                    | block.getLong((int) General.LOSS) | block.getLong((int) General.HITS));
+            assertEquals(General.ENTROPY_FLAG | General.PLACES, block.getInt((int) General.FLAGS));
         }
     }
 }

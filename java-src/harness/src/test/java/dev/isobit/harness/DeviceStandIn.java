@@ -181,6 +181,7 @@ public final class DeviceStandIn implements Backend {
                 inside.logProbabilities = hiddenOrNull(call.logProbabilities);
                 inside.states = hiddenOrNull(call.states);
                 inside.entropyTerms = call.entropyTerms;
+                inside.places = call.places;
                 inside.targetLogits = hiddenOrNull(call.targetLogits);
                 inside.savedStates = hiddenOrNull(call.savedStates);
                 inside.savedTargetLogits = hiddenOrNull(call.savedTargetLogits);

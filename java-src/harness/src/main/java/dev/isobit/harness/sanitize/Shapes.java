@@ -279,9 +279,11 @@ final class Shapes {
             var shard = CrossEntropyOperands.of(logits, all.targets()).withShard(8192, 8192 + size[1]);
             Tensor part = operands.floats(rng, 8, op.stateShape(shard));
             Tensor own = operands.floats(rng, 4, rowShape);
-            op.states(shard.withStates(part).withTargetLogits(own).withEntropy(all.lse()));
+            op.states(shard.withStates(part).withTargetLogits(own).withEntropy(all.lse()).withHits(all.hits()));
             op.lossAndGradient(shard.withSavedTargetLogits(own).withEntropy(all.entropy())
-                    .withSavedStates(operands.floats(rng, 4, size[0], size[2], part.size(2) + 1, 6)), loss, gradient);
+                    .withSavedStates(operands.floats(rng, 4, part.size(0) + 1, size[0], size[2], 7))
+                    .withArgmax(all.argmax()).withHits(all.hits()).withLogProbabilities(all.logProbabilities()), loss,
+                    gradient);
             op.lossAndGradient(all, loss, logits);
         }
     }

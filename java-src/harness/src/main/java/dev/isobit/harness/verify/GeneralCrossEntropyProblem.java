@@ -119,8 +119,9 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             stride = padded ? classes + 1 + rng.nextInt(5) : classes;
             shape = inner == 0 ? new long[] {batch, stride} : new long[] {batch, stride, inner};
             rowShape = inner == 0 ? new long[] {batch} : new long[] {batch, inner};
-            stateShape = Arrays.copyOf(rowShape, rowShape.length + 2);
-            stateShape[rowShape.length] = Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+            stateShape = new long[rowShape.length + 2];
+            stateShape[0] = Math.ceilDiv(classes, CrossEntropyCall.SEGMENT);
+            System.arraycopy(rowShape, 0, stateShape, 1, rowShape.length);
             stateShape[rowShape.length + 1] = CrossEntropyCall.STATE;
             boolean soft = rng.nextInt(4) == 0;
             long ignore = rng.nextInt(3) == 0 ? classes / 2 : CrossEntropyOptions.DEFAULT_IGNORE_INDEX;
@@ -553,16 +554,15 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                 Operand entropyAt = output(slab, form, DType.F32, rowShape);
                 Operand statesAt = output(slab, form, DType.F32, op.stateShape(operands));
                 Operand targetLogitsAt = output(slab, form, DType.F32, rowShape);
-                operands = operands.withEntropy(entropyAt.tensor()).withStates(statesAt.tensor());
+                operands = operands.withEntropy(entropyAt.tensor()).withStates(statesAt.tensor())
+                        .withArgmax(output(slab, form, DType.I64, rowShape).tensor());
                 op.states(targets == null ? operands : operands.withTargetLogits(targetLogitsAt.tensor()));
                 checkInputs();
                 statesAt.download();
                 int[] part = results.written("states of a shard", statesAt);
-                int numbers = rows == 0 ? 0 : part.length / rows;
-                int first = (int) boundaries[rank] / CrossEntropyCall.SEGMENT * CrossEntropyCall.STATE;
+                int first = (int) boundaries[rank] / CrossEntropyCall.SEGMENT * rows * CrossEntropyCall.STATE;
                 for (int i = 0; i < part.length; i++) {
-                    allStates[i / numbers * segments * CrossEntropyCall.STATE + first + i % numbers] =
-                            Float.intBitsToFloat(part[i]);
+                    allStates[first + i] = Float.intBitsToFloat(part[i]);
                 }
                 targetLogitsAt.download();
                 int[] own = targets == null ? new int[rows] : results.written("targets' logits", targetLogitsAt);
@@ -574,6 +574,7 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
             Results run() {
                 boolean none = options.reduction() == Reduction.NONE;
                 int[] gradient = new int[x.length];
+                int[] logProbabilities = new int[x.length];
                 try (CrossEntropy op = CrossEntropy.on(backend, options.withClasses(0))) {
                     for (int rank = 0; rank < boundaries.length - 1; rank++) {
                         states(op, rank);
@@ -593,20 +594,33 @@ record GeneralCrossEntropyProblem(int batch, int classes, int inner, Logits logi
                             gradAt.set(slice(previous, rank));
                             gradAt.upload();
                         }
-                        op.lossAndGradient(operands.withLse(lseAt.tensor()).withEntropy(entropyAt.tensor()),
+                        Operand argmaxAt = output(slab, form, DType.I64, rowShape);
+                        Operand hitsAt = output(slab, form, DType.I64);
+                        Operand logProbabilitiesAt = output(slab, form, DType.F32, shape(rank));
+                        operands = targets == null ? operands : operands.withHits(hitsAt.tensor());
+                        op.lossAndGradient(operands.withLse(lseAt.tensor()).withEntropy(entropyAt.tensor())
+                                .withArgmax(argmaxAt.tensor()).withLogProbabilities(logProbabilitiesAt.tensor()),
                                 lossAt.tensor(), gradAt.tensor());
                         checkInputs();
                         put(results, Output.LSE, lseAt);
                         put(results, Output.ENTROPY, entropyAt);
                         put(results, none ? Output.GENERAL_ROW_LOSS : Output.GENERAL_LOSS, lossAt);
                         gradAt.download();
+                        results.put(Output.ARGMAX, longs(results, argmaxAt, rows));
+                        if (targets != null) {
+                            results.put(Output.HITS, longs(results, hitsAt, 1));
+                        }
+                        logProbabilitiesAt.download();
                         int[] part = results.written("gradient of a shard", gradAt);
+                        int[] logarithms = results.written("log-probabilities of a shard", logProbabilitiesAt);
                         for (int i = 0; i < part.length; i++) {
                             gradient[whole(rank, i)] = part[i];
+                            logProbabilities[whole(rank, i)] = logarithms[i];
                         }
                     }
                 }
                 results.put(Output.STATES, bits(allStates));
+                results.put(Output.LOG_PROBABILITIES, logProbabilities);
                 results.put(Output.gradient(dtype, Output.GENERAL_GRADIENT), gradient);
                 return results;
             }
