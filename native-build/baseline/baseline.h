@@ -10,34 +10,66 @@
 
 /* Layout known to dev.isobit.bench.Baseline. */
 typedef struct {
-    float* param;
-    const float* grad;
-    float* exp_avg;
-    float* exp_avg_sq;
+    void* param;
+    const void* grad;
+    void* exp_avg;
+    void* exp_avg_sq;
     int64_t count;
 } isobit_baseline_tensor;
 
 /* Float lanes of the vectors that this was compiled for: 16 or 8. */
 int32_t isobit_baseline_lanes(void);
 
+/* What logits, gradients, parameters may be; by dev.isobit.bench.Baseline. */
+enum { kF32 = 0, kBF16 = 1, kF16 = 2 };
+
 /* How cross-entropy goes through memory; which is the fastest depends on the machine. */
 enum {
-    kPasses = 0,     /* per row: maximum; exponentials into grad; scaling */
+    kPasses = 0,     /* per row: maximum; exponentials; scaling */
     kOverlapped = 1, /* in blocks, the maximum of the next block taken while this one's exponentials are computed */
-    kStreaming = 2,  /* the same, exponentials wait in a scratch row, grad is written by non-temporal stores */
-    kVariants = 3,
+    kStreaming = 2,  /* the same, grad is written by non-temporal stores */
+    kGroups = 3,     /* as many rows together as a vector has lanes; rows of more than 1024 classes as kPasses */
 };
 
 /*
- * Mean loss and its gradient: grad[i][k] = (softmax(logits[i])[k] - [k == targets[i]]) / rows.
- * logits, grad: [rows, classes]; targets: [rows], in [0, classes); row_loss: [rows], written; grad may not overlap logits.
+ * Loss and gradient: grad[i][k] = upstream (softmax(logits[i])[k] - [k == targets[i]]); returns the mean loss.
+ * logits, grad: [rows, classes], of dtype; targets: [rows], in [0, classes); row_loss: [rows], written; grad may not overlap
+ * logits.
  */
-float isobit_baseline_cross_entropy(const float* logits, const int64_t* targets, float* row_loss, float* grad,
-                                    int64_t rows, int64_t classes, int32_t variant, int32_t threads);
+float isobit_baseline_cross_entropy(const void* logits, const int64_t* targets, float* row_loss, void* grad,
+                                    int64_t rows, int64_t classes, float upstream, int32_t dtype, int32_t variant,
+                                    int32_t threads);
 
-/* AdamW: m += w1 (g - m); v += w2 (g^2 - v); p = p decay + neg_step m / (sqrt(v) rsqrt_bc2 + eps). */
+/* How an element-wise loss or an optimizer goes through memory. */
+enum {
+    kPlain = 0, /* one loop */
+    kOther = 1, /* a loss: gradients by non-temporal stores; an optimizer: a loop for each tensor that is written */
+};
+
+/*
+ * Binary cross-entropy with logits, loss and gradient: each element's loss l = (1 - y) softplus(x) + w y softplus(-x),
+ * grad = upstream dl/dx; returns upstream times the sum of the losses.
+ * logits, grad: [elements], of dtype; targets y: floats in [0, 1]; pos_weight w: [labels], for element i that of label
+ * i % labels, or NULL for 1; loss: [elements], or NULL. grad may not overlap logits. Logits are finite.
+ */
+float isobit_baseline_bce(const void* logits, const float* targets, const float* pos_weight, float* loss, void* grad,
+                          int64_t elements, int64_t labels, float upstream, int32_t dtype, int32_t variant,
+                          int32_t threads);
+
+/*
+ * AdamW: m += w1 (g - m); v += w2 (g^2 - v); p = p decay + neg_step m / (sqrt(v) rsqrt_bc2 + eps), in float32. Parameters and
+ * gradients are of dtype, moments of moment_dtype.
+ */
 void isobit_baseline_adamw(const isobit_baseline_tensor* tensors, int64_t tensor_count, float w1, float w2,
-                           float neg_step, float rsqrt_bc2, float eps, float decay, int32_t threads);
+                           float neg_step, float rsqrt_bc2, float eps, float decay, int32_t dtype, int32_t moment_dtype,
+                           int32_t variant, int32_t threads);
+
+/*
+ * SGD with momentum, not its first step: g += weight_decay p; b = momentum b + grad_share g; p += neg_lr b. The momentum buffer
+ * b is exp_avg. All F32.
+ */
+void isobit_baseline_sgd(const isobit_baseline_tensor* tensors, int64_t tensor_count, float neg_lr, float momentum,
+                         float grad_share, float weight_decay, int32_t threads);
 
 /* x[i] = x[i] * 1 + 1, in place: 8 bytes of traffic per element. */
 void isobit_baseline_stream(float* x, int64_t count, int32_t threads);

@@ -1,6 +1,7 @@
 package dev.isobit.bench;
 
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -30,36 +31,40 @@ public class AdamBenchmark {
     @Param({"1x16777216", "1x1048576", "10000x64"})
     public String parameters;
 
-    /** The cpu backend or the C baseline. */
-    @Param({"cpu", "c"})
+    /** The cpu backend or the C baseline, by one loop or by three. */
+    @Param({"cpu", "c", "c-turns"})
     public String side;
 
     @Param({"1", "2"})
     public int threads;
 
     private AdamCase operands;
-    private boolean baseline;
+    private Baseline.@Nullable Way way;
 
     @Setup(Level.Trial)
     public void prepare() {
         String[] sizes = parameters.split("x");
         operands = new AdamCase(Long.parseLong(sizes[0]), Long.parseLong(sizes[1]), threads);
-        baseline = side.equals("c");
-        System.out.println(baseline ? Baseline.description() : operands.description());
+        way = switch (side) {
+            case "c" -> Baseline.Way.PLAIN;
+            case "c-turns" -> Baseline.Way.OTHER;
+            default -> null;
+        };
+        System.out.println(way == null ? operands.description() : Baseline.description());
     }
 
     @TearDown(Level.Trial)
     public void check() {
-        operands.check(baseline);
+        operands.check(way);
         operands.close();
     }
 
     @Benchmark
     public void step(Traffic traffic) {
-        if (baseline) {
-            operands.baseline();
-        } else {
+        if (way == null) {
             operands.isobit();
+        } else {
+            operands.baseline(way);
         }
         traffic.add(operands.elements(), operands.bytes());
     }

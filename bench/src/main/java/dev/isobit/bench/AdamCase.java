@@ -16,6 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * AdamW over some tensors of one size, F32, on one set of operands: by the cpu backend and by the C baseline. Seeded. The
@@ -113,18 +114,19 @@ final class AdamCase implements AutoCloseable {
         operation.step();
     }
 
-    void baseline() {
+    void baseline(Baseline.Way way) {
         scalars.set(OPTIONS, OPTIONS.lr(), ++steps);
-        Baseline.adamW(table, tensors, scalars, threads);
+        Baseline.adamW(table, tensors, scalars, DType.F32, DType.F32, way, threads);
     }
 
     /**
      * Does one more step on either side of the comparison and compares all results.
      *
-     * @param byBaseline whether the baseline does the step: its tolerance is wider
+     * @param way how the baseline does the step, whose tolerance is wider; null if the backend does it
      * @throws IllegalStateException if an element is wrong
      */
-    void check(boolean byBaseline) {
+    void check(Baseline.@Nullable Way way) {
+        boolean byBaseline = way != null;
         try (Arena own = Arena.ofShared(); Backend reference = Backend.open("reference")) {
             MemorySegment exactParam = copy(own, param);
             MemorySegment exactExpAvg = copy(own, expAvg);
@@ -133,8 +135,8 @@ final class AdamCase implements AutoCloseable {
                 exact.setStepCount(steps);
                 exact.step();
             }
-            if (byBaseline) {
-                baseline();
+            if (way != null) {
+                baseline(way);
             } else {
                 isobit();
             }

@@ -14,7 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A step of AdamW over some tensors of one size, which lie side by side. */
+/** A step of AdamW over some tensors of one size, which lie side by side; gradients are of the parameters' type. */
 final class AdamWorkload extends Workload {
     private static final AdamOptions OPTIONS = AdamOptions.adamW();
     private static final float TINY = 1e-12f;
@@ -23,16 +23,18 @@ final class AdamWorkload extends Workload {
 
     private final long tensors;
     private final long size;
+    private final DType moments;
     private final Adam operation;
 
-    AdamWorkload(BenchCase what, Inputs inputs, Backend backend) {
+    AdamWorkload(BenchCase what, Inputs inputs, DType moments, Backend backend) {
         super(what, inputs, false, backend);
+        this.moments = moments;
         tensors = what.shape().get(0);
         size = what.shape().get(1);
         Tensor param = operand("param", what.dtype(), what.elements());
         Tensor grad = operand("grad", what.dtype(), what.elements());
-        Tensor expAvg = operand("expAvg", what.dtype(), what.elements());
-        Tensor expAvgSq = operand("expAvgSq", what.dtype(), what.elements());
+        Tensor expAvg = operand("expAvg", moments, what.elements());
+        Tensor expAvgSq = operand("expAvgSq", moments, what.elements());
         operation = Adam.on(backend, OPTIONS, parameters(param, grad, expAvg, expAvgSq));
     }
 
@@ -52,7 +54,7 @@ final class AdamWorkload extends Workload {
     /** Four numbers are read and three written for each parameter. */
     @Override
     long bytes() {
-        return 7L * what.dtype().byteSize() * what.elements();
+        return (3L * what.dtype().byteSize() + 4L * moments.byteSize()) * what.elements();
     }
 
     @Override
@@ -63,10 +65,10 @@ final class AdamWorkload extends Workload {
     @Override
     void fill(Rng rng) {
         float scale = inputs == Inputs.TINY_GRADIENTS ? TINY : 1;
-        uniform(host("param"), rng, 0, 1);
-        uniform(host("grad"), rng, 0, scale);
-        uniform(host("expAvg"), rng, 0, 0.1f * scale);
-        uniform(host("expAvgSq"), rng, 0.005f * scale * scale, 0.01f * scale * scale);
+        uniform(hostTensor("param"), rng, 0, 1);
+        uniform(hostTensor("grad"), rng, 0, scale);
+        uniform(hostTensor("expAvg"), rng, 0, 0.1f * scale);
+        uniform(hostTensor("expAvgSq"), rng, 0.005f * scale * scale, 0.01f * scale * scale);
         operation.setStepCount(STEPS_BEFORE);
     }
 
@@ -89,7 +91,7 @@ final class AdamWorkload extends Workload {
     Map<String, MemorySegment> reference(Backend reference, Arena arena) {
         Map<String, MemorySegment> exact = new LinkedHashMap<>();
         for (String name : List.of("param", "grad", "expAvg", "expAvgSq")) {
-            exact.put(name, toDouble(host(name), arena));
+            exact.put(name, toDouble(hostTensor(name), arena));
         }
         Tensor[] all = exact.values().stream().map(values -> Tensor.of(DType.F64, values, what.elements()))
                 .toArray(Tensor[]::new);
@@ -102,7 +104,7 @@ final class AdamWorkload extends Workload {
 
     @Override
     Peer.Problem problem() {
-        return new Peer.Problem(what.operation(), false, what.shape(), what.threads(),
+        return new Peer.Problem(what.operation(), what.dtype(), false, what.shape(), what.threads(),
                 hosts("param", "grad", "expAvg", "expAvgSq"),
                 Map.of("lr", OPTIONS.lr(), "beta1", OPTIONS.beta1(), "beta2", OPTIONS.beta2(), "eps", OPTIONS.eps(),
                         "weightDecay", OPTIONS.weightDecay(), "step", STEPS_BEFORE + 1.0));

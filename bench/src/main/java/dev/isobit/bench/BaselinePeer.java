@@ -1,15 +1,20 @@
 package dev.isobit.bench;
 
 import dev.isobit.AdamOptions;
+import dev.isobit.DType;
+import dev.isobit.SgdOptions;
 import dev.isobit.spi.AdamScalars;
+import dev.isobit.spi.SgdScalars;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/** The C baseline beside the backends: cross-entropy by its fastest way through memory, and AdamW. */
+/** The C baseline beside the backends, each operation by its fastest way through memory. */
 final class BaselinePeer implements Peer {
     static final String NAME = "C";
     /** Rounds to find the fastest variant: too few to matter, enough to tell. */
@@ -39,10 +44,18 @@ final class BaselinePeer implements Peer {
     }
 
     @Override
+    public boolean takes(DType dtype) {
+        return List.of(DType.F32, DType.BF16, DType.F16).contains(dtype);
+    }
+
+    @Override
     public @Nullable Call prepare(Problem problem) {
         return switch (problem.operation()) {
             case "cross-entropy" -> new CrossEntropy(problem);
-            case "adamw" -> new AdamW(problem);
+            case "bce", Workload.PLAIN_BCE -> new Bce(problem);
+            case "adamw" -> new AdamW(problem, DType.F32);
+            case Workload.NARROW_ADAMW -> problem.dtype() == DType.F16 ? null : new AdamW(problem, problem.dtype());
+            case "sgd" -> problem.dtype() == DType.F32 ? new Sgd(problem) : null;
             default -> null;
         };
     }
@@ -52,38 +65,60 @@ final class BaselinePeer implements Peer {
         // holds nothing
     }
 
-    private static MemorySegment copy(Arena arena, MemorySegment from) {
-        return arena.allocate(from.byteSize(), 64).copyFrom(from);
-    }
-
-    private static boolean read(Map<String, MemorySegment> outputs, String output, MemorySegment to) {
-        MemorySegment from = outputs.get(output);
-        if (from != null) {
-            to.copyFrom(from);
+    private static <E extends Enum<E>> E fastest(List<E> ways, Consumer<E> run) {
+        if (ways.size() == 1) {
+            return ways.getFirst();
         }
-        return from != null;
+        Side[] sides = ways.stream().map(way -> new Side(way.name(), 1, 1, () -> run.accept(way))).toArray(Side[]::new);
+        String name = CHOICE.fastest(sides).name();
+        return ways.stream().filter(way -> way.name().equals(name)).findFirst().orElseThrow();
     }
 
-    private static final class CrossEntropy implements Call {
-        private final Arena arena = Arena.ofShared();
-        private final Problem problem;
-        private final MemorySegment rowLoss;
-        private final MemorySegment gradLogits;
+    /** Operands of an operation, of which those in {@code kept} are its results. */
+    private abstract static class Operation implements Call {
+        final Arena arena = Arena.ofShared();
+        final Problem problem;
+
+        Operation(Problem problem) {
+            this.problem = problem;
+        }
+
+        MemorySegment input(String name) {
+            return problem.inputs().get(name);
+        }
+
+        abstract Map<String, MemorySegment> results();
+
+        @Override
+        public boolean read(String output, MemorySegment to) {
+            to.copyFrom(results().get(output).asSlice(0, to.byteSize()));
+            return true;
+        }
+
+        @Override
+        public void close() {
+            arena.close();
+        }
+    }
+
+    private static final class CrossEntropy extends Operation {
+        private final long rows = problem.shape().get(0);
+        private final MemorySegment rowLoss = arena.allocate(Float.BYTES * rows, 64);
+        private final MemorySegment mean = arena.allocate(Float.BYTES);
+        private final MemorySegment gradLogits =
+                arena.allocate(problem.dtype().byteSize() * problem.elements(), 64);
         private final Baseline.Variant variant;
-        private float mean;
 
         CrossEntropy(Problem problem) {
-            this.problem = problem;
-            rowLoss = arena.allocate(4 * problem.shape().get(0), 64);
-            gradLogits = arena.allocate(4 * problem.elements(), 64);
-            Side[] variants = Stream.of(Baseline.Variant.values())
-                    .map(each -> new Side(each.name(), 1, 1, () -> run(each))).toArray(Side[]::new);
-            variant = Baseline.Variant.valueOf(CHOICE.fastest(variants).name());
+            super(problem);
+            variant = fastest(Baseline.Variant.of(problem.shape().get(1)), this::run);
         }
 
         private void run(Baseline.Variant way) {
-            mean = Baseline.crossEntropy(problem.inputs().get("logits"), problem.inputs().get("targets"), rowLoss,
-                    gradLogits, problem.shape().get(0), problem.shape().get(1), way, problem.threads());
+            mean.set(ValueLayout.JAVA_FLOAT, 0,
+                    Baseline.crossEntropy(input("logits"), input("targets"), rowLoss, gradLogits, rows,
+                            problem.shape().get(1), problem.mean() ? 1f / rows : 1, problem.dtype(), way,
+                            problem.threads()));
         }
 
         @Override
@@ -92,72 +127,126 @@ final class BaselinePeer implements Peer {
         }
 
         @Override
-        public boolean read(String output, MemorySegment to) {
-            if (output.equals("loss") && problem.mean()) {
-                to.set(ValueLayout.JAVA_FLOAT, 0, mean);
-                return true;
-            }
-            boolean kept = BaselinePeer.read(Map.of("loss", rowLoss, "gradLogits", gradLogits), output, to);
-            if (output.equals("gradLogits") && !problem.mean()) {
-                // Its gradient is that of the mean; powers of two make no error.
-                long rows = problem.shape().get(0);
-                for (long i = 0; i < problem.elements(); i++) {
-                    to.setAtIndex(ValueLayout.JAVA_FLOAT, i, to.getAtIndex(ValueLayout.JAVA_FLOAT, i) * rows);
-                }
-                return Long.bitCount(rows) == 1;
-            }
-            return kept;
-        }
-
-        @Override
-        public void close() {
-            arena.close();
+        Map<String, MemorySegment> results() {
+            return Map.of("loss", problem.mean() ? mean : rowLoss, "gradLogits", gradLogits);
         }
     }
 
-    private static final class AdamW implements Call {
-        private final Arena arena = Arena.ofShared();
-        private final Problem problem;
-        private final Map<String, MemorySegment> state;
-        private final MemorySegment table;
-        private final AdamScalars scalars = new AdamScalars();
-        private final AdamOptions options = AdamOptions.adamW();
-        private long step;
+    private static final class Bce extends Operation {
+        private final MemorySegment mean = arena.allocate(Float.BYTES);
+        private final MemorySegment loss =
+                problem.mean() ? MemorySegment.NULL : arena.allocate(Float.BYTES * problem.elements(), 64);
+        private final MemorySegment gradLogits =
+                arena.allocate(problem.dtype().byteSize() * problem.elements(), 64);
+        private final Baseline.Way way;
 
-        AdamW(Problem problem) {
-            this.problem = problem;
+        Bce(Problem problem) {
+            super(problem);
+            way = fastest(List.of(Baseline.Way.values()), this::run);
+        }
+
+        private void run(Baseline.Way by) {
+            mean.set(ValueLayout.JAVA_FLOAT, 0,
+                    Baseline.bce(input("logits"), input("targets"),
+                            problem.inputs().getOrDefault("posWeight", MemorySegment.NULL), loss, gradLogits,
+                            problem.elements(), problem.shape().get(1), problem.mean() ? 1f / problem.elements() : 1,
+                            problem.dtype(), by, problem.threads()));
+        }
+
+        @Override
+        public void run() {
+            run(way);
+        }
+
+        @Override
+        Map<String, MemorySegment> results() {
+            return Map.of("loss", problem.mean() ? mean : loss, "gradLogits", gradLogits);
+        }
+    }
+
+    /** An optimizer: a copy of what it updates, and the table of its tensors. */
+    private abstract static class Optimizer extends Operation {
+        final Map<String, MemorySegment> state = new HashMap<>();
+        final long tensors = problem.shape().get(0);
+        final MemorySegment table = arena.allocate(Baseline.TENSOR.byteSize() * tensors, 8);
+        long step;
+
+        Optimizer(Problem problem, List<String> updated) {
+            super(problem);
+            updated.forEach(name -> state.put(name, arena.allocate(input(name).byteSize(), 64)));
+            reset();
+        }
+
+        /** Back to where the problem begins. */
+        final void reset() {
+            state.forEach((name, values) -> values.copyFrom(input(name)));
             step = problem.scalars().get("step").longValue();
-            long tensors = problem.shape().get(0);
-            long size = problem.shape().get(1);
-            state = Map.of("param", copy(arena, problem.inputs().get("param")), "expAvg",
-                    copy(arena, problem.inputs().get("expAvg")), "expAvgSq",
-                    copy(arena, problem.inputs().get("expAvgSq")));
-            MemorySegment[] columns = {state.get("param"), problem.inputs().get("grad"), state.get("expAvg"),
-                state.get("expAvgSq")};
-            table = arena.allocate(Baseline.TENSOR.byteSize() * tensors, 8);
+        }
+
+        /** Fills a column of the table: where each tensor begins in a region. */
+        final void column(int column, MemorySegment region) {
+            long bytes = region.byteSize() / tensors;
             for (long i = 0; i < tensors; i++) {
                 long row = i * Baseline.TENSOR.byteSize();
-                for (int j = 0; j < columns.length; j++) {
-                    table.set(ValueLayout.JAVA_LONG, row + 8L * j, columns[j].address() + 4 * size * i);
-                }
-                table.set(ValueLayout.JAVA_LONG, row + 8L * columns.length, size);
+                table.set(ValueLayout.JAVA_LONG, row + 8L * column, region.address() + bytes * i);
+                table.set(ValueLayout.JAVA_LONG, row + COUNT, problem.shape().get(1));
             }
+        }
+
+        @Override
+        Map<String, MemorySegment> results() {
+            return state;
+        }
+    }
+
+    /** Offset of a tensor's element count in its row of the table. */
+    private static final long COUNT = 32;
+
+    private static final class AdamW extends Optimizer {
+        private final AdamScalars scalars = new AdamScalars();
+        private final AdamOptions options = AdamOptions.adamW();
+        private final DType moments;
+        private final Baseline.Way way;
+
+        AdamW(Problem problem, DType moments) {
+            super(problem, List.of("param", "expAvg", "expAvgSq"));
+            this.moments = moments;
+            column(0, state.get("param"));
+            column(1, input("grad"));
+            column(2, state.get("expAvg"));
+            column(3, state.get("expAvgSq"));
+            way = fastest(List.of(Baseline.Way.values()), this::run);
+            reset();
+        }
+
+        private void run(Baseline.Way by) {
+            scalars.set(options, options.lr(), step++);
+            Baseline.adamW(table, tensors, scalars, problem.dtype(), moments, by, problem.threads());
+        }
+
+        @Override
+        public void run() {
+            run(way);
+        }
+    }
+
+    private static final class Sgd extends Optimizer {
+        private final SgdScalars scalars = new SgdScalars();
+        private final SgdOptions options = SgdOptions.defaults().withLr(problem.scalars().get("lr"))
+                .withMomentum(problem.scalars().get("momentum"))
+                .withWeightDecay(problem.scalars().get("weightDecay"));
+
+        Sgd(Problem problem) {
+            super(problem, List.of("param", "momentumBuffer"));
+            column(0, state.get("param"));
+            column(1, input("grad"));
+            column(2, state.get("momentumBuffer"));
         }
 
         @Override
         public void run() {
             scalars.set(options, options.lr(), step++);
-            Baseline.adamW(table, problem.shape().get(0), scalars, problem.threads());
-        }
-
-        @Override
-        public boolean read(String output, MemorySegment to) {
-            return BaselinePeer.read(state, output, to);
-        }
-
-        @Override
-        public void close() {
-            arena.close();
+            Baseline.sgd(table, tensors, scalars, problem.threads());
         }
     }
 }

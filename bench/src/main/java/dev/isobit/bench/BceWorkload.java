@@ -14,25 +14,28 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
 
-/** Binary cross-entropy with logits over some labels, with a weight of positives for each: loss and gradient in one call. */
+/** Binary cross-entropy with logits over some labels, with a weight of positives for each or none: loss and gradient in one call. */
 final class BceWorkload extends Workload {
     private static final float SATURATED = 20;
 
     private final long rows;
     private final long labels;
+    private final boolean weighted;
     private final BceWithLogitsOptions options;
     private final BceWithLogitsOperands operands;
     private final Tensor loss;
     private final Tensor gradLogits;
     private final BceWithLogits operation;
 
-    BceWorkload(BenchCase what, Inputs inputs, boolean mean, Backend backend) {
+    BceWorkload(BenchCase what, Inputs inputs, boolean mean, boolean weighted, Backend backend) {
         super(what, inputs, mean, backend);
+        this.weighted = weighted;
         rows = what.shape().get(0);
         labels = what.shape().get(1);
         options = BceWithLogitsOptions.defaults().withReduction(mean ? Reduction.MEAN : Reduction.NONE);
-        operands = BceWithLogitsOperands.of(operand("logits", what.dtype(), rows, labels),
-                operand("targets", DType.F32, rows, labels)).withPosWeight(operand("posWeight", DType.F32, labels));
+        var plain = BceWithLogitsOperands.of(operand("logits", what.dtype(), rows, labels),
+                operand("targets", DType.F32, rows, labels));
+        operands = weighted ? plain.withPosWeight(operand("posWeight", DType.F32, labels)) : plain;
         loss = mean ? operand("loss", DType.F32) : operand("loss", DType.F32, rows, labels);
         gradLogits = operand("gradLogits", what.dtype(), rows, labels);
         operation = BceWithLogits.on(backend, options);
@@ -60,7 +63,9 @@ final class BceWorkload extends Workload {
                     inputs == Inputs.SATURATED ? (positive ? SATURATED : -SATURATED) + noise / 4 : noise);
             targets.setAtIndex(ValueLayout.JAVA_FLOAT, i, positive ? 1 : 0);
         }
-        uniform(host("posWeight"), rng, 3, 2);
+        if (weighted) {
+            uniform(hostTensor("posWeight"), rng, 3, 2);
+        }
         poison(host("gradLogits"));
         poison(host("loss"));
     }
@@ -75,9 +80,8 @@ final class BceWorkload extends Workload {
         MemorySegment exactLoss = arena.allocate(mean ? 8 : 8 * what.elements(), 64);
         MemorySegment exactGrad = arena.allocate(8 * what.elements(), 64);
         try (var op = BceWithLogits.on(reference, options)) {
-            op.lossAndGradient(
-                    BceWithLogitsOperands
-                            .of(hostTensor("logits"), hostTensor("targets")).withPosWeight(hostTensor("posWeight")),
+            var plain = BceWithLogitsOperands.of(hostTensor("logits"), hostTensor("targets"));
+            op.lossAndGradient(weighted ? plain.withPosWeight(hostTensor("posWeight")) : plain,
                     mean ? Tensor.of(DType.F64, exactLoss) : Tensor.of(DType.F64, exactLoss, rows, labels),
                     Tensor.of(DType.F64, exactGrad, rows, labels));
         }
@@ -86,8 +90,8 @@ final class BceWorkload extends Workload {
 
     @Override
     Peer.Problem problem() {
-        return new Peer.Problem(what.operation(), mean, what.shape(), what.threads(),
-                hosts("logits", "targets", "posWeight"), Map.of());
+        return new Peer.Problem(what.operation(), what.dtype(), mean, what.shape(), what.threads(),
+                weighted ? hosts("logits", "targets", "posWeight") : hosts("logits", "targets"), Map.of());
     }
 
     @Override

@@ -10,7 +10,7 @@ import java.util.stream.Collectors;
  * What is measured: an operation at one size.
  *
  * @param operation one of {@link #OPERATIONS}
- * @param dtype of logits or parameters
+ * @param dtype of logits, or of parameters and gradients; moments are F32
  * @param shape {@code [rows, classes]}; {@code [rows, labels]} for {@code bce}, which has a posWeight for each label;
  *     {@code [tensors, elements of each]} for optimizers
  * @param threads of the host; 0 for operations on a device
@@ -22,8 +22,8 @@ public record BenchCase(String operation, DType dtype, List<Long> shape, int thr
     /** What logits or parameters of an operation may be here. */
     static List<DType> dtypes(String operation) {
         return switch (operation) {
-            case "cross-entropy", "bce" -> List.of(DType.F32, DType.BF16, DType.F16);
-            default -> List.of(DType.F32);
+            case "sgd" -> List.of(DType.F32);
+            default -> List.of(DType.F32, DType.BF16, DType.F16);
         };
     }
 
@@ -51,10 +51,11 @@ public record BenchCase(String operation, DType dtype, List<Long> shape, int thr
 
     /** What the operands need, about. */
     long operandBytes() {
-        return elements() * dtype.byteSize() * switch (operation) {
-            case "cross-entropy" -> 2;
-            case "sgd", "bce" -> 3;
-            default -> 4;
+        return elements() * switch (operation) {
+            case "cross-entropy" -> 2 * dtype.byteSize();
+            case "bce" -> 2 * dtype.byteSize() + 4;
+            case "sgd" -> 3 * dtype.byteSize();
+            default -> 2 * dtype.byteSize() + 8;
         };
     }
 

@@ -59,7 +59,7 @@ public final class BenchCommand implements Subcommand {
     private List<String> operations = new ArrayList<>();
 
     @Option(names = "--dtypes", paramLabel = "DTYPE", split = ",",
-            description = "only logits of these types: F32, BF16, F16 (default: all; of a quick run F32); optimizers are F32")
+            description = "only logits and parameters of these types: F32, BF16, F16 (default: all; of a quick run F32); sgd is F32")
     private List<DType> dtypes = new ArrayList<>();
 
     @Option(names = "--only", paramLabel = "REGEX",

@@ -18,7 +18,7 @@ final class CpuTiming {
     static final String CLOCK = "wall";
     private static final int ALLOCATION_RUNS = 20;
     /** Errors of which no timing is made: of a backend, and of peers, by the largest result. */
-    private static final double LARGEST_ULP = 40;
+    static final double LARGEST_ULP = 40;
     private static final double LARGEST_PEER_SHARE = 1e-4;
 
     private final String backendName;
@@ -89,6 +89,15 @@ final class CpuTiming {
             }
         }
         return true;
+    }
+
+    /** Throws if a peer's results are wrong. */
+    static void requireRight(List<Judged> found) {
+        for (Judged judged : found) {
+            if (!(judged.share() <= LARGEST_PEER_SHARE)) {
+                throw new IllegalStateException(judged + " is wrong; nothing is timed");
+            }
+        }
     }
 
     static void require(List<Judged> found, double largest) {

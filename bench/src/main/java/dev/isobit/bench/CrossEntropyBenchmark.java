@@ -31,7 +31,7 @@ public class CrossEntropyBenchmark {
     public String shape;
 
     /** The cpu backend, on native memory or on arrays, or a variant of the C baseline. */
-    @Param({"cpu", "cpu-arrays", "c-passes", "c-overlapped", "c-streaming"})
+    @Param({"cpu", "cpu-arrays", "c-passes", "c-overlapped", "c-streaming", "c-groups"})
     public String side;
 
     @Param({"1", "2"})
@@ -49,6 +49,7 @@ public class CrossEntropyBenchmark {
             case "c-passes" -> Baseline.Variant.PASSES;
             case "c-overlapped" -> Baseline.Variant.OVERLAPPED;
             case "c-streaming" -> Baseline.Variant.STREAMING;
+            case "c-groups" -> Baseline.Variant.GROUPS;
             default -> null;
         };
         System.out.println(variant == null ? operands.description() : Baseline.description());

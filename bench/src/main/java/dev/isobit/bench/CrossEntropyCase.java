@@ -30,8 +30,8 @@ final class CrossEntropyCase implements AutoCloseable {
     private static final double BASELINE_TOLERANCE = 1e-5;
     /** Absolute: its loss is the logarithm of a sum that was rounded. */
     private static final double BASELINE_LOSS = 1e-5;
-    /** And the gradient of a class that is certain is what a cancellation left: absolute. */
-    private static final double BASELINE_CANCELLATION = 1e-12;
+    /** And the gradient of a target is what a cancellation left: of the gradient of a target of probability 0. */
+    private static final double BASELINE_CANCELLATION = 4e-7;
 
     final long rows;
     final long classes;
@@ -113,7 +113,7 @@ final class CrossEntropyCase implements AutoCloseable {
     void baseline(Baseline.Variant variant) {
         float mean = Baseline.crossEntropy(((HostMemory) logits.memory()).segment(),
                 ((HostMemory) targets.memory()).segment(), rowLoss, ((HostMemory) gradLogits.memory()).segment(), rows,
-                classes, variant, threads);
+                classes, 1f / rows, DType.F32, variant, threads);
         ((HostMemory) loss.memory()).segment().set(ValueLayout.JAVA_FLOAT, 0, mean);
     }
 
@@ -139,9 +139,11 @@ final class CrossEntropyCase implements AutoCloseable {
             for (long i = 0; i < elements(); i++) {
                 float value = values.get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * i);
                 target = exactValues.get(ValueLayout.JAVA_DOUBLE, 8 * i);
+                boolean ofTarget = i % classes == targets.get(i / classes);
                 worst = Math.max(worst, require("gradient", i, value, target,
                         baseline
-                                ? BASELINE_TOLERANCE * Math.abs(target) + BASELINE_CANCELLATION
+                                ? BASELINE_TOLERANCE * Math.abs(target)
+                                        + (ofTarget ? BASELINE_CANCELLATION / rows : 0)
                                 : GRADIENT_ULP * Ulp.ofFloatAt(target)));
             }
             return worst;

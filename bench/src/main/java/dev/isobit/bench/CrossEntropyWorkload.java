@@ -87,7 +87,8 @@ final class CrossEntropyWorkload extends Workload {
 
     @Override
     Peer.Problem problem() {
-        return new Peer.Problem(what.operation(), mean, what.shape(), what.threads(), hosts("logits", "targets"),
+        return new Peer.Problem(what.operation(), what.dtype(), mean, what.shape(), what.threads(),
+                hosts("logits", "targets"),
                 Map.of());
     }
 

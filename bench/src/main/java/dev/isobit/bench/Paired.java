@@ -1,5 +1,8 @@
 package dev.isobit.bench;
 
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.DType;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Machine;
 import dev.isobit.harness.Workspace;
@@ -16,7 +19,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -88,10 +90,29 @@ public final class Paired implements Callable<Integer> {
             crossEntropy(512, 1000, count);
             crossEntropy(512, 32000, count);
             crossEntropy(128, 128256, count);
+            crossEntropy(65536, 10, count);
+            for (DType dtype : List.of(DType.BF16, DType.F16)) {
+                for (long[] shape : new long[][] {{512, 1000}, {512, 32000}, {65536, 10}}) {
+                    operation("cross-entropy", shape[0] + "x" + shape[1] + " " + dtype, "cross-entropy", dtype, count,
+                            shape);
+                }
+            }
+            operation("bce", "16384x64", Workload.PLAIN_BCE, DType.F32, count, 16_384, 64);
+            operation("bce posWeight", "16384x64", "bce", DType.F32, count, 16_384, 64);
+            operation("bce posWeight", "131072x64", "bce", DType.F32, count, 131_072, 64);
+            operation("bce posWeight", "16384x64 BF16", "bce", DType.BF16, count, 16_384, 64);
+            operation("bce posWeight", "16384x64 F16", "bce", DType.F16, count, 16_384, 64);
             adamAgainstStream(count);
             adamAgainstBaseline("16M", 1, 1 << 24, count);
             adamAgainstBaseline("1M", 1, 1 << 20, count);
             adamAgainstBaseline("10000x64", 10_000, 64, count);
+            operation("adamw", "16M BF16", "adamw", DType.BF16, count, 1, 1 << 24);
+            operation("adamw", "16M BF16, moments too", Workload.NARROW_ADAMW, DType.BF16, count, 1, 1 << 24);
+            operation("adamw", "1M BF16", "adamw", DType.BF16, count, 1, 1 << 20);
+            operation("adamw", "16M F16", "adamw", DType.F16, count, 1, 1 << 24);
+            operation("sgd", "16M", "sgd", DType.F32, count, 1, 1 << 24);
+            operation("sgd", "1M", "sgd", DType.F32, count, 1, 1 << 20);
+            operation("sgd", "10000x64", "sgd", DType.F32, count, 10_000, 64);
         }
         if (!list && !results.isEmpty()) {
             write(start, loadBefore);
@@ -105,7 +126,7 @@ public final class Paired implements Callable<Integer> {
             return;
         }
         try (var operands = new CrossEntropyCase(rows, classes, count, false)) {
-            Side[] variants = Stream.of(Baseline.Variant.values())
+            Side[] variants = Baseline.Variant.of(classes).stream()
                     .map(variant -> new Side("c " + variant.name().toLowerCase(Locale.ROOT), operands.bytes(),
                             operands.elements(), () -> operands.baseline(variant)))
                     .toArray(Side[]::new);
@@ -132,7 +153,7 @@ public final class Paired implements Callable<Integer> {
             MemorySegment x = arena.allocate(4 * streamed, 64);
             measure(name, new Side("cpu", operands.bytes(), elements, operands::isobit),
                     new Side("c stream in place", 8 * streamed, streamed, () -> Baseline.stream(x, streamed, count)));
-            operands.check(false);
+            operands.check(null);
         }
     }
 
@@ -142,10 +163,35 @@ public final class Paired implements Callable<Integer> {
             return;
         }
         try (var operands = new AdamCase(tensors, size, count)) {
+            Side plain = new Side("c", operands.bytes(), operands.elements(),
+                    () -> operands.baseline(Baseline.Way.PLAIN));
+            Side inTurns = new Side("c in turns", operands.bytes(), operands.elements(),
+                    () -> operands.baseline(Baseline.Way.OTHER));
             measure(name, new Side("cpu", operands.bytes(), operands.elements(), operands::isobit),
-                    new Side("c", operands.bytes(), operands.elements(), operands::baseline));
-            operands.check(false);
-            operands.check(true);
+                    comparison.fastest(plain, inTurns));
+            operands.check(null);
+            operands.check(Baseline.Way.PLAIN);
+            operands.check(Baseline.Way.OTHER);
+        }
+    }
+
+    /** Other operations, as {@code isobit bench} has them. */
+    private void operation(String what, String size, String operation, DType dtype, int count, long... shape) {
+        String name = what + " " + size + ", " + threads(count);
+        if (!wanted(name)) {
+            return;
+        }
+        try (Backend backend = Backend.open("cpu", BackendOptions.defaults().withThreads(count));
+                var work = Workload.of(BenchCase.of(operation, dtype, count, shape), Inputs.ORDINARY, true, backend);
+                var baseline = BaselinePeer.open();
+                Peer.Call call = work.prepare(baseline, why -> {
+                    throw new IllegalStateException(why);
+                })) {
+            work.makeReference();
+            CpuTiming.require(work.check("cpu"), CpuTiming.LARGEST_ULP);
+            CpuTiming.requireRight(work.check(baseline, call));
+            measure(name, new Side("cpu", work.bytes(), work.what.elements(), work::run),
+                    new Side("c", work.bytes(), work.what.elements(), call::run));
         }
     }
 
@@ -186,7 +232,7 @@ public final class Paired implements Callable<Integer> {
             for (int i = 0; i < 300; i++) {
                 operands.isobit();
             }
-            operands.check(false);
+            operands.check(null);
         }
     }
 

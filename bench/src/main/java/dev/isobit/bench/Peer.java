@@ -1,5 +1,6 @@
 package dev.isobit.bench;
 
+import dev.isobit.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
@@ -16,6 +17,11 @@ public interface Peer extends AutoCloseable {
     /** Version, and what it runs: fused or not, which semantics. */
     String description();
 
+    /** Whether operands may be of a type; targets, weights and losses are F32 in any case. */
+    default boolean takes(DType dtype) {
+        return dtype == DType.F32;
+    }
+
     /**
      * Prepares an operation.
      *
@@ -30,9 +36,10 @@ public interface Peer extends AutoCloseable {
     void close();
 
     /**
-     * An operation with its operands, all F32 but for targets that are class indices.
+     * An operation with its operands.
      *
      * @param operation as in {@link BenchCase}: loss and gradient for losses, AdamW and SGD with momentum for optimizers
+     * @param dtype of logits and their gradients, or of parameters and gradients, which is of those that the peer takes
      * @param mean whether a loss is the mean of the elements' or rows' losses, not each of them
      * @param shape as in {@link BenchCase}
      * @param threads how many threads the peer may use
@@ -42,8 +49,8 @@ public interface Peer extends AutoCloseable {
      * @param scalars {@code lr}, {@code beta1}, {@code beta2}, {@code eps}, {@code weightDecay}, {@code momentum}, {@code step}:
      *     number of the first step
      */
-    record Problem(String operation, boolean mean, List<Long> shape, int threads, Map<String, MemorySegment> inputs,
-            Map<String, Double> scalars) {
+    record Problem(String operation, DType dtype, boolean mean, List<Long> shape, int threads,
+            Map<String, MemorySegment> inputs, Map<String, Double> scalars) {
         /** Elements of logits or parameters. */
         public long elements() {
             return shape.stream().reduce(1L, Math::multiplyExact);
@@ -59,7 +66,7 @@ public interface Peer extends AutoCloseable {
          * Reads what the last run wrote.
          *
          * @param output {@code loss}, {@code gradLogits}; for optimizers the operands that they update
-         * @param to as many floats
+         * @param to as many elements of its type
          * @return false if this peer keeps no such output
          */
         boolean read(String output, MemorySegment to);

@@ -62,9 +62,9 @@ final class SgdWorkload extends Workload {
     @Override
     void fill(Rng rng) {
         float scale = inputs == Inputs.TINY_GRADIENTS ? TINY : 1;
-        uniform(host("param"), rng, 0, 1);
-        uniform(host("grad"), rng, 0, scale);
-        uniform(host("momentumBuffer"), rng, 0, scale);
+        uniform(hostTensor("param"), rng, 0, 1);
+        uniform(hostTensor("grad"), rng, 0, scale);
+        uniform(hostTensor("momentumBuffer"), rng, 0, scale);
         operation.setStepCount(STEPS_BEFORE);
     }
 
@@ -84,7 +84,7 @@ final class SgdWorkload extends Workload {
     Map<String, MemorySegment> reference(Backend reference, Arena arena) {
         Map<String, MemorySegment> exact = new LinkedHashMap<>();
         for (String name : List.of("param", "grad", "momentumBuffer")) {
-            exact.put(name, toDouble(host(name), arena));
+            exact.put(name, toDouble(hostTensor(name), arena));
         }
         Tensor[] all = exact.values().stream().map(values -> Tensor.of(DType.F64, values, what.elements()))
                 .toArray(Tensor[]::new);
@@ -97,7 +97,7 @@ final class SgdWorkload extends Workload {
 
     @Override
     Peer.Problem problem() {
-        return new Peer.Problem(what.operation(), false, what.shape(), what.threads(),
+        return new Peer.Problem(what.operation(), what.dtype(), false, what.shape(), what.threads(),
                 hosts("param", "grad", "momentumBuffer"),
                 Map.of("lr", OPTIONS.lr(), "momentum", OPTIONS.momentum(), "weightDecay", OPTIONS.weightDecay(),
                         "step", STEPS_BEFORE + 1.0));

@@ -26,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  */
 abstract class Workload implements AutoCloseable {
     static final long SEED = 20250104;
+    /** Operations that `isobit bench` does not time: BCE without posWeight, and AdamW whose moments are of the parameters' type. */
+    static final String PLAIN_BCE = "bce without posWeight";
+    static final String NARROW_ADAMW = "adamw with narrow moments";
 
     final BenchCase what;
     final Inputs inputs;
@@ -37,7 +40,7 @@ abstract class Workload implements AutoCloseable {
      * Errors of one output.
      *
      * @param accuracy in units in the last place
-     * @param share the largest error by the largest result
+     * @param share the largest error, but for what the output's type rounds off, by the largest result
      */
     record Judged(Accuracy accuracy, double share) {}
 
@@ -55,8 +58,10 @@ abstract class Workload implements AutoCloseable {
     static Workload of(BenchCase what, Inputs inputs, boolean mean, Backend backend) {
         Workload made = switch (what.operation()) {
             case "cross-entropy" -> new CrossEntropyWorkload(what, inputs, mean, backend);
-            case "bce" -> new BceWorkload(what, inputs, mean, backend);
-            case "adamw" -> new AdamWorkload(what, inputs, backend);
+            case "bce" -> new BceWorkload(what, inputs, mean, true, backend);
+            case PLAIN_BCE -> new BceWorkload(what, inputs, mean, false, backend);
+            case "adamw" -> new AdamWorkload(what, inputs, DType.F32, backend);
+            case NARROW_ADAMW -> new AdamWorkload(what, inputs, what.dtype(), backend);
             case "sgd" -> new SgdWorkload(what, inputs, backend);
             default -> throw new IllegalArgumentException("no operation " + what.operation());
         };
@@ -167,9 +172,9 @@ abstract class Workload implements AutoCloseable {
         return found;
     }
 
-    /** A peer's call, from the start; none if it has none, or says that its results are wrong. Peers are asked for F32 alone. */
+    /** A peer's call, from the start; none if it has none, or says that its results are wrong. */
     final Peer.@Nullable Call prepare(Peer peer, Consumer<String> absent) {
-        if (what.dtype() != DType.F32) {
+        if (!peer.takes(what.dtype())) {
             return null;
         }
         reset();
@@ -218,7 +223,8 @@ abstract class Workload implements AutoCloseable {
             // A NaN is the largest error there is.
             error = Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
             largest = Math.max(largest, error);
-            farthest = Math.max(farthest, Double.isNaN(apart) ? Double.POSITIVE_INFINITY : apart);
+            double beyond = Math.max(0, apart - Ulp.at(dtype, target) / 2);
+            farthest = Math.max(farthest, Double.isNaN(beyond) ? Double.POSITIVE_INFINITY : beyond);
             greatest = Math.max(greatest, Math.abs(target));
             squares += error * error;
             digest = Rng.mix(digest + Float.floatToRawIntBits(value));
@@ -241,10 +247,10 @@ abstract class Workload implements AutoCloseable {
         return all.toString();
     }
 
-    static void uniform(MemorySegment to, Rng rng, float center, float width) {
-        long count = to.byteSize() / Float.BYTES;
+    static void uniform(Tensor to, Rng rng, float center, float width) {
+        long count = to.segment().byteSize() / to.dtype().byteSize();
         for (long i = 0; i < count; i++) {
-            to.setAtIndex(ValueLayout.JAVA_FLOAT, i, center + width * (rng.nextFloat() - 0.5f));
+            set(to, i, center + width * (rng.nextFloat() - 0.5f));
         }
     }
 
@@ -252,11 +258,12 @@ abstract class Workload implements AutoCloseable {
         to.fill((byte) 0xff);
     }
 
-    static MemorySegment toDouble(MemorySegment floats, Arena arena) {
-        long count = floats.byteSize() / Float.BYTES;
+    static MemorySegment toDouble(Tensor floats, Arena arena) {
+        MemorySegment from = floats.segment();
+        long count = from.byteSize() / floats.dtype().byteSize();
         MemorySegment doubles = arena.allocate(Double.BYTES * count, 64);
         for (long i = 0; i < count; i++) {
-            doubles.setAtIndex(ValueLayout.JAVA_DOUBLE, i, floats.getAtIndex(ValueLayout.JAVA_FLOAT, i));
+            doubles.setAtIndex(ValueLayout.JAVA_DOUBLE, i, get(floats.dtype(), from, i));
         }
         return doubles;
     }

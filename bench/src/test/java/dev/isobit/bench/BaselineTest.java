@@ -1,22 +1,33 @@
 package dev.isobit.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.isobit.Backend;
+import dev.isobit.DType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** A baseline that computes something else would be a baseline for something else. */
 class BaselineTest {
+    /** Of the largest result, beyond the rounding of its type. */
+    private static final double LARGEST_SHARE = 3e-6;
+
     @BeforeAll
     static void needsGccAndVectors() throws IOException {
         assumeTrue(System.getProperty("os.arch").equals("amd64") && System.getProperty("os.name").equals("Linux"),
@@ -34,7 +45,8 @@ class BaselineTest {
     /** Below, at and beyond a vector, four vectors, a block, several blocks; fewer rows than threads. */
     @ParameterizedTest
     @CsvSource({"1,1,1", "3,5,2", "2,16,1", "5,17,2", "3,64,1", "4,1000,2", "2,4095,1", "2,4096,2", "3,4097,1",
-        "1,8192,2", "3,10007,2"})
+        "1,8192,2", "3,10007,2", "16,10,1", "37,10,2", "70,3,1", "33,2,2", "100,33,1", "50,64,2", "50,65,1",
+        "35,1024,2"})
     void everyVariantAgreesWithTheReference(long rows, long classes, int threads) {
         try (var operands = new CrossEntropyCase(rows, classes, threads, false)) {
             for (Baseline.Variant variant : Baseline.Variant.values()) {
@@ -53,8 +65,80 @@ class BaselineTest {
     void adamWAgreesWithTheReference(long tensors, long size, int threads) {
         try (var operands = new AdamCase(tensors, size, threads)) {
             for (int i = 0; i < 3; i++) {
-                operands.check(true);
-                operands.check(false);
+                operands.check(Baseline.Way.PLAIN);
+                operands.check(Baseline.Way.OTHER);
+                operands.check(null);
+            }
+        }
+    }
+
+    /** Fewer elements than a vector, several vectors and rest, labels that do not go into a vector; more than a block and a turn. */
+    static Stream<BenchCase> cases() {
+        List<BenchCase> cases = new ArrayList<>();
+        for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+            for (long[] shape : new long[][] {{1, 2}, {5, 3}, {37, 10}, {33, 2}, {40, 65}, {20, 1003}, {3, 5003}}) {
+                for (int threads = 1; threads <= 2; threads++) {
+                    cases.add(BenchCase.of("cross-entropy", dtype, threads, shape));
+                    cases.add(BenchCase.of("bce", dtype, threads, shape));
+                    cases.add(BenchCase.of(Workload.PLAIN_BCE, dtype, threads, shape));
+                    cases.add(BenchCase.of("adamw", dtype, threads, shape));
+                    if (dtype == DType.BF16) {
+                        cases.add(BenchCase.of(Workload.NARROW_ADAMW, dtype, threads, shape));
+                    }
+                    if (dtype == DType.F32) {
+                        cases.add(BenchCase.of("sgd", dtype, threads, shape));
+                    }
+                }
+            }
+        }
+        return cases.stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void everyOperationAgreesWithFloat64(BenchCase what) {
+        for (boolean mean : new boolean[] {true, false}) {
+            try (Backend cpu = Backend.open("cpu");
+                    var work = Workload.of(what, Inputs.ORDINARY, mean, cpu);
+                    var baseline = BaselinePeer.open();
+                    var call = Objects.requireNonNull(work.prepare(baseline, Assertions::fail))) {
+                work.makeReference();
+                List<Workload.Judged> found = work.check(baseline, call);
+                assertEquals(work.outputs().size(), found.size());
+                for (Workload.Judged judged : found) {
+                    assertTrue(judged.share() <= LARGEST_SHARE, mean + " " + judged);
+                }
+            }
+        }
+    }
+
+    /** Every operation and type that is timed has a fraction of C. */
+    @Test
+    void everyOperationIsTimedBesideIt() {
+        var settings = new BenchSettings("quick", 1, 3, 0.01, 0.1);
+        try (var baseline = BaselinePeer.open()) {
+            var timing = new CpuTiming("cpu", settings, List.of(baseline), Assertions::fail);
+            for (String operation : BenchCase.OPERATIONS) {
+                for (DType dtype : BenchCase.dtypes(operation)) {
+                    BenchCase what = AccuracySuite.problem(operation, dtype, 1);
+                    var side = Objects.requireNonNull(timing.measure(what)).side(BaselinePeer.NAME);
+                    assertTrue(side != null && Objects.requireNonNull(side.fraction()).median() > 0, what.toString());
+                }
+            }
+        }
+    }
+
+    /** Targets of 0 and 1 at logits of 20 and -20, where others lose all digits. */
+    @Test
+    void saturatedBceKeepsItsDigits() {
+        BenchCase what = BenchCase.of("bce", DType.F32, 1, 64, 64);
+        try (Backend cpu = Backend.open("cpu");
+                var work = Workload.of(what, Inputs.SATURATED, false, cpu);
+                var baseline = BaselinePeer.open();
+                var call = Objects.requireNonNull(work.prepare(baseline, Assertions::fail))) {
+            work.makeReference();
+            for (Workload.Judged judged : work.check(baseline, call)) {
+                assertTrue(judged.accuracy().maxUlp() <= 40, judged.toString());
             }
         }
     }

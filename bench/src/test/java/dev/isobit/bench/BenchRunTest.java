@@ -38,7 +38,7 @@ class BenchRunTest {
         assertEquals("quick", report.settings().mode());
         assertEquals(2, report.measurements().size());
         assertTrue(report.measurements().stream().allMatch(found -> found.clock().equals("simulated")));
-        assertEquals(10, report.accuracy().size());
+        assertEquals(3 * 2 * 3 + 2 * 2, report.accuracy().size());
         assertEquals(2 * 3 + 1, report.hostCosts().size());
         assertEquals(4, report.transfers().size());
         assertTrue(out.toString().contains(files.getFirst().toAbsolutePath().toString()), out.toString());

@@ -25,10 +25,11 @@ class BenchmarkListTest {
     /** What JMH is told to measure is what the text of a case says; all else is refused. */
     @Test
     void casesAreReadFromTheirText() {
-        for (String text : List.of("cross-entropy 163x50257 BF16", "bce 16384x64 F16", "adamw 10000x64 F32")) {
+        for (String text : List.of("cross-entropy 163x50257 BF16", "bce 16384x64 F16", "adamw 10000x64 F32",
+                "adamw 1x1048576 BF16")) {
             assertEquals(text + ", 2 threads", OperationBenchmark.parse(text, 2).toString());
         }
-        for (String text : List.of("", "adamw 1x8 BF16", "softmax 1x8 F32", "bce 8 F32", "bce 1x8 F64", "bce 1x8")) {
+        for (String text : List.of("", "sgd 1x8 BF16", "softmax 1x8 F32", "bce 8 F32", "bce 1x8 F64", "bce 1x8")) {
             assertThrows(IllegalArgumentException.class, () -> OperationBenchmark.parse(text, 1), text);
         }
     }

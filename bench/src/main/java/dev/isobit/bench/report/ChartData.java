@@ -49,6 +49,8 @@ record ChartData(List<String> runners, List<String> ours, List<String> operation
     static ChartData of(Runs runs) {
         Set<String> runners = new LinkedHashSet<>();
         runs.rows().forEach(row -> runners.add(runner(row.found(), row.found().own())));
+        runs.rows().forEach(row -> row.found().sides().stream().filter(side -> side.runner().equals("C"))
+                .forEach(side -> runners.add(runner(row.found(), side))));
         runners.addAll(runs.peers());
         runs.accuracy().stream().map(Accuracy::runner).filter(name -> !Runs.isOurs(name) || name.equals("cuda"))
                 .forEach(runners::add);
@@ -78,11 +80,13 @@ record ChartData(List<String> runners, List<String> ours, List<String> operation
     }
 
     private static String runner(Measurement found, SideResult side) {
-        if (side != found.own()) {
+        if (side != found.own() && !side.runner().equals("C")) {
             return side.runner();
         }
         return side.runner() + (found.what().dtype() == DType.F32 ? "" : ", " + found.what().dtype())
-                + (found.clock().startsWith("events") ? found.clock().substring("events".length()) : "");
+                + (side == found.own() && found.clock().startsWith("events")
+                        ? found.clock().substring("events".length())
+                        : "");
     }
 
     private static Row row(Runs.Row row, SideResult side) {
