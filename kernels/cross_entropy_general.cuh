@@ -15,7 +15,8 @@
  * NUMERICS.md gives the order of every operation, cross_entropy_general_params.h the arguments, launches and who writes what.
  *
  * Memory moved by `block`: a row of at most a segment is read once and waits in shared memory; a longer one is read again
- * for its gradient, but for its last segment for its log-probabilities, and beyond 256 segments once more before. `column`
+ * for its gradient and for its log-probabilities, but for the last segment, which is there still (for a gradient unless there
+ * is a softcap, or log-probabilities were written), and beyond 256 segments once more before. `column`
  * reads what it needs as often as it needs it, a thread a row: neighbouring rows are neighbours in memory where inner is
  * more than 1, and few classes stay in cache.
  *
@@ -106,11 +107,13 @@ struct Upstream {
     }
 };
 
-/* A logit after scale and softcap. */
-__device__ __forceinline__ float effective(const Params& p, float x) {
-    const float y = __fmul_rn(x, p.scale);
+/* A logit after the softcap, from the scaled one. */
+__device__ __forceinline__ float capped(const Params& p, float y) {
     return p.softcap == 0.0f ? y : softcapped(y, p.softcap, p.softcap_rate, softcap_decay(y, p.softcap_rate));
 }
+
+/* A logit after scale and softcap. */
+__device__ __forceinline__ float effective(const Params& p, float x) { return capped(p, __fmul_rn(x, p.scale)); }
 
 /* What a class weight and a probability make of the label. */
 __device__ __forceinline__ float label_of(const Params& p, float class_weight, float probability) {
@@ -342,9 +345,8 @@ struct Gradient {
         factor = scalars.factor(row, upstream, weight);
     }
 
-    /* Of class k, from its logit and its label; `previous` is what is there. A NaN may be any. */
-    __device__ __forceinline__ float of(int64_t k, float x, float label, float previous) const {
-        const float y = __fmul_rn(x, p.scale);
+    /* Of class k, from its scaled logit and its label; `previous` is what is there. A NaN may be any. */
+    __device__ __forceinline__ float of(int64_t k, float y, float label, float previous) const {
         float z = y;
         float slope = 1.0f;
         if (p.softcap != 0.0f) {
@@ -640,7 +642,7 @@ __device__ __forceinline__ void column_rows(const Params& p) {
                     const int64_t at = k * p.inner;
                     const float previous = has(p, GENERAL_ACCUMULATE) ? D::widen(grad[at]) : 0.0f;
                     const float label = scalars.labels ? column.label(k) : 0.0f;
-                    grad[at] = D::narrow(gradient.of(k, column.raw(k), label, previous));
+                    grad[at] = D::narrow(gradient.of(k, __fmul_rn(column.raw(k), p.scale), label, previous));
                 }
             }
         }
@@ -657,7 +659,7 @@ template <typename D>
 struct Shared {
     static constexpr int kWarps = kRowBlock<D> / 32;
 
-    float4 logits[kSegment / 4]; /* of the segment in work, after scale and softcap; each thread its own */
+    float4 logits[kSegment / 4]; /* of the segment in work, see BlockRow; each thread its own */
     float lanes[kLanes];
     float warp_value[kWarps];
     float sum;
@@ -756,7 +758,8 @@ __device__ __forceinline__ float component(const float4& quad, int c) {
     return c == 0 ? quad.x : c == 1 ? quad.y : c == 2 ? quad.z : quad.w;
 }
 
-/* A row for a block. */
+/* A row for a block. Shared memory holds logits after scale and softcap; the gradient of a row of one segment is to read
+ * nothing again, and takes the scaled ones: those are held there, and the softcap is taken of them as often as need be. */
 template <typename D>
 struct BlockRow {
     using Stored = typename D::Stored;
@@ -770,7 +773,12 @@ struct BlockRow {
     __device__ __forceinline__ float4& own(int slot, int quad) const {
         return shared.logits[(slot * (kPack / 4) + quad) * kRowBlock<D> + threadIdx.x];
     }
-    __device__ __forceinline__ float logit(int slot, int c) const { return component(own(slot, c / 4), c % 4); }
+    __device__ __forceinline__ bool holds_scaled() const { return p.softcap != 0.0f && p.classes <= kSegment; }
+    __device__ __forceinline__ float held(int slot, int c) const { return component(own(slot, c / 4), c % 4); }
+    __device__ __forceinline__ float logit(int slot, int c) const {
+        const float value = held(slot, c);
+        return holds_scaled() ? capped(p, value) : value;
+    }
     __device__ __forceinline__ float label(int64_t k) const { return labels.of(k, 1); }
 
     __device__ __forceinline__ void keep(int slot, const float (&x)[kPack]) const {
@@ -800,7 +808,7 @@ struct BlockRow {
             float x[kPack];
             if (packs.is_whole(slot)) {
 #pragma unroll
-                for (int c = 0; c < kPack; c++) x[c] = logit(slot, c);
+                for (int c = 0; c < kPack; c++) x[c] = held(slot, c);
             } else {
 #pragma unroll
                 for (int c = 0; c < kPack; c++) {
@@ -811,9 +819,12 @@ struct BlockRow {
 #pragma unroll
             for (int c = 0; c < kPack; c++) {
                 /* What is not there stays -inf under a softcap, too. */
-                x[c] = packs.element(slot, c) < packs.n ? effective(p, x[c]) : x[c];
-                has_nan |= x[c] != x[c];
-                max = fmaxf(max, x[c]);
+                const bool there = packs.element(slot, c) < packs.n;
+                const float y = __fmul_rn(x[c], p.scale);
+                const float z = there ? capped(p, y) : x[c];
+                has_nan |= z != z;
+                max = fmaxf(max, z);
+                x[c] = there && holds_scaled() ? y : z;
             }
             keep(slot, x);
         }
@@ -1026,6 +1037,10 @@ __device__ __forceinline__ void block_rows(const Params& p) {
                     segment_max = block_max(mine, shared);
                 }
                 gradient.segment(segment_max);
+                /* Whether this segment's scaled logits are still in shared memory. */
+                const bool is_held =
+                    !saved && (segments == 1 || (p.softcap == 0.0f &&
+                                                 (is_long || (j == segments - 1 && p.log_probabilities == nullptr))));
                 const bool packed = elements_to_boundary<D>(grad + first) == packs.head;
                 const int slots = packs.slots();
 #pragma unroll 1
@@ -1035,15 +1050,17 @@ __device__ __forceinline__ void block_rows(const Params& p) {
                     float g[kPack];
 #pragma unroll
                     for (int c = 0; c < kPack; c++) g[c] = 0.0f;
-                    if (whole) load_pack(D(), block.logits + first + at, g);
+                    if (whole && !is_held) load_pack(D(), block.logits + first + at, g);
 #pragma unroll
                     for (int c = 0; c < kPack; c++) {
                         const int k = packs.element(slot, c);
                         if (k < packs.n) {
-                            const float x = whole ? g[c] : D::widen(block.logits[first + k]);
+                            const float y = is_held
+                                                ? block.held(slot, c)
+                                                : __fmul_rn(whole ? g[c] : D::widen(block.logits[first + k]), p.scale);
                             const float previous = accumulates ? D::widen(grad[first + k]) : 0.0f;
                             const float label = scalars.labels ? block.label(first + k) : 0.0f;
-                            g[c] = gradient.of(first + k, x, label, previous);
+                            g[c] = gradient.of(first + k, y, label, previous);
                             if (!whole || !packed) grad[first + k] = D::narrow(g[c]);
                         }
                     }

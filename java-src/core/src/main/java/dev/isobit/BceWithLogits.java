@@ -18,7 +18,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Focal loss, {@link BceWithLogitsOptions#withFocal}: {@code loss = w·alpha_t·(1 - p_t)^gamma·((1 - t)·softplus(x) +
  * t·softplus(-x))}, {@code p_t = t·sigmoid(x) + (1 - t)·sigmoid(-x)}, {@code alpha_t = t·alpha + (1 - t)·(1 - alpha)}, t
- * after smoothing, and its gradient. It combines with everything but posWeight, whose place alpha has.
+ * after smoothing, and its gradient. It combines with everything but posWeight, which is refused: alpha is the weight of
+ * positives here, as in the paper and in torchvision, and what a second one would multiply, neither says. Where targets are 0
+ * or 1, a posWeight p is {@code alpha = p/(1 + p)} with weights that are {@code 1 + p} times as large.
  *
  * <p>Shapes: logits any, F32, BF16 or F16; targets the same, F32, U8 or the type of the logits, or bits
  * ({@link BceWithLogitsOperands#ofBits}); posWeight and weights, F32, and mask, U8, any that broadcast

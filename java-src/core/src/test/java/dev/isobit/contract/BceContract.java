@@ -346,6 +346,33 @@ public abstract class BceContract extends BceInputContract {
                 "BceWithLogits.loss", "focalAlpha 0.25", "posWeight");
     }
 
+    /** What the refusal says instead: alpha = p/(1 + p) and weights of 1 + p weigh positives by p. */
+    @Test
+    void alphaIsAPosWeight() {
+        float[] x = {0.5f, -2, 3, -0.25f, 7, -30};
+        float[] t = {1, 0, 0, 1, 1, 1};
+        float[][][] found = new float[2][][];
+        for (int i = 0; i < 2; i++) {
+            block().begin(1024, 5);
+            Tensor logits = block().floats(x, 0, x.length);
+            Tensor targets = block().floats(t, 0, t.length);
+            Tensor weights = block().floats(new float[] {i == 0 ? 4 : 1}, 0, 1);
+            Tensor loss = block().room(DType.F32, 0, x.length);
+            Tensor gradient = block().room(DType.F32, 0, x.length);
+            block().upload();
+            op(NONE.withFocal(2, i == 0 ? 0.75 : Double.NaN)).lossAndGradient(
+                    BceWithLogitsOperands.of(logits, targets).withWeights(weights), loss, gradient);
+            block().download();
+            found[i] = new float[][] {block().read(loss), block().read(gradient)};
+        }
+        for (int output = 0; output < 2; output++) {
+            for (int i = 0; i < x.length; i++) {
+                float expected = (t[i] == 1 ? 3 : 1) * found[1][output][i];
+                assertEquals(expected, found[0][output][i], 2 * Math.ulp(expected), "element " + i);
+            }
+        }
+    }
+
     private static void within(double budget, double exact, double scale, double upstream, float value, String what) {
         if (Double.isNaN(exact) || Math.abs(exact) > Float.MAX_VALUE) {
             assertEquals((float) exact, value, what);

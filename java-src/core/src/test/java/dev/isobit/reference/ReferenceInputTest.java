@@ -4,6 +4,7 @@ import dev.isobit.Backend;
 import dev.isobit.contract.AdamInputContract;
 import dev.isobit.contract.CrossEntropyInputContract;
 import dev.isobit.contract.GeneralEdgeContract;
+import dev.isobit.contract.LossEdgeContract;
 import org.junit.jupiter.api.Nested;
 
 /** What every backend refuses. */
@@ -19,6 +20,14 @@ class ReferenceInputTest {
     /** Its float32 results are the exact ones, rounded. */
     @Nested
     class EdgesOfCrossEntropy extends GeneralEdgeContract {
+        @Override
+        protected Backend open() {
+            return Backend.open("reference");
+        }
+    }
+
+    @Nested
+    class EdgesOfLosses extends LossEdgeContract {
         @Override
         protected Backend open() {
             return Backend.open("reference");

@@ -57,6 +57,18 @@ class BcePtxTest {
         kernels.seed = 0;
     }
 
+    /** Options, operands and alignments by a seed. */
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16", "F16"})
+    void optionsOfASeed(DType dtype) {
+        int[][] shapes = {{1, 1}, {3, 5}, {7, 64}, {1, 1025}, {41, 200}, {3, 5461}};
+        for (int[] shape : shapes) {
+            for (long seed = 0; seed < (shape[0] * shape[1] < 5000 ? 16 : 4); seed++) {
+                new BceKernelCase(shape[0], shape[1], dtype, seed).expect(cpu).check(kernels);
+            }
+        }
+    }
+
     /** Logits and targets are read once and the gradient is written once, whatever their type, and next to nothing else. */
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16", "F16"})

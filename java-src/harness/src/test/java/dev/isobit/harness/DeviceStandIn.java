@@ -10,6 +10,7 @@ import dev.isobit.DeviceMemory;
 import dev.isobit.HostMemory;
 import dev.isobit.Memory;
 import dev.isobit.NllLossOptions;
+import dev.isobit.Reduction;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
@@ -191,25 +192,9 @@ public final class DeviceStandIn implements Backend {
                     kernel.run(inside);
                     return;
                 }
-                long[] sound = new long[(int) call.rows];
-                boolean[] bad = new boolean[sound.length];
-                long firstBad = -1;
-                long count = 0;
-                for (int row = 0; row < sound.length; row++) {
-                    // As the tensor's getter gives float64, large targets are told apart by their range only.
-                    sound[row] = (long) targets.get(row);
-                    bad[row] = sound[row] != options.ignoreIndex() && (sound[row] < 0 || sound[row] >= call.classes);
-                    if (bad[row]) {
-                        sound[row] = options.ignoreIndex();
-                        firstBad = firstBad < 0 ? row : firstBad;
-                        count++;
-                    }
-                }
-                inside.targets = Tensor.of(sound, sound.length);
+                boolean[] bad = new boolean[(int) call.rows];
+                inside.targets = sound("CrossEntropy", targets, options.ignoreIndex(), call.classes, bad);
                 kernel.run(inside);
-                if (count > 0) {
-                    pending = new TargetOutOfRangeException("CrossEntropy", firstBad, count);
-                }
                 for (int row = 0; row < bad.length; row++) {
                     if (bad[row]) {
                         nan(inside.gradLogits, row * call.classes, call.classes);
@@ -223,6 +208,27 @@ public final class DeviceStandIn implements Backend {
                 kernel.close();
             }
         };
+    }
+
+    /** Targets of which those out of range, which are told at the next wait, are ignored. */
+    private Tensor sound(String operation, Tensor targets, long ignoreIndex, long classes, boolean[] bad) {
+        long[] sound = new long[bad.length];
+        long firstBad = -1;
+        long count = 0;
+        for (int row = 0; row < sound.length; row++) {
+            // As the tensor's getter gives float64, large targets are told apart by their range only.
+            sound[row] = (long) targets.get(row);
+            bad[row] = sound[row] != ignoreIndex && (sound[row] < 0 || sound[row] >= classes);
+            if (bad[row]) {
+                sound[row] = ignoreIndex;
+                firstBad = firstBad < 0 ? row : firstBad;
+                count++;
+            }
+        }
+        if (count > 0) {
+            pending = new TargetOutOfRangeException(operation, firstBad, count);
+        }
+        return Tensor.of(sound, targets.shape());
     }
 
     private static void nan(@Nullable Tensor tensor, long from, long count) {
@@ -303,13 +309,24 @@ public final class DeviceStandIn implements Backend {
                 inside.classes = call.classes;
                 inside.inner = call.inner;
                 inside.logProbabilities = hiddenOrNull(call.logProbabilities);
-                inside.targets = hiddenOrNull(call.targets);
                 inside.classWeights = hiddenOrNull(call.classWeights);
                 inside.gradLoss = hiddenOrNull(call.gradLoss);
                 inside.gradLossPerRow = call.gradLossPerRow;
                 inside.loss = hiddenOrNull(call.loss);
                 inside.gradLogProbabilities = hiddenOrNull(call.gradLogProbabilities);
+                boolean[] bad = new boolean[(int) (call.outer * call.inner)];
+                inside.targets = sound("NllLoss", hidden(Objects.requireNonNull(call.targets)), options.ignoreIndex(),
+                        call.classes, bad);
                 kernel.run(inside);
+                for (int row = 0; row < bad.length; row++) {
+                    for (long k = 0; bad[row] && k < call.classes; k++) {
+                        nan(inside.gradLogProbabilities,
+                                (row / call.inner * call.classes + k) * call.inner + row % call.inner, 1);
+                    }
+                    if (bad[row]) {
+                        nan(inside.loss, options.reduction() == Reduction.NONE ? row : 0, 1);
+                    }
+                }
             }
 
             @Override

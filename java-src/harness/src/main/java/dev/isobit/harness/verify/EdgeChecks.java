@@ -4,8 +4,12 @@ import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.NllLoss;
+import dev.isobit.NllLossOperands;
+import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.TargetOutOfRangeException;
+import dev.isobit.Tensor;
 import dev.isobit.harness.verify.Slab.Operand;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,33 +33,87 @@ final class EdgeChecks {
         this.backend = backend;
     }
 
+    /** A loss of rows with class indices. */
+    private interface RowLoss extends AutoCloseable {
+        void lossAndGradient(Tensor input, Tensor targets, Tensor loss, Tensor gradient);
+
+        @Override
+        void close();
+    }
+
+    private record CrossEntropyRows(CrossEntropy op) implements RowLoss {
+        @Override
+        public void lossAndGradient(Tensor input, Tensor targets, Tensor loss, Tensor gradient) {
+            op.lossAndGradient(input, targets, loss, gradient);
+        }
+
+        @Override
+        public void close() {
+            op.close();
+        }
+    }
+
+    private record NllRows(NllLoss op) implements RowLoss {
+        @Override
+        public void lossAndGradient(Tensor input, Tensor targets, Tensor loss, Tensor gradient) {
+            op.lossAndGradient(NllLossOperands.of(input, targets), loss, gradient);
+        }
+
+        @Override
+        public void close() {
+            op.close();
+        }
+    }
+
+    /** Which of them is checked; said of all but the first. */
+    private enum Operation {
+        CROSS_ENTROPY(""), NLL_LOSS("NllLoss: ");
+
+        final String prefix;
+
+        Operation(String prefix) {
+            this.prefix = prefix;
+        }
+
+        RowLoss on(Backend backend, Reduction reduction) {
+            return this == NLL_LOSS
+                    ? new NllRows(NllLoss.on(backend, NllLossOptions.defaults().withReduction(reduction)))
+                    : new CrossEntropyRows(
+                            CrossEntropy.on(backend, CrossEntropyOptions.defaults().withReduction(reduction)));
+        }
+    }
+
     static List<VerifyReport.Edge> of(String subject, Backend backend) {
         var checks = new EdgeChecks(subject, backend);
-        for (Reduction reduction : Reduction.values()) {
-            checks.emptyBatch(reduction);
-            checks.allIgnored(reduction);
-            checks.targetsOutOfRange(reduction);
+        for (Operation operation : Operation.values()) {
+            for (Reduction reduction : Reduction.values()) {
+                checks.emptyBatch(operation, reduction);
+                checks.allIgnored(operation, reduction);
+                checks.targetsOutOfRange(operation, reduction);
+            }
         }
         checks.oneClass();
+        checks.weightsThatAddUpToZero();
         return checks.edges;
     }
 
-    private void emptyBatch(Reduction reduction) {
+    private void emptyBatch(Operation operation, Reduction reduction) {
         int[] expected = switch (reduction) {
             case NONE -> new int[0];
             case SUM -> new int[] {0};
             case MEAN -> new int[] {NAN};
         };
-        bits("empty batch, " + reduction, reduction, new float[0], new long[0], expected, new int[0]);
+        bits(operation, "empty batch, " + reduction, reduction, new float[0], new long[0], expected, new int[0]);
     }
 
-    private void allIgnored(Reduction reduction) {
+    private void allIgnored(Operation operation, Reduction reduction) {
         int[] expected = switch (reduction) {
             case NONE -> new int[] {0, 0};
             case SUM -> new int[] {0};
             case MEAN -> new int[] {NAN};
         };
-        bits("all rows ignored, " + reduction, reduction, new float[] {1, Float.NaN, 2, 3, Float.POSITIVE_INFINITY, 4},
+        bits(operation, "all rows ignored, " + reduction, reduction,
+                new float[] {1, Float.NaN, 2, 3, Float.POSITIVE_INFINITY, 4},
                 new long[] {-100, -100}, expected, new int[6]);
     }
 
@@ -76,10 +134,24 @@ final class EdgeChecks {
         }
     }
 
-    private void bits(String check, Reduction reduction, float[] z, long[] t, int[] expectedLoss,
+    /** Negative log-likelihood of classes that weigh nothing: 0/0. */
+    private void weightsThatAddUpToZero() {
+        try (var slab = new Slab(backend); NllLoss op = NllLoss.on(backend, NllLossOptions.defaults())) {
+            var operands = new Operands(slab, Reduction.MEAN, new float[] {-1, -2, -3}, new long[] {1});
+            Operand weights = put(slab.place(DType.F32, Placement.NATIVE, 0, CLASSES), new float[] {1, 0, 1});
+            op.lossAndGradient(NllLossOperands.of(operands.logits.tensor(), operands.targets.tensor())
+                    .withClassWeights(weights.tensor()), operands.loss.tensor(), operands.gradLogits.tensor());
+            operands.download();
+            String check = "NllLoss: weights that add up to 0";
+            compare(check, "loss", operands.loss.bits(), new int[] {NAN});
+            compare(check, "gradient", operands.gradLogits.bits(), new int[] {0, NAN, 0});
+        }
+    }
+
+    private void bits(Operation operation, String what, Reduction reduction, float[] z, long[] t, int[] expectedLoss,
             int[] expectedGradient) {
-        try (var slab = new Slab(backend);
-                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults().withReduction(reduction))) {
+        String check = operation.prefix + what;
+        try (var slab = new Slab(backend); RowLoss op = operation.on(backend, reduction)) {
             var operands = new Operands(slab, reduction, z, t);
             operands.run(op);
             compare(check, "loss", operands.loss.bits(), expectedLoss);
@@ -88,11 +160,10 @@ final class EdgeChecks {
     }
 
     /** In host memory an exception before anything is written; on a device NaN rows, told at synchronisation. */
-    private void targetsOutOfRange(Reduction reduction) {
-        String check = "targets out of range, " + reduction;
+    private void targetsOutOfRange(Operation operation, Reduction reduction) {
+        String check = operation.prefix + "targets out of range, " + reduction;
         float[] z = new float[BAD_TARGETS.length * CLASSES];
-        try (var slab = new Slab(backend);
-                CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults().withReduction(reduction))) {
+        try (var slab = new Slab(backend); RowLoss op = operation.on(backend, reduction)) {
             var operands = new Operands(slab, reduction, z, BAD_TARGETS);
             if (backend.usesHostMemory()) {
                 String message = null;
@@ -171,12 +242,12 @@ final class EdgeChecks {
             gradLogits.upload();
         }
 
-        void run(CrossEntropy op) {
+        void run(RowLoss op) {
             invoke(op);
             download();
         }
 
-        void invoke(CrossEntropy op) {
+        void invoke(RowLoss op) {
             op.lossAndGradient(logits.tensor(), targets.tensor(), loss.tensor(), gradLogits.tensor());
         }
 

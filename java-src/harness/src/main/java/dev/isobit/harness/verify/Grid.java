@@ -14,6 +14,8 @@ import dev.isobit.harness.verify.CrossEntropyProblem.Upstream;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -33,6 +35,9 @@ record Grid(String name, List<Problem> problems) {
 
     /** Of logits, in grids that are not recorded. */
     private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16};
+
+    /** How many times more combinations of options small shapes meet in a full run. */
+    private static final int SMALL_TIMES = 8;
 
     private static final int[] CLASSES = {
         // one lane, and around the lanes of 128-, 256- and 512-bit vectors, and a warp of a GPU
@@ -58,6 +63,13 @@ record Grid(String name, List<Problem> problems) {
             return full ? new int[] {0, 1, 5, 40} : new int[] {1, 5};
         }
         return full ? new int[] {0, 1, 3, 9} : new int[] {2};
+    }
+
+    /** How many problems there are of each operation. */
+    Map<String, Integer> operations() {
+        Map<String, Integer> counts = new TreeMap<>();
+        problems.forEach(problem -> counts.merge(problem.operation(), 1, Integer::sum));
+        return counts;
     }
 
     static Grid of(String name) {
@@ -269,7 +281,9 @@ record Grid(String name, List<Problem> problems) {
             {3, 1, 4}, {1, 1030, 3}, {1, 8200, 2}, {8193, 2, 0}};
         for (int[] shape : shapes) {
             for (GeneralCrossEntropyProblem.Logits logits : GeneralCrossEntropyProblem.Logits.values()) {
-                for (int i = 0; i < times; i++) {
+                // In a full run small shapes meet most combinations, large ones take their time.
+                int combinations = times > 2 && shape[0] * shape[1] <= 1000 ? SMALL_TIMES * times : times;
+                for (int i = 0; i < combinations; i++) {
                     seed++;
                     // On the simulator one of several kinds of a large shape must do.
                     if (times > 1 || shape[1] < 1000 || seed % 3 == 0) {
@@ -353,7 +367,8 @@ record Grid(String name, List<Problem> problems) {
                 for (Reduction reduction : Reduction.values()) {
                     // Of large shapes one of several kinds must do in the default grid.
                     boolean taken = times > 1 || shape[0] * shape[1] < 40_000 || seed % 4 == 0;
-                    for (int i = 0; i < times; i++) {
+                    int combinations = times > 1 && shape[0] * shape[1] <= 1100 ? SMALL_TIMES * times : times;
+                    for (int i = 0; i < combinations; i++) {
                         if (taken) {
                             problems.add(bce(shape[0], shape[1], logits, reduction, seed));
                         }

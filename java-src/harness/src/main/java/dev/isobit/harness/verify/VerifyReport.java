@@ -3,6 +3,7 @@ package dev.isobit.harness.verify;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.isobit.harness.Machine;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param machine where it ran
  * @param grid {@code default} or {@code full}
  * @param problems how many problems the grid has
+ * @param operations how many of each operation
  * @param seconds wall-clock time
  * @param passed whether every promise was kept and something was compared
  * @param failures why not, a line each
@@ -23,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  * @param edges promise 3: inputs with one documented result
  * @param faults writes out of bounds, inputs changed, elements not written, NaNs that are not canonical
  */
-record VerifyReport(String format, Machine machine, String grid, int problems, double seconds, boolean passed,
+record VerifyReport(String format, Machine machine, String grid, int problems,
+        @Nullable Map<String, Integer> operations, double seconds, boolean passed,
         List<String> failures, List<SubjectEntry> subjects, List<String> absent, List<Accuracy> accuracy,
         List<Agreement> agreement, List<FormAgreement> forms, List<Edge> edges, List<String> faults) {
     static final String FORMAT = "isobit-verify/1";

@@ -244,7 +244,8 @@ final class VerifyRun {
                 .toList();
         addFailures(accuracy, agreement, formAgreement, edges);
         return new VerifyReport(VerifyReport.FORMAT, Machine.here(), grid.name(), grid.problems().size(),
-                (System.nanoTime() - start) * 1e-9, failures.isEmpty(), failures, entries, absent, accuracy, agreement,
+                grid.operations(), (System.nanoTime() - start) * 1e-9, failures.isEmpty(), failures, entries, absent,
+                accuracy, agreement,
                 formAgreement, edges, faults);
     }
 

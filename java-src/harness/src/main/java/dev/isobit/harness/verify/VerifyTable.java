@@ -8,6 +8,7 @@ import java.io.PrintWriter;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -102,6 +103,12 @@ final class VerifyTable {
 
     private void verdict() {
         say("");
+        Map<String, Integer> operations = report.operations();
+        if (operations != null) {
+            say("Problems: %s", operations.entrySet().stream()
+                    .map(e -> String.format(Locale.ROOT, "%s %,d", e.getKey(), e.getValue()))
+                    .collect(Collectors.joining("; ")));
+        }
         if (report.passed()) {
             say("All promises kept: %,d problems in %.0f s.", report.problems(), report.seconds());
         } else {

@@ -19,6 +19,7 @@ import dev.isobit.spi.CrossEntropyCall;
 import dev.isobit.spi.CrossEntropyKernel;
 import dev.isobit.spi.GuardedKernel;
 import dev.isobit.spi.HostBackend;
+import dev.isobit.spi.NllLossCall;
 import dev.isobit.spi.NllLossKernel;
 import dev.isobit.spi.SgdKernel;
 import dev.isobit.spi.SoftmaxKernel;
@@ -34,10 +35,22 @@ final class BrokenBackend extends HostBackend {
     private final Backend cpu = Backend.open("cpu");
     private final Consumer<CrossEntropyCall> afterCrossEntropy;
     private final Consumer<AdamParameter> afterAdam;
+    private final Consumer<NllLossCall> afterNllLoss;
 
     BrokenBackend(Consumer<CrossEntropyCall> afterCrossEntropy, Consumer<AdamParameter> afterAdam) {
+        this(afterCrossEntropy, afterAdam, call -> {});
+    }
+
+    private BrokenBackend(Consumer<CrossEntropyCall> afterCrossEntropy, Consumer<AdamParameter> afterAdam,
+            Consumer<NllLossCall> afterNllLoss) {
         this.afterCrossEntropy = afterCrossEntropy;
         this.afterAdam = afterAdam;
+        this.afterNllLoss = afterNllLoss;
+    }
+
+    /** Breaks outputs of negative log-likelihood. */
+    static BrokenBackend nllLoss(Consumer<NllLossCall> breaks) {
+        return new BrokenBackend(call -> {}, parameter -> {}, breaks);
     }
 
     /** Breaks an output of cross-entropy, where it is asked for and has elements. */
@@ -53,7 +66,7 @@ final class BrokenBackend extends HostBackend {
         return new BrokenBackend(call -> {}, parameter -> ifThere(parameter.param(), breaks));
     }
 
-    private static void ifThere(@Nullable Tensor tensor, Consumer<Tensor> breaks) {
+    static void ifThere(@Nullable Tensor tensor, Consumer<Tensor> breaks) {
         if (tensor != null && tensor.elementCount() > 0) {
             breaks.accept(tensor);
         }
@@ -117,7 +130,19 @@ final class BrokenBackend extends HostBackend {
 
     @Override
     public NllLossKernel nllLossKernel(NllLossOptions options, Stream stream) {
-        return cpu.nllLossKernel(options, cpu.defaultStream());
+        NllLossKernel kernel = cpu.nllLossKernel(options, cpu.defaultStream());
+        return new NllLossKernel() {
+            @Override
+            public void run(NllLossCall call) {
+                kernel.run(call);
+                afterNllLoss.accept(call);
+            }
+
+            @Override
+            public void close() {
+                kernel.close();
+            }
+        };
     }
 
     @Override

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.DType;
 import dev.isobit.harness.DeviceStandIn;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Machine;
@@ -19,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
@@ -170,6 +172,21 @@ class VerifyRunTest {
     }
 
     @Test
+    void aBrokenNegativeLogLikelihoodIsFound() {
+        assertFound(broken(() -> BrokenBackend.nllLoss(call -> BrokenBackend.ifThere(call.loss,
+                loss -> BrokenBackend.setBits(loss, 0, BrokenBackend.bits(loss, 0) + 9)))), "NllLoss sum, mean");
+        assertFound(broken(() -> BrokenBackend.nllLoss(call -> BrokenBackend.ifThere(call.gradLogProbabilities,
+                gradient -> BrokenBackend.setBits(gradient, 0, 0x7fc00000)))), "NllLoss gradient");
+        assertFound(broken(() -> BrokenBackend.nllLoss(call -> BrokenBackend.ifThere(call.gradLogProbabilities,
+                BrokenBackend::writeBeyond))), "memory beside");
+        assertFound(broken(() -> BrokenBackend.nllLoss(call -> BrokenBackend.ifThere(call.loss, loss -> {
+            if (loss.rank() == 0 && BrokenBackend.bits(loss, 0) == 0) {
+                BrokenBackend.setBits(loss, 0, 0x80000000);
+            }
+        }))), "NllLoss: empty batch, SUM", "0x80000000");
+    }
+
+    @Test
     void nothingComparedIsNotKept() {
         assertFound(run(List.of(), List.of()), "nothing was compared");
         assertFound(run(new Grid("empty", List.of()), List.of(CPU), List.of()), "nothing was measured");
@@ -242,6 +259,34 @@ class VerifyRunTest {
                         () -> component.getName() + " of " + type.getSimpleName());
             }
         }
+    }
+
+    /** Of losses with options, each with a seed of its own; `mvn verify` runs a fixed sample of every operation. */
+    @Test
+    void aFullRunHasTwentyThousandCombinationsOfLosses() {
+        Grid full = Grid.of(Grid.FULL);
+        Map<String, Integer> counts = full.operations();
+        assertEquals(full.problems().size(), counts.values().stream().mapToInt(Integer::intValue).sum());
+        int general = counts.get("CrossEntropy with options");
+        int bce = counts.get("BceWithLogits") + counts.get("BceWithLogits, focal");
+        int nll = counts.get("NllLoss");
+        assertTrue(general >= 10_000 && bce >= 6000 && nll >= 1000 && general + bce + nll >= 20_000, counts.toString());
+        assertTrue(counts.get("CrossEntropy") >= 20_000, counts.toString());
+        assertEquals(full.problems().size(), full.problems().stream().distinct().count());
+        for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+            assertTrue(full.problems().stream().filter(p -> p instanceof GeneralCrossEntropyProblem g
+                    && g.dtype() == dtype && g.inner() > 0).count() > 500, dtype + " with axes behind the classes");
+            assertTrue(full.problems().stream().filter(p -> p instanceof BceProblem b && b.dtype() == dtype)
+                    .count() > 500, dtype + " of BceWithLogits");
+        }
+        List<String> losses = counts.keySet().stream().filter(name -> !name.matches("(Adam|SGD).*")).toList();
+        assertTrue(losses.size() >= 7 && Grid.of(Grid.SMALL).operations().keySet().containsAll(losses),
+                losses.toString());
+        var report = run(List.of(CPU), List.of());
+        assertEquals(Grid.of(Grid.SMALL).operations(), report.operations());
+        var text = new StringWriter();
+        VerifyTable.print(report, new PrintWriter(text));
+        assertTrue(text.toString().contains("CrossEntropy with options 6;"), text.toString());
     }
 
     @Test
