@@ -4,10 +4,10 @@ package dev.isobit.cpu;
 final class CrossEntropyRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
 
-    final SegmentWork work = new SegmentWork();
-    final RowState state = new RowState();
+    final SegmentWork work = SegmentWork.create();
+    final RowState state = RowState.create();
     private final SmallRows smallRows = new SmallRows(work);
-    private final ShortRows shortRows = new ShortRows(work, state);
+    private final ShortRows shortRows = ShortRows.create(work, state);
     private final ScratchRows scratchRows = new ScratchRows();
 
     /** Computes rows [from, to): their losses, and their gradients if these are wanted. */

@@ -6,7 +6,7 @@ import dev.isobit.math.ExactMath;
 final class ScalarExponentials extends ScalarStage {
     @Override
     public void run(SegmentWork work) {
-        work.lanes.fill((byte) 0);
+        work.lanes().fill((byte) 0);
         boolean gradient = work.gradient;
         int count = 0;
         for (int i = 0; i < work.length; i++) {

@@ -7,7 +7,7 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
-final class SegmentWork {
+class SegmentWork extends LinesBefore {
     /** Elements of a segment at most. */
     static final int SEGMENT = CrossEntropyCall.SEGMENT;
     /** Lanes of a reduction. */
@@ -22,10 +22,11 @@ final class SegmentWork {
     private final float[] spare = new float[LANES];
 
     /** Native and aligned: a vector in an array straddles two cache lines. */
-    private final MemorySegment allLanes = Arena.ofAuto().allocate(3 * LANES_STEP, 64);
-    MemorySegment lanes = allLanes.asSlice(0, LANES_BYTES);
-    /** Short rows, whose lanes are their exponentials: those of the row before, which change places with the lanes. */
-    MemorySegment previous = allLanes.asSlice(LANES_STEP, LANES_BYTES);
+    private final MemorySegment allLanes = Arena.ofAuto().allocate(3 * LANES_STEP, 128);
+    private final MemorySegment even = allLanes.asSlice(0, LANES_BYTES);
+    private final MemorySegment odd = allLanes.asSlice(LANES_STEP, LANES_BYTES);
+    /** Which of the two are the lanes. A reference that changes at each row would mark the collector's cards. */
+    private boolean isOdd;
     /** Scratch memory of the fold. */
     final MemorySegment folded = allLanes.asSlice(2 * LANES_STEP, LANES_BYTES);
     /** Of small rows; made when there are some. */
@@ -42,9 +43,8 @@ final class SegmentWork {
     long outAt;
     int length;
     boolean gradient;
-    /** Where the gradient of the row before goes. */
-    float[] previousOut = spare;
-    MemorySegment previousOutSegment = folded;
+    /** Whether the gradient of the row before is to be written, and where. */
+    private boolean hasPrevious;
     long previousOutAt;
     /** Where the next row starts, as {@link #at}; its maximum; where in this row the last maximum was met. */
     long nextAt;
@@ -59,7 +59,36 @@ final class SegmentWork {
     float sum;
     float factor;
 
-    void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+    private SegmentWork() {}
+
+    static SegmentWork create() {
+        return new Padded();
+    }
+
+    final MemorySegment lanes() {
+        return isOdd ? odd : even;
+    }
+
+    /** Short rows, whose lanes are their exponentials: those of the row before. */
+    final MemorySegment previous() {
+        return isOdd ? even : odd;
+    }
+
+    /** Lets the lanes and those of the row before change places. */
+    final void swap() {
+        isOdd = !isOdd;
+    }
+
+    /** Where the gradient of the row before goes, or what no row's gradient is written to. */
+    final float[] previousOut() {
+        return hasPrevious ? out : spare;
+    }
+
+    final MemorySegment previousOutSegment() {
+        return hasPrevious ? outSegment : folded;
+    }
+
+    final void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         gradient = wantsGradient;
         in = logits.array;
         inSegment = logits.segment;
@@ -72,16 +101,15 @@ final class SegmentWork {
      *
      * @param gradLogits the gradients, or null: nothing waits, what is written goes into scratch memory
      * @param first the row's first element
-     * @param scale what the exponentials in {@link #previous} are multiplied by
+     * @param scale what the exponentials in {@link #previous()} are multiplied by
      */
-    void previousGradient(@Nullable FloatOperand gradLogits, long first, float scale) {
-        previousOut = gradLogits == null ? spare : gradLogits.array;
-        previousOutSegment = gradLogits == null ? folded : gradLogits.segment;
+    final void previousGradient(@Nullable FloatOperand gradLogits, long first, float scale) {
+        hasPrevious = gradLogits != null;
         previousOutAt = gradLogits == null ? 0 : gradLogits.position(first);
         factor = scale;
     }
 
-    void clear() {
+    final void clear() {
         previousGradient(null, 0, 0);
         in = tail;
         inSegment = MemorySegment.NULL;
@@ -89,13 +117,15 @@ final class SegmentWork {
         outSegment = MemorySegment.NULL;
     }
 
-    void add(int lane, float value) {
+    final void add(int lane, float value) {
+        MemorySegment lanes = lanes();
         long at = lane * (long) Float.BYTES;
         lanes.set(ValueLayout.JAVA_FLOAT, at, lanes.get(ValueLayout.JAVA_FLOAT, at) + value);
     }
 
     /** Folds all lanes from the highest bit of the lane number to the lowest. */
-    float fold() {
+    final float fold() {
+        MemorySegment lanes = lanes();
         for (int half = LANES / 2; half >= 1; half /= 2) {
             for (int i = 0; i < half; i++) {
                 add(i, lanes.get(ValueLayout.JAVA_FLOAT, (i + half) * (long) Float.BYTES));
@@ -107,5 +137,12 @@ final class SegmentWork {
     /** Devices differ in the NaN that they make; only one is stored. */
     static float canonical(float value) {
         return value == value ? value : Float.NaN;
+    }
+
+    /** Lines behind the fields, see {@link LinesBefore}. */
+    @SuppressWarnings("unused")
+    private static final class Padded extends SegmentWork {
+        private long behind0, behind1, behind2, behind3, behind4, behind5, behind6, behind7;
+        private long behind8, behind9, behind10, behind11, behind12, behind13, behind14, behind15;
     }
 }

@@ -7,30 +7,35 @@ import java.lang.foreign.ValueLayout;
  * Rows of at most {@link SegmentWork#LANES} classes, by vectors. While a row's exponentials are computed, the maximum of
  * the row behind it is found, and the gradient of the row before it is written. One per worker, reused.
  */
-final class ShortRows {
+class ShortRows extends LinesBefore {
     private static final float UNKNOWN = -1;
 
     private final SegmentWork work;
     private final RowState state;
-    /** The row whose exponentials wait in {@code work.previous} for being written as a gradient, if there is one. */
+    /** The row whose exponentials wait in {@link SegmentWork#previous()} for being written as a gradient, if there is one. */
     private boolean isPending;
     private long first;
     private float factor;
     private long target;
     private float targetGradient;
     /** Where its maximum is: there the exponential, 1, has been left out of the lanes. */
-    private final int[] maxAt = new int[SegmentWork.LANES];
-    private int maxCount;
+    private final int[] maxAt = new int[SegmentWork.LANES + 2 * IN_ARRAY];
+    /** Behind the last of them, which begin at {@link #IN_ARRAY}. */
+    private int maxEnd;
 
-    ShortRows(SegmentWork work, RowState state) {
+    static ShortRows create(SegmentWork work, RowState state) {
+        return new Padded(work, state);
+    }
+
+    private ShortRows(SegmentWork work, RowState state) {
         this.work = work;
         this.state = state;
     }
 
     /** Computes rows [from, to). */
-    void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        work.lanes.fill((byte) 0);
-        work.previous.fill((byte) 0);
+    final void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
+        work.lanes().fill((byte) 0);
+        work.previous().fill((byte) 0);
         work.length = (int) batch.classes;
         work.nextMax = UNKNOWN;
         isPending = false;
@@ -75,9 +80,7 @@ final class ShortRows {
         work.previousGradient(isPending ? batch.gradLogits : null, first, factor);
         stages.shortRow(work);
         correct(batch);
-        MemorySegment exponentials = work.lanes;
-        work.lanes = work.previous;
-        work.previous = exponentials;
+        work.swap();
         if (work.sum != work.sum) {
             return Float.NaN;
         }
@@ -93,7 +96,7 @@ final class ShortRows {
             factor = state.factor(0, upstream);
             target = targetClass;
             targetGradient = state.targetGradient(targetLogit,
-                    exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, targetClass), 0, upstream);
+                    work.previous().getAtIndex(ValueLayout.JAVA_FLOAT, targetClass), 0, upstream);
             findMaxima(batch);
             if (!Float.isFinite(factor)) {
                 flush(batch, stages);
@@ -105,14 +108,14 @@ final class ShortRows {
     /** Now, since the gradient may lie over the logits. */
     private void findMaxima(CrossEntropyBatch batch) {
         if (work.count == 1) {
-            maxAt[0] = work.maxAt;
-            maxCount = 1;
+            maxAt[IN_ARRAY] = work.maxAt;
+            maxEnd = IN_ARRAY + 1;
             return;
         }
-        maxCount = 0;
+        maxEnd = IN_ARRAY;
         for (int i = 0; i < batch.classes; i++) {
             if (batch.logits.get(first + i) == work.max) {
-                maxAt[maxCount++] = i;
+                maxAt[maxEnd++] = i;
             }
         }
     }
@@ -120,7 +123,7 @@ final class ShortRows {
     /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
     private void flush(CrossEntropyBatch batch, SegmentStages stages) {
         if (isPending) {
-            batch.gradLogits.copyFrom(work.previous, first, batch.classes);
+            batch.gradLogits.copyFrom(work.previous(), first, batch.classes);
             work.outAt = batch.gradLogits.position(first);
             work.factor = factor;
             stages.scale(work);
@@ -131,11 +134,22 @@ final class ShortRows {
     /** What is not exponential times factor in the pending gradient. */
     private void correct(CrossEntropyBatch batch) {
         if (isPending) {
-            for (int i = 0; i < maxCount; i++) {
+            for (int i = IN_ARRAY; i < maxEnd; i++) {
                 batch.gradLogits.set(first + maxAt[i], SegmentWork.canonical(factor));
             }
             batch.gradLogits.set(first + target, targetGradient);
             isPending = false;
+        }
+    }
+
+    /** Lines behind the fields, see {@link LinesBefore}. */
+    @SuppressWarnings("unused")
+    private static final class Padded extends ShortRows {
+        private long behind0, behind1, behind2, behind3, behind4, behind5, behind6, behind7;
+        private long behind8, behind9, behind10, behind11, behind12, behind13, behind14, behind15;
+
+        private Padded(SegmentWork work, RowState state) {
+            super(work, state);
         }
     }
 }

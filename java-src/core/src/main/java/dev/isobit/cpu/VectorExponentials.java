@@ -34,7 +34,7 @@ final class VectorExponentials implements SegmentStage {
         MemorySegment inSegment = work.inSegment;
         float[] out = work.out;
         MemorySegment outSegment = work.outSegment;
-        MemorySegment lanes = work.lanes;
+        MemorySegment lanes = work.lanes();
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE, outSegment);
         VectorAccess.require(true, lanes);

@@ -39,10 +39,10 @@ final class VectorShortRow implements SegmentStage {
     public void run(SegmentWork work) {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
-        float[] out = work.previousOut;
-        MemorySegment outSegment = work.previousOutSegment;
-        MemorySegment lanes = work.lanes;
-        MemorySegment previous = work.previous;
+        float[] out = work.previousOut();
+        MemorySegment outSegment = work.previousOutSegment();
+        MemorySegment lanes = work.lanes();
+        MemorySegment previous = work.previous();
         VectorAccess.require(true, lanes);
         VectorAccess.require(true, previous);
         VectorAccess.require(IN_NATIVE, inSegment);

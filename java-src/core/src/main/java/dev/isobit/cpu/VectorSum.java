@@ -32,7 +32,7 @@ final class VectorSum implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        MemorySegment from = work.lanes;
+        MemorySegment from = work.lanes();
         MemorySegment to = work.folded;
         VectorAccess.require(true, from);
         VectorAccess.require(true, to);

@@ -18,7 +18,7 @@ final class VectorTail implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        MemorySegment lanes = work.lanes;
+        MemorySegment lanes = work.lanes();
         VectorAccess.require(true, lanes);
         float[] tail = work.tail;
         int whole = VectorMath.SPECIES.loopBound(work.length);
