@@ -2,16 +2,18 @@ package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A fixed team of daemon threads, the caller one of them, that works through one task at a time. What there is to do is
- * handed out in shares, large ones first: a member that is held up (another program's work, a slower core) does not hold
- * up the others, and one that comes when all is handed out is not waited for. Nothing is allocated per task. A member
- * waits spinning for a moment and then parks, so that an idle backend costs nothing.
+ * A fixed team of daemon threads, the caller one of them, that works through one task at a time. Each member has a range
+ * of its own, the same from task to task, so that it meets what its core's caches still hold, and takes halves of what is
+ * left of it. One whose range is done takes halves of the others' from behind: a member that is held up (another
+ * program's work, a slower core) does not hold up the others, and one that comes when all is handed out is not waited
+ * for. Nothing is allocated per task. A member waits spinning for a moment and then parks, so that an idle backend costs
+ * nothing.
  *
  * <p>Thread-safe: while the team is busy with one caller's task, another caller works through its own alone.
  */
@@ -33,23 +35,27 @@ final class Workers implements AutoCloseable {
     private static final long WORTH_SHARING = 1 << 15;
     /** In {@link #inside}: nobody may join any more. */
     private static final int SHUT = 1 << 30;
+    /** Between the ranges of two members, in longs: two cache lines. */
+    private static final int APART = 16;
 
     private final Thread[] threads;
     private final ReentrantLock busy = new ReentrantLock();
     /** Members besides the caller that are at work on the task, and {@link #SHUT}. */
     private final AtomicInteger inside = new AtomicInteger(SHUT);
-    /** The first unit that nobody has been given. */
-    private final AtomicLong next = new AtomicLong();
+    /** What nobody has been given of each member's range: the first block, and in the low half the one behind the last. */
+    private final AtomicLongArray ranges;
     private volatile int generation;
     private volatile boolean closed;
     private volatile @Nullable Thread caller;
     private @Nullable Task task;
     private long units;
-    private long least;
+    /** Units of a block, of which shares are made. */
+    private long block;
     private volatile @Nullable Throwable failure;
 
     Workers(int threads) {
         this.threads = new Thread[threads - 1];
+        ranges = new AtomicLongArray((threads + 1) * APART);
         for (int i = 0; i < this.threads.length; i++) {
             int member = i + 1;
             this.threads[i] = new Thread(() -> serve(member), "isobit-cpu-" + member);
@@ -94,10 +100,16 @@ final class Workers implements AutoCloseable {
             }
             this.task = task;
             this.units = units;
-            this.least = least;
+            block = least;
+            while (Math.ceilDiv(units, block) > Integer.MAX_VALUE) {
+                block *= 2;
+            }
             failure = null;
             caller = Thread.currentThread();
-            next.set(0);
+            long blocks = Math.ceilDiv(units, block);
+            for (int member = 0; member < count(); member++) {
+                set(member, (int) (blocks * member / count()), (int) (blocks * (member + 1) / count()));
+            }
             inside.set(0);
             generation++;
             for (Thread thread : threads) {
@@ -106,7 +118,7 @@ final class Workers implements AutoCloseable {
             try {
                 work(task, 0);
             } finally {
-                next.set(units);
+                giveNothing();
                 inside.addAndGet(SHUT);
                 await();
                 this.task = null;
@@ -119,12 +131,55 @@ final class Workers implements AutoCloseable {
     }
 
     private void work(Task mine, int member) {
-        for (long from = next.get(); from < units; from = next.get()) {
-            long share = (units - from) / (count() + 1) / least * least;
-            long to = Math.min(units, from + Math.max(least, share));
-            if (next.compareAndSet(from, to)) {
-                mine.run(member, from, to);
+        for (int from = member; from >= 0; from = left(member) > 0 ? member : richest()) {
+            long range = ranges.get(at(from));
+            int first = (int) (range >>> 32);
+            int end = (int) range;
+            if (first < end) {
+                int half = (end - first + 1) / 2;
+                boolean own = from == member;
+                int to = own ? first + half : end - half;
+                if (ranges.compareAndSet(at(from), range, own ? range(to, end) : range(first, to))) {
+                    mine.run(member, (own ? first : to) * block, Math.min((own ? to : end) * block, units));
+                }
             }
+        }
+    }
+
+    /** The member with the most blocks left, or -1 if all are given. */
+    private int richest() {
+        int richest = -1;
+        int most = 0;
+        for (int member = 0; member < count(); member++) {
+            int left = left(member);
+            if (left > most) {
+                most = left;
+                richest = member;
+            }
+        }
+        return richest;
+    }
+
+    private int left(int member) {
+        long range = ranges.get(at(member));
+        return (int) range - (int) (range >>> 32);
+    }
+
+    private void set(int member, int first, int end) {
+        ranges.set(at(member), range(first, end));
+    }
+
+    private static long range(int first, int end) {
+        return (long) first << 32 | end;
+    }
+
+    private static int at(int member) {
+        return (member + 1) * APART;
+    }
+
+    private void giveNothing() {
+        for (int member = 0; member < count(); member++) {
+            set(member, 0, 0);
         }
     }
 
@@ -169,7 +224,7 @@ final class Workers implements AutoCloseable {
                     }
                 } catch (RuntimeException | Error e) {
                     failure = e;
-                    next.set(units);
+                    giveNothing();
                 }
                 Thread waiting = caller;
                 if (inside.decrementAndGet() == SHUT && waiting != null) {
