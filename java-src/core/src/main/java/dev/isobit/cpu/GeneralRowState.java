@@ -7,14 +7,19 @@ import dev.isobit.spi.CrossEntropyCall;
  * One row's state, where there are options, and the float64 part of its definition: joining the segments, loss, factors
  * of the gradient. One per worker, reused.
  */
-final class GeneralRowState {
-    private float[] maxima = new float[1];
-    private int[] counts = new int[1];
-    private float[] sums = new float[1];
-    private float[] labelSums = new float[1];
-    private float[] labelTerms = new float[1];
-    private float[] entropyTerms = new float[1];
-    private float[] places = new float[1];
+class GeneralRowState extends LinesBefore {
+    /** What a segment's state consists of, in the order in which it is stored: see CrossEntropyCall. */
+    private static final int MAX = 0;
+
+    private static final int COUNT = 1;
+    private static final int SUM = 2;
+    private static final int LABEL_SUM = 3;
+    private static final int LABEL_TERM = 4;
+    private static final int ENTROPY_TERM = 5;
+    private static final int PLACE = 6;
+
+    /** The states one behind the other from {@link #IN_ARRAY} on. */
+    private float[] states = new float[0];
     private int segments;
 
     float max;
@@ -33,20 +38,20 @@ final class GeneralRowState {
     private double zLoss;
     private double upstream;
 
+    private GeneralRowState() {}
+
+    static GeneralRowState create() {
+        return new Padded();
+    }
+
     private static int segments(long classes) {
         return Math.toIntExact(Math.ceilDiv(classes, SegmentWork.SEGMENT));
     }
 
-    void begin(long classes) {
-        int needed = segments(classes);
-        if (needed > maxima.length) {
-            maxima = new float[needed];
-            counts = new int[needed];
-            sums = new float[needed];
-            labelSums = new float[needed];
-            labelTerms = new float[needed];
-            entropyTerms = new float[needed];
-            places = new float[needed];
+    final void begin(long classes) {
+        int needed = 2 * IN_ARRAY + segments(classes) * CrossEntropyCall.STATE;
+        if (needed > states.length) {
+            states = new float[needed];
         }
         segments = 0;
         max = Float.NEGATIVE_INFINITY;
@@ -59,59 +64,56 @@ final class GeneralRowState {
      * @param equal how many elements equal it, 0 for -inf
      * @param others the lane sum of the others
      */
-    void add(float ofSegment, int equal, float others) {
-        maxima[segments] = ofSegment;
-        counts[segments] = equal;
-        sums[segments] = others;
-        labelSums[segments] = 0;
-        labelTerms[segments] = 0;
-        entropyTerms[segments] = 0;
-        places[segments] = -1;
+    final void add(float ofSegment, int equal, float others) {
+        set(segments, MAX, ofSegment);
+        set(segments, COUNT, equal);
+        set(segments, SUM, others);
+        set(segments, LABEL_SUM, 0);
+        set(segments, LABEL_TERM, 0);
+        set(segments, ENTROPY_TERM, 0);
+        set(segments, PLACE, -1);
         segments++;
         max = Math.max(max, ofSegment);
     }
 
+    private float get(int segment, int number) {
+        return states[IN_ARRAY + segment * CrossEntropyCall.STATE + number];
+    }
+
+    private void set(int segment, int number, float value) {
+        states[IN_ARRAY + segment * CrossEntropyCall.STATE + number] = value;
+    }
+
     /** The label's sums of the segment added last. */
-    void addLabels(float sumOfLabels, float sumOfTerms) {
-        labelSums[segments - 1] = sumOfLabels;
-        labelTerms[segments - 1] = sumOfTerms;
+    final void addLabels(float sumOfLabels, float sumOfTerms) {
+        set(segments - 1, LABEL_SUM, sumOfLabels);
+        set(segments - 1, LABEL_TERM, sumOfTerms);
     }
 
     /** The entropy's sum of the segment added last. */
-    void addEntropy(float sumOfTerms) {
-        entropyTerms[segments - 1] = sumOfTerms;
+    final void addEntropy(float sumOfTerms) {
+        set(segments - 1, ENTROPY_TERM, sumOfTerms);
     }
 
     /** Where the maximum of the segment added last is; NaN in one with NaN. */
-    void addPlace(float place) {
-        places[segments - 1] = place;
+    final void addPlace(float place) {
+        set(segments - 1, PLACE, place);
     }
 
     /** Writes a row's segments. */
-    void store(FloatOperand to, long row, long rows) {
+    final void store(FloatOperand to, long row, long rows) {
         for (int j = 0; j < segments; j++) {
             long at = (j * rows + row) * CrossEntropyCall.STATE;
-            boolean valid = maxima[j] < Float.POSITIVE_INFINITY && sums[j] == sums[j];
+            boolean valid = get(j, MAX) < Float.POSITIVE_INFINITY && get(j, SUM) == get(j, SUM);
             for (int i = 0; i < CrossEntropyCall.STATE - 1; i++) {
-                to.set(at + i, valid ? SegmentWork.canonical(number(j, i)) : Float.NaN);
+                to.set(at + i, valid ? SegmentWork.canonical(get(j, i)) : Float.NaN);
             }
-            to.set(at + CrossEntropyCall.STATE - 1, SegmentWork.canonical(places[j]));
+            to.set(at + CrossEntropyCall.STATE - 1, SegmentWork.canonical(get(j, PLACE)));
         }
     }
 
-    private float number(int j, int i) {
-        return switch (i) {
-            case 0 -> maxima[j];
-            case 1 -> counts[j];
-            case 2 -> sums[j];
-            case 3 -> labelSums[j];
-            case 4 -> labelTerms[j];
-            default -> entropyTerms[j];
-        };
-    }
-
     /** Reads a row's segments; false for a row that has no softmax. */
-    boolean load(FloatOperand from, long row, long rows, long classes) {
+    final boolean load(FloatOperand from, long row, long rows, long classes) {
         begin(classes);
         for (int j = 0; j < segments(classes); j++) {
             long at = (j * rows + row) * CrossEntropyCall.STATE;
@@ -124,39 +126,39 @@ final class GeneralRowState {
     }
 
     /** The first class with the highest logit, by places that were loaded; -1 where one is NaN or was not asked for. */
-    long argmax() {
+    final long argmax() {
         float highest = Float.NEGATIVE_INFINITY;
         long argmax = -1;
         for (int j = 0; j < segments; j++) {
-            if (!(places[j] >= 0)) {
+            if (!(get(j, PLACE) >= 0)) {
                 return -1;
             }
             // Of a segment without a NaN: +inf.
-            float top = maxima[j] != maxima[j] ? Float.POSITIVE_INFINITY : maxima[j];
+            float top = get(j, MAX) != get(j, MAX) ? Float.POSITIVE_INFINITY : get(j, MAX);
             if (top > highest || argmax < 0) {
                 highest = top;
-                argmax = (long) j * SegmentWork.SEGMENT + (int) places[j];
+                argmax = (long) j * SegmentWork.SEGMENT + (int) get(j, PLACE);
             }
         }
         return argmax;
     }
 
     /** Joins the segments; {@code hasLabels} where they have sums of labels. */
-    void join(boolean hasLabels) {
+    final void join(boolean hasLabels) {
         count = 0;
         sum = 0;
         labels = 0;
         distances = 0;
         for (int j = 0; j < segments; j++) {
-            if (maxima[j] == max) {
-                count += counts[j];
-                sum += sums[j];
+            if (get(j, MAX) == max) {
+                count += (long) get(j, COUNT);
+                sum += get(j, SUM);
             } else {
-                sum += weight(j) * ((double) counts[j] + sums[j]);
+                sum += weight(j) * ((double) get(j, COUNT) + get(j, SUM));
             }
             if (hasLabels) {
-                labels += labelSums[j];
-                distances += labelTerms[j] + labelSums[j] * ((double) max - base(j));
+                labels += get(j, LABEL_SUM);
+                distances += get(j, LABEL_TERM) + get(j, LABEL_SUM) * ((double) max - base(j));
             }
         }
         total = count + sum;
@@ -165,11 +167,11 @@ final class GeneralRowState {
 
     /** exp(m_j - m): what a segment's exponentials count for in the row. */
     private double weight(int j) {
-        return maxima[j] == max ? 1 : ExactMath.exp64((double) maxima[j] - max);
+        return get(j, MAX) == max ? 1 : ExactMath.exp64((double) get(j, MAX) - max);
     }
 
     private float base(int j) {
-        return base(maxima[j]);
+        return base(get(j, MAX));
     }
 
     /** What exponentials are taken around: -inf would make NaN of a difference, around 0 all are the +0 that they are. */
@@ -178,20 +180,20 @@ final class GeneralRowState {
     }
 
     /** What segment j's exponentials were taken around. */
-    float segmentBase(int j) {
+    final float segmentBase(int j) {
         return base(j);
     }
 
-    boolean isInvalid() {
+    final boolean isInvalid() {
         return !Float.isFinite(max);
     }
 
     /** log of the sum of all exponentials around the maximum. */
-    float logSum() {
+    final float logSum() {
         return logSum;
     }
 
-    float lse() {
+    final float lse() {
         return (float) lse64();
     }
 
@@ -199,12 +201,13 @@ final class GeneralRowState {
         return (double) max + logSum;
     }
 
-    float entropy() {
+    final float entropy() {
         double terms = 0;
         for (int j = 0; j < segments; j++) {
             double weight = weight(j);
             if (weight != 0) {
-                terms += weight * (entropyTerms[j] + ((double) counts[j] + sums[j]) * ((double) max - base(j)));
+                terms += weight
+                        * (get(j, ENTROPY_TERM) + ((double) get(j, COUNT) + get(j, SUM)) * ((double) max - base(j)));
             }
         }
         return SegmentWork.canonical((float) (logSum + terms / total));
@@ -218,7 +221,7 @@ final class GeneralRowState {
      * @param spread what the labels' sums count for: smoothing's share of a class, or 1 for probabilities
      * @param zLoss its factor
      */
-    void scalars(double keep, double targetWeight, double spread, double zLoss) {
+    final void scalars(double keep, double targetWeight, double spread, double zLoss) {
         hard = keep * targetWeight;
         this.targetWeight = targetWeight;
         this.spread = spread;
@@ -231,7 +234,7 @@ final class GeneralRowState {
      * @param targetLogit the logit of a target that is an index
      * @param rowWeight the row's weight
      */
-    float loss(float targetLogit, double rowWeight) {
+    final float loss(float targetLogit, double rowWeight) {
         double loss = hard == 0 ? 0 : hard * ((double) max - targetLogit + logSum);
         if (spread != 0) {
             loss += spread * (distances + labels * logSum);
@@ -245,7 +248,7 @@ final class GeneralRowState {
     }
 
     /** Sets the row's upstream factor, for the gradient. */
-    void upstream(double factor) {
+    final void upstream(double factor) {
         upstream = factor;
     }
 
@@ -256,12 +259,12 @@ final class GeneralRowState {
     }
 
     /** The factor that turns segment j's exponentials into p's share of the gradients. */
-    float factor(int j) {
+    final float factor(int j) {
         return (float) (upstream * weight(j) * mass() / total);
     }
 
     /** What the label is multiplied by where it is subtracted. */
-    float labelFactor() {
+    final float labelFactor() {
         return (float) (upstream * spread);
     }
 
@@ -272,7 +275,7 @@ final class GeneralRowState {
      * @param targetExp its exponential around its segment's maximum
      * @param j its segment
      */
-    float targetGradient(float targetLogit, float targetExp, int j) {
+    final float targetGradient(float targetLogit, float targetExp, int j) {
         double own = targetExp * weight(j);
         double others = targetLogit == max ? (count - 1) + sum : total - own;
         double gradient = 0.0 - others * upstream * hard / total;
@@ -281,5 +284,12 @@ final class GeneralRowState {
             gradient += upstream * (mass * (own / total) - spread * targetWeight);
         }
         return (float) gradient;
+    }
+
+    /** Lines behind the fields, see {@link LinesBefore}. */
+    @SuppressWarnings("unused")
+    private static final class Padded extends GeneralRowState {
+        private long behind0, behind1, behind2, behind3, behind4, behind5, behind6, behind7;
+        private long behind8, behind9, behind10, behind11, behind12, behind13, behind14, behind15;
     }
 }

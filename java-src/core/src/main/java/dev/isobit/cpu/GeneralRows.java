@@ -9,8 +9,8 @@ import java.util.Arrays;
 final class GeneralRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
 
-    private final RowSegment segment = new RowSegment();
-    private final GeneralRowState state = new GeneralRowState();
+    private final RowSegment segment = RowSegment.create();
+    private final GeneralRowState state = GeneralRowState.create();
     private final LaneSum laneSum = new LaneSum();
     /** Rows so far whose target is their argmax. */
     long hits;

@@ -6,7 +6,7 @@ import java.util.Arrays;
  * A segment of a row of cross-entropy with options, in arrays of its own: {@link RowStages} turn one array into another.
  * Behind the last element stand some that count for nothing, so that vector code needs no tail. One per worker, reused.
  */
-final class RowSegment {
+class RowSegment extends LinesBefore {
     private static final int ROOM = SegmentWork.SEGMENT + SegmentWork.WIDEST;
 
     /** Elements. */
@@ -44,8 +44,21 @@ final class RowSegment {
     float labelFactor;
     boolean accumulates;
 
-    void pad() {
+    private RowSegment() {}
+
+    static RowSegment create() {
+        return new Padded();
+    }
+
+    final void pad() {
         Arrays.fill(logits, length, length + SegmentWork.WIDEST, Float.NEGATIVE_INFINITY);
         Arrays.fill(labels, length, length + SegmentWork.WIDEST, 0);
+    }
+
+    /** Lines behind the fields, see {@link LinesBefore}. */
+    @SuppressWarnings("unused")
+    private static final class Padded extends RowSegment {
+        private long behind0, behind1, behind2, behind3, behind4, behind5, behind6, behind7;
+        private long behind8, behind9, behind10, behind11, behind12, behind13, behind14, behind15;
     }
 }

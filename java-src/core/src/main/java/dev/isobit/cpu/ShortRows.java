@@ -1,6 +1,5 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
