@@ -7,9 +7,7 @@ import org.jspecify.annotations.Nullable;
 
 /** One parameter, its gradient and moments, as the kernels access them. */
 final class AdamOperands {
-    /** How {@link #param} is kept, if it is not all there is. */
     final ParamStorage storage;
-    final FloatOperand param;
     final FloatOperand grad;
     final FloatOperand expAvg;
     final FloatOperand expAvgSq;
@@ -19,6 +17,8 @@ final class AdamOperands {
     long count;
     final int group;
     final AdamUpdate update;
+    /** The same otherwise, for gradients that a step takes as they are. */
+    final AdamUpdate staged;
 
     /** @param number of the parameter in the optimizer */
     AdamOperands(AdamParameter parameter, int number, AdamOptions options, int group, CpuKernels kernels) {
@@ -27,17 +27,16 @@ final class AdamOperands {
     }
 
     private AdamOperands(ParamStorage storage, AdamParameter parameter, int group, CpuKernels kernels) {
-        this(storage, storage.param, operand(parameter.grad(), kernels),
+        this(storage, operand(parameter.grad(), kernels),
                 operand(parameter.expAvg(), kernels), operand(parameter.expAvgSq(), kernels),
                 operand(parameter.maxExpAvgSq(), kernels), parameter.maxExpAvgSq() != null,
                 parameter.param().elementCount(), group, kernels);
     }
 
-    private AdamOperands(ParamStorage storage, FloatOperand param, FloatOperand grad, FloatOperand expAvg,
+    private AdamOperands(ParamStorage storage, FloatOperand grad, FloatOperand expAvg,
             FloatOperand expAvgSq,
             FloatOperand maxExpAvgSq, boolean amsgrad, long count, int group, CpuKernels kernels) {
         this.storage = storage;
-        this.param = param;
         this.grad = grad;
         this.expAvg = expAvg;
         this.expAvgSq = expAvgSq;
@@ -46,6 +45,7 @@ final class AdamOperands {
         this.count = count;
         this.group = group;
         update = kernels.adam(this);
+        staged = kernels.stagedAdam(this);
     }
 
     private static FloatOperand operand(@Nullable Tensor tensor, CpuKernels kernels) {
@@ -56,18 +56,17 @@ final class AdamOperands {
         return operand;
     }
 
-    /** Whether all of it is F32. */
-    boolean isWide() {
-        return storage.isWide() && !(grad.isNarrow() || expAvg.isNarrow() || expAvgSq.isNarrow()
-                || maxExpAvgSq.isNarrow());
+    /** Whether the update takes all of it as it stands in memory. */
+    boolean isDirect(CpuKernels kernels) {
+        return storage.isDirect(kernels) && kernels.reaches(grad) && kernels.reaches(expAvg)
+                && kernels.reaches(expAvgSq) && kernels.reaches(maxExpAvgSq);
     }
 
     /** The same parameter with other operands for some of its own, of the same count. */
     AdamOperands with(FloatOperand otherParam, FloatOperand otherGrad, FloatOperand otherExpAvg,
             FloatOperand otherExpAvgSq, FloatOperand otherMaxExpAvgSq, CpuKernels kernels) {
-        return new AdamOperands(storage, otherParam, otherGrad, otherExpAvg, otherExpAvgSq, otherMaxExpAvgSq, amsgrad,
-                count,
-                group, kernels);
+        return new AdamOperands(new ParamStorage(otherParam, kernels), otherGrad, otherExpAvg, otherExpAvgSq,
+                otherMaxExpAvgSq, amsgrad, count, group, kernels);
     }
 
     /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */

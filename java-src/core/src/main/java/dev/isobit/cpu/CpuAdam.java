@@ -8,15 +8,22 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** Adam on the CPU. */
 final class CpuAdam extends ElementSplit implements AdamKernel {
+    /** Elements, of 28 bytes each: more than a core's own caches hold. */
+    private static final long LARGE = 1 << 22;
+
     private final AdamOperands[] tensors;
-    /** Of each worker; none where all tensors are float32 and a step takes them as they are. */
+    /** Of each worker; none where a step takes all tensors as they stand in memory. */
     private final AdamBlock[] blocks;
     /** Of each worker, the tensors as its block shows them. */
     private final AdamOperands[][] windows;
+    /** Between one loop and three; none where the tensors are too small for it to matter, or gradients are multiplied. */
+    private final @Nullable Trial trial;
     private AdamScalars[] scalars = {};
+    private boolean staged;
 
     /** @param guarded whether the scalars say what the gradients are multiplied by and clipped to */
     CpuAdam(CpuBackend backend, List<AdamGroup> groups, boolean guarded) {
@@ -29,14 +36,16 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         this.tensors = tensors;
         for (int i = 0; i < tensors.length; i++) {
             AdamOperands t = tensors[i];
-            add(i, t.count, t.param, t.storage.master, t.storage.remainders, t.grad, t.expAvg, t.expAvgSq,
+            add(i, t.count, t.storage.param, t.storage.master, t.storage.remainders, t.grad, t.expAvg, t.expAvgSq,
                     t.maxExpAvgSq);
         }
-        boolean inBlocks = guarded || !Arrays.stream(tensors).allMatch(AdamOperands::isWide);
+        boolean mayBeStaged = Arrays.stream(tensors).anyMatch(t -> t.staged != t.update);
+        trial = !guarded && mayBeStaged && elements() >= LARGE ? new Trial() : null;
+        boolean inBlocks = !Arrays.stream(tensors).allMatch(t -> t.isDirect(backend.kernels()));
         blocks = new AdamBlock[inBlocks ? backend.workers().count() : 0];
         windows = new AdamOperands[blocks.length][tensors.length];
         for (int member = 0; member < blocks.length; member++) {
-            blocks[member] = new AdamBlock(guarded);
+            blocks[member] = new AdamBlock();
             for (int i = 0; i < tensors.length; i++) {
                 windows[member][i] = blocks[member].window(tensors[i], backend.kernels());
             }
@@ -56,7 +65,13 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     @Override
     public void step(AdamScalars[] stepScalars) {
         scalars = stepScalars;
+        if (trial == null) {
+            updateAll();
+            return;
+        }
+        staged = trial.begin();
         updateAll();
+        trial.end();
     }
 
     @Override
@@ -67,18 +82,18 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
         }
         AdamOperands window = blocks.length == 0 ? tensors[tensor] : windows[member][tensor];
         if (window == tensors[tensor]) {
-            update(window, from, to, s);
+            update(window, staged ? window.staged : window.update, from, to, s);
         } else {
             blocks[member].run(tensors[tensor], window, from, to, s);
         }
     }
 
-    /** Updates elements [from, to) by what is prepared for them. */
-    static void update(AdamOperands operands, long from, long to, AdamScalars s) {
+    /** Updates elements [from, to) by one of the kernels that are prepared for them. */
+    static void update(AdamOperands operands, AdamUpdate kernel, long from, long to, AdamScalars s) {
         // Not by the vector code itself: were the JIT to take back what it has inlined of a tail, vectors would be boxed.
-        long whole = to - (to - from) % operands.update.width();
+        long whole = to - (to - from) % kernel.width();
         if (from < whole) {
-            operands.update.run(operands, from, whole, s);
+            kernel.run(operands, from, whole, s);
         }
         if (whole < to) {
             ScalarKernels.adam(operands.amsgrad).run(operands, whole, to, s);

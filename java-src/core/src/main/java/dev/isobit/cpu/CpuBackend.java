@@ -96,7 +96,7 @@ final class CpuBackend extends HostBackend {
     @Override
     public SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream) {
         requireOpen();
-        return new CpuSgd(this, groups, false);
+        return new CpuSgd(this, groups);
     }
 
     @Override
@@ -114,7 +114,7 @@ final class CpuBackend extends HostBackend {
         List<List<Tensor>> gradients = groups.stream()
                 .map(group -> group.parameters().stream().map(SgdParameter::grad).toList()).toList();
         return HostGuardedKernel.sgd(this, groups, step, new CpuGradients(this, gradients),
-                new CpuSgd(this, groups, true));
+                new CpuSgd(this, groups));
     }
 
     @Override

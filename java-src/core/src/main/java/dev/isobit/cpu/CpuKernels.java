@@ -8,10 +8,19 @@ interface CpuKernels {
     /** The loops over a row of cross-entropy with options. */
     RowStages rowStages();
 
-    /** The update kernel for these operands. */
+    /** Whether the updates take an operand as it stands in memory, without a block of float32 between. */
+    boolean reaches(FloatOperand operand);
+
+    /** The update kernel for these operands, each of which it reaches. */
     AdamUpdate adam(AdamOperands operands);
 
-    /** The update kernel for these operands. */
+    /**
+     * Another one, which only takes gradients as they are. It may be faster where memory does not like seven streams at a
+     * time; see bench/NOTES.md.
+     */
+    AdamUpdate stagedAdam(AdamOperands operands);
+
+    /** The update kernel for these operands, each of which it reaches. */
     SgdUpdate sgd(SgdOperands operands);
 
     /** The kernel for a block of binary cross-entropy that is to write these. */

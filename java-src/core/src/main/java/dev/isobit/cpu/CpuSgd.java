@@ -12,30 +12,29 @@ import java.util.stream.Stream;
 /** SGD on the CPU. */
 final class CpuSgd extends ElementSplit implements SgdKernel {
     private final SgdOperands[] tensors;
-    /** Of each worker; none where all tensors are float32 and a step takes them as they are. */
+    /** Of each worker; none where a step takes all tensors as they stand in memory. */
     private final SgdBlock[] blocks;
     /** Of each worker, the tensors as its block shows them. */
     private final SgdOperands[][] windows;
     private SgdScalars[] scalars = {};
 
-    /** @param guarded whether the scalars say what the gradients are multiplied by and clipped to */
-    CpuSgd(CpuBackend backend, List<SgdGroup> groups, boolean guarded) {
+    CpuSgd(CpuBackend backend, List<SgdGroup> groups) {
         this(backend, joined(operands(groups, backend.kernels()), SgdOperands::extendBy)
-                .toArray(SgdOperands[]::new), guarded);
+                .toArray(SgdOperands[]::new));
     }
 
-    private CpuSgd(CpuBackend backend, SgdOperands[] tensors, boolean guarded) {
+    private CpuSgd(CpuBackend backend, SgdOperands[] tensors) {
         super(backend, tensors.length);
         this.tensors = tensors;
         for (int i = 0; i < tensors.length; i++) {
             SgdOperands t = tensors[i];
-            add(i, t.count, t.param, t.storage.master, t.storage.remainders, t.grad, t.momentumBuffer);
+            add(i, t.count, t.storage.param, t.storage.master, t.storage.remainders, t.grad, t.momentumBuffer);
         }
-        boolean inBlocks = guarded || !Arrays.stream(tensors).allMatch(SgdOperands::isWide);
+        boolean inBlocks = !Arrays.stream(tensors).allMatch(t -> t.isDirect(backend.kernels()));
         blocks = new SgdBlock[inBlocks ? backend.workers().count() : 0];
         windows = new SgdOperands[blocks.length][tensors.length];
         for (int member = 0; member < blocks.length; member++) {
-            blocks[member] = new SgdBlock(guarded);
+            blocks[member] = new SgdBlock();
             for (int i = 0; i < tensors.length; i++) {
                 windows[member][i] = blocks[member].window(tensors[i], backend.kernels());
             }

@@ -15,7 +15,7 @@ import jdk.incubator.vector.VectorSpecies;
 final class NarrowLanes {
     static final VectorSpecies<Short> SHORTS =
             VectorSpecies.of(short.class, VectorShape.forBitSize(VectorMath.SPECIES.vectorBitSize() / 2));
-    private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, VectorMath.SPECIES.vectorShape());
+    static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, VectorMath.SPECIES.vectorShape());
 
     /** Of float32: what the bits of F16, moved to the upper end, are smaller by than those of the same number. */
     private static final float F16_SCALE = 0x1p112f;
@@ -32,16 +32,6 @@ final class NarrowLanes {
     private NarrowLanes() {}
 
     // A method for each type: code that both are compiled into is too large to be inlined, should the JIT come upon it first.
-
-    /**
-     * Floats of the same value.
-     *
-     * @param narrow bits of BF16
-     */
-    static FloatVector widenBf16(ShortVector narrow) {
-        return ((IntVector) narrow.convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
-                .reinterpretAsFloats();
-    }
 
     /**
      * Floats of the same value.

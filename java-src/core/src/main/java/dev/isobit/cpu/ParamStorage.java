@@ -3,11 +3,12 @@ package dev.isobit.cpu;
 import dev.isobit.DType;
 import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
 import org.jspecify.annotations.Nullable;
 
-/** A parameter as it is kept: itself, and what makes a float32 of it, or a BF16 of a float32. */
+/** A parameter as it is kept: itself, and what makes a float32 of it, or 16 bits of a float32. */
 final class ParamStorage {
-    final FloatOperand param = new FloatOperand();
+    final FloatOperand param;
     /** Float32; empty without {@link #hasMaster}. */
     final FloatOperand master = new FloatOperand();
     /** Of 16 bits; empty without {@link #hasRemainders}. */
@@ -22,6 +23,7 @@ final class ParamStorage {
 
     ParamStorage(Tensor param, @Nullable Tensor master, @Nullable StochasticRounding rounding, int number,
             CpuKernels kernels) {
+        this.param = new FloatOperand();
         this.param.set(param, kernels);
         hasRemainders = master != null && master.dtype() == DType.I16;
         hasMaster = master != null && !hasRemainders;
@@ -34,9 +36,55 @@ final class ParamStorage {
         bf16 = kernels.bf16Block(remainders);
     }
 
+    /** Scratch memory that stands for a parameter. */
+    ParamStorage(FloatOperand floats, CpuKernels kernels) {
+        param = floats;
+        hasRemainders = false;
+        hasMaster = false;
+        isRoundedStochastically = false;
+        seed = 0;
+        number = 0;
+        bf16 = kernels.bf16Block(remainders);
+    }
+
     /** Whether the update takes the parameter as it stands in memory. */
-    boolean isWide() {
-        return !param.isNarrow();
+    boolean isDirect(CpuKernels kernels) {
+        return !isRoundedStochastically && kernels.reaches(param) && kernels.reaches(remainders);
+    }
+
+    /** Whether the parameter is all there is. */
+    boolean isAlone() {
+        return !hasMaster && !hasRemainders;
+    }
+
+    /** The parameter, or its float32 master. */
+    FloatOperand first() {
+        return hasMaster ? master : param;
+    }
+
+    /** The parameter beside its float32 master, or the remainders beside a parameter; else empty. */
+    FloatOperand beside() {
+        return hasMaster ? param : remainders;
+    }
+
+    /** An element as float32. */
+    float get(long element) {
+        return hasRemainders
+                ? NarrowFloats.withRemainder(param.bits(element), remainders.bits(element))
+                : first().get(element);
+    }
+
+    /** Writes an element, to nearest. */
+    void set(long element, float value) {
+        if (hasRemainders) {
+            param.setBits(element, NarrowFloats.beforeRemainder(value));
+            remainders.setBits(element, NarrowFloats.remainder(value));
+            return;
+        }
+        param.set(element, value);
+        if (hasMaster) {
+            master.set(element, value);
+        }
     }
 
     /** Whether another parameter's memory is right behind the first so many elements of this one. */

@@ -20,8 +20,8 @@ final class ScalarAdam implements AdamUpdate {
     @Override
     public void run(AdamOperands tensors, long from, long to, AdamScalars s) {
         for (long i = from; i < to; i++) {
-            float p = tensors.param.get(i);
-            float g = tensors.grad.get(i);
+            float p = tensors.storage.get(i);
+            float g = s.scaled(tensors.grad.get(i));
             float m = tensors.expAvg.get(i);
             float v = tensors.expAvgSq.get(i);
             if (s.maximize) {
@@ -42,7 +42,7 @@ final class ScalarAdam implements AdamUpdate {
                 p *= s.paramDecay;
             }
             p = fma(s.negStepSize, m / fma((float) Math.sqrt(x), s.rsqrtBc2, s.eps), p);
-            tensors.param.set(i, SegmentWork.canonical(p));
+            tensors.storage.set(i, SegmentWork.canonical(p));
             tensors.expAvg.set(i, SegmentWork.canonical(m));
             tensors.expAvgSq.set(i, SegmentWork.canonical(v));
         }

@@ -27,8 +27,18 @@ final class ScalarKernels implements CpuKernels {
     }
 
     @Override
+    public boolean reaches(FloatOperand operand) {
+        return true;
+    }
+
+    @Override
     public AdamUpdate adam(AdamOperands operands) {
         return adam(operands.amsgrad);
+    }
+
+    @Override
+    public AdamUpdate stagedAdam(AdamOperands operands) {
+        return adam(operands);
     }
 
     static AdamUpdate adam(boolean amsgrad) {

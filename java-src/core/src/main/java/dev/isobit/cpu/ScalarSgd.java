@@ -14,8 +14,8 @@ final class ScalarSgd implements SgdUpdate {
     @Override
     public void run(SgdOperands tensors, long from, long to, SgdScalars s) {
         for (long i = from; i < to; i++) {
-            float p = tensors.param.get(i);
-            float g = tensors.grad.get(i);
+            float p = tensors.storage.get(i);
+            float g = s.scaled(tensors.grad.get(i));
             if (s.maximize) {
                 g = -g;
             }
@@ -28,7 +28,7 @@ final class ScalarSgd implements SgdUpdate {
                 u = s.nesterov ? fma(s.momentum, b, g) : b;
                 tensors.momentumBuffer.set(i, SegmentWork.canonical(b));
             }
-            tensors.param.set(i, SegmentWork.canonical(fma(s.negLr, u, p)));
+            tensors.storage.set(i, SegmentWork.canonical(fma(s.negLr, u, p)));
         }
     }
 }

@@ -4,23 +4,15 @@ import dev.isobit.spi.SgdScalars;
 
 /** What one worker of SGD needs beside the tensors, see {@link AdamBlock}. */
 final class SgdBlock {
-    private final boolean guarded;
-    private final ScaledGradient scaled = new ScaledGradient();
     private final ParamBlock param = new ParamBlock();
     private final NarrowBlock grad = new NarrowBlock();
     private final NarrowBlock momentumBuffer = new NarrowBlock();
 
-    /** @param guarded whether the scalars say what the gradients are multiplied by and clipped to */
-    SgdBlock(boolean guarded) {
-        this.guarded = guarded;
-    }
-
     /** A parameter as the update finds it: itself, where nothing stands between. */
     SgdOperands window(SgdOperands of, CpuKernels kernels) {
-        return !guarded && of.isWide()
+        return of.isDirect(kernels)
                 ? of
-                : of.with(param.window(of.storage),
-                        guarded ? scaled.operand : NarrowBlock.window(of.grad, grad),
+                : of.with(param.window(of.storage), NarrowBlock.window(of.grad, grad),
                         NarrowBlock.window(of.momentumBuffer, momentumBuffer), kernels);
     }
 
@@ -34,14 +26,9 @@ final class SgdBlock {
      * @param s the step's scalars
      */
     void run(SgdOperands tensors, SgdOperands window, long from, long to, SgdScalars s) {
-        int length = tensors.isWide() ? ScaledGradient.LENGTH : NarrowBlock.LENGTH;
         for (long at = from; at < to;) {
-            int count = ParamBlock.together(at, (int) Math.min(length, to - at));
-            if (guarded) {
-                scaled.set(tensors.grad, at, count, s);
-            } else {
-                grad.load(tensors.grad, at, count);
-            }
+            int count = ParamBlock.together(at, (int) Math.min(NarrowBlock.LENGTH, to - at));
+            grad.load(tensors.grad, at, count);
             param.load(tensors.storage, at, count);
             momentumBuffer.load(tensors.momentumBuffer, at, count);
             CpuSgd.update(window, at, at + count, s);

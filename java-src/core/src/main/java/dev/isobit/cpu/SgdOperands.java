@@ -7,9 +7,7 @@ import org.jspecify.annotations.Nullable;
 
 /** One parameter, its gradient and momentum buffer, as the kernels access them. */
 final class SgdOperands {
-    /** How {@link #param} is kept, if it is not all there is. */
     final ParamStorage storage;
-    final FloatOperand param;
     final FloatOperand grad;
     /** Empty without {@link #momentum}. */
     final FloatOperand momentumBuffer;
@@ -25,16 +23,15 @@ final class SgdOperands {
     }
 
     private SgdOperands(ParamStorage storage, SgdParameter parameter, int group, CpuKernels kernels) {
-        this(storage, storage.param, operand(parameter.grad(), kernels),
+        this(storage, operand(parameter.grad(), kernels),
                 operand(parameter.momentumBuffer(), kernels), parameter.momentumBuffer() != null,
                 parameter.param().elementCount(), group, kernels);
     }
 
-    private SgdOperands(ParamStorage storage, FloatOperand param, FloatOperand grad, FloatOperand momentumBuffer,
+    private SgdOperands(ParamStorage storage, FloatOperand grad, FloatOperand momentumBuffer,
             boolean momentum,
             long count, int group, CpuKernels kernels) {
         this.storage = storage;
-        this.param = param;
         this.grad = grad;
         this.momentumBuffer = momentumBuffer;
         this.momentum = momentum;
@@ -51,15 +48,16 @@ final class SgdOperands {
         return operand;
     }
 
-    /** Whether all of it is F32. */
-    boolean isWide() {
-        return storage.isWide() && !(grad.isNarrow() || momentumBuffer.isNarrow());
+    /** Whether the update takes all of it as it stands in memory. */
+    boolean isDirect(CpuKernels kernels) {
+        return storage.isDirect(kernels) && kernels.reaches(grad) && kernels.reaches(momentumBuffer);
     }
 
     /** The same parameter with other operands for some of its own, of the same count. */
     SgdOperands with(FloatOperand otherParam, FloatOperand otherGrad, FloatOperand otherMomentumBuffer,
             CpuKernels kernels) {
-        return new SgdOperands(storage, otherParam, otherGrad, otherMomentumBuffer, momentum, count, group, kernels);
+        return new SgdOperands(new ParamStorage(otherParam, kernels), otherGrad, otherMomentumBuffer, momentum, count,
+                group, kernels);
     }
 
     /** Takes a parameter that lies right behind this one in all its memory along, or returns false. */

@@ -1,13 +1,17 @@
 package dev.isobit.cpu;
 
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
 /** The Vector API where memory allows, in copies specialised by kind of memory, made when first asked for. */
 final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
-    private static final AtomicReferenceArray<@Nullable AdamUpdate> ADAM = new AtomicReferenceArray<>(1 << 11);
-    private static final AtomicReferenceArray<@Nullable SgdUpdate> SGD = new AtomicReferenceArray<>(1 << 7);
+    /** By flags: of types and kinds of memory there are too many combinations for a table. */
+    private static final Map<Integer, AdamUpdate> ADAM = new ConcurrentHashMap<>();
+    private static final Map<Integer, AdamUpdate> STAGED_ADAM = new ConcurrentHashMap<>();
+    private static final Map<Integer, SgdUpdate> SGD = new ConcurrentHashMap<>();
     private static final AtomicReferenceArray<@Nullable BceKernel> BCE = new AtomicReferenceArray<>(1 << 3);
     private static final AtomicReferenceArray<@Nullable BceKernel> FOCAL = new AtomicReferenceArray<>(1 << 3);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
@@ -47,33 +51,49 @@ final class VectorKernels implements CpuKernels {
     }
 
     @Override
+    public boolean reaches(FloatOperand operand) {
+        return !operand.isNarrow() || !operand.f16 && isReached(operand);
+    }
+
+    @Override
     public AdamUpdate adam(AdamOperands operands) {
-        int flags = flags(operands.param, 0) | flags(operands.grad, 2) | flags(operands.expAvg, 4)
-                | flags(operands.expAvgSq, 6) | (operands.amsgrad ? flags(operands.maxExpAvgSq, 8) | 1 << 10 : 0);
-        if (flags < 0) {
-            return ScalarKernels.adam(operands.amsgrad);
-        }
-        AdamUpdate update = ADAM.get(flags);
-        if (update == null) {
-            ADAM.compareAndSet(flags, null, (AdamUpdate) Specialized.instance(VectorAdam.class, flags));
-            update = ADAM.get(flags);
-        }
-        return update;
+        ParamStorage storage = operands.storage;
+        int flags = mixed(storage.first(), 0) | mixed(operands.grad, 1) | mixed(operands.expAvg, 2)
+                | mixed(operands.expAvgSq, 3)
+                | (operands.amsgrad ? mixed(operands.maxExpAvgSq, 4) | 1 << VectorAdam.AMSGRAD_BIT : 0)
+                | (storage.isAlone() ? 0 : mixed(storage.beside(), 5))
+                | (storage.hasMaster ? 1 << VectorAdam.MASTER_BIT : 0)
+                | (storage.hasRemainders ? 1 << VectorAdam.REMAINDERS_BIT : 0);
+        return flags < 0
+                ? ScalarKernels.adam(operands.amsgrad)
+                : ADAM.computeIfAbsent(flags, f -> (AdamUpdate) Specialized.instance(VectorAdam.class, f));
+    }
+
+    @Override
+    public AdamUpdate stagedAdam(AdamOperands operands) {
+        ParamStorage storage = operands.storage;
+        int flags = storage.isAlone()
+                ? flags(storage.param, 0) | flags(operands.grad, 2) | flags(operands.expAvg, 4)
+                        | flags(operands.expAvgSq, 6)
+                        | (operands.amsgrad ? flags(operands.maxExpAvgSq, 8) | 1 << 10 : 0)
+                : Integer.MIN_VALUE;
+        return flags < 0
+                ? adam(operands)
+                : STAGED_ADAM.computeIfAbsent(flags,
+                        f -> (AdamUpdate) Specialized.instance(VectorStagedAdam.class, f));
     }
 
     @Override
     public SgdUpdate sgd(SgdOperands operands) {
-        int flags = flags(operands.param, 0) | flags(operands.grad, 2)
-                | (operands.momentum ? flags(operands.momentumBuffer, 4) | 1 << 6 : 0);
-        if (flags < 0) {
-            return ScalarKernels.SGD;
-        }
-        SgdUpdate update = SGD.get(flags);
-        if (update == null) {
-            SGD.compareAndSet(flags, null, (SgdUpdate) Specialized.instance(VectorSgd.class, flags));
-            update = SGD.get(flags);
-        }
-        return update;
+        ParamStorage storage = operands.storage;
+        int flags = mixed(storage.first(), 0) | mixed(operands.grad, 1)
+                | (operands.momentum ? mixed(operands.momentumBuffer, 2) | 1 << VectorSgd.MOMENTUM_BIT : 0)
+                | (storage.isAlone() ? 0 : mixed(storage.beside(), 3))
+                | (storage.hasMaster ? 1 << VectorSgd.MASTER_BIT : 0)
+                | (storage.hasRemainders ? 1 << VectorSgd.REMAINDERS_BIT : 0);
+        return flags < 0
+                ? ScalarKernels.SGD
+                : SGD.computeIfAbsent(flags, f -> (SgdUpdate) Specialized.instance(VectorSgd.class, f));
     }
 
     @Override
@@ -154,5 +174,11 @@ final class VectorKernels implements CpuKernels {
             case MAPPED -> 0;
             case OTHER, NARROW -> Integer.MIN_VALUE;
         };
+    }
+
+    /** The bits of an operand of an update: array, native and BF16. Negative where vectors cannot reach it. */
+    private static int mixed(FloatOperand operand, int place) {
+        int bits = operand.isNarrow() ? operand.shorts.length > 0 ? 5 : 6 : flags(operand, 0);
+        return bits < 0 ? bits : bits << place * VectorAdam.BITS;
     }
 }

@@ -3,23 +3,46 @@ package dev.isobit.cpu;
 import dev.isobit.spi.SgdScalars;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** SGD by the Vector API. Copied per kind of memory, with momentum and without, by {@link Specialized}. */
+/**
+ * SGD by the Vector API over float32 and BF16. Copied per type and kind of memory, with momentum and without, by
+ * {@link Specialized}. Its loop is written out, as that of {@link VectorAdam} is.
+ */
 final class VectorSgd implements SgdUpdate {
+    /** Of {@link Specialized#flag}, after the operands: param or its master, grad, momentumBuffer, what is beside the first. */
+    static final int MOMENTUM_BIT = 4 * VectorAdam.BITS;
+    static final int MASTER_BIT = MOMENTUM_BIT + 1;
+    static final int REMAINDERS_BIT = MOMENTUM_BIT + 2;
+
     private static final boolean PARAM_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean PARAM_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
-    private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
-    private static final boolean GRAD_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
-    private static final boolean BUFFER_ARRAY = Specialized.flag(MethodHandles.lookup(), 4);
-    private static final boolean BUFFER_NATIVE = Specialized.flag(MethodHandles.lookup(), 5);
-    private static final boolean MOMENTUM = Specialized.flag(MethodHandles.lookup(), 6);
+    private static final boolean PARAM_BF16 = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final boolean GRAD_NATIVE = Specialized.flag(MethodHandles.lookup(), 4);
+    private static final boolean GRAD_BF16 = Specialized.flag(MethodHandles.lookup(), 5);
+    private static final boolean BUFFER_ARRAY = Specialized.flag(MethodHandles.lookup(), 6);
+    private static final boolean BUFFER_NATIVE = Specialized.flag(MethodHandles.lookup(), 7);
+    private static final boolean BUFFER_BF16 = Specialized.flag(MethodHandles.lookup(), 8);
+    private static final boolean BESIDE_ARRAY = Specialized.flag(MethodHandles.lookup(), 9);
+    private static final boolean BESIDE_NATIVE = Specialized.flag(MethodHandles.lookup(), 10);
+    private static final boolean MOMENTUM = Specialized.flag(MethodHandles.lookup(), MOMENTUM_BIT);
+    /** The first operand is a master; beside it stands the parameter, BF16. */
+    private static final boolean MASTER = Specialized.flag(MethodHandles.lookup(), MASTER_BIT);
+    /** Beside the parameter stand the remainders of its master. */
+    private static final boolean REMAINDERS = Specialized.flag(MethodHandles.lookup(), REMAINDERS_BIT);
 
-    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
-    private static final int WIDTH = SPECIES.length();
+    private static final VectorSpecies<Float> FLOATS = VectorMath.SPECIES;
+    private static final VectorSpecies<Integer> INTS = NarrowLanes.INTS;
+    private static final VectorSpecies<Short> SHORTS = NarrowLanes.SHORTS;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+    private static final int WIDTH = VectorAccess.WIDTH;
     /** Elements of an inner loop, which counts in int. */
     private static final int RUN = 1 << 20;
 
@@ -39,29 +62,70 @@ final class VectorSgd implements SgdUpdate {
     }
 
     private static void update(SgdOperands tensors, long from, int count, SgdScalars s) {
-        float[] params = tensors.param.array;
+        FloatOperand param = tensors.storage.first();
+        FloatOperand beside = tensors.storage.beside();
+        float[] params = param.array;
+        short[] paramShorts = param.shorts;
         float[] grads = tensors.grad.array;
+        short[] gradShorts = tensors.grad.shorts;
         float[] buffers = tensors.momentumBuffer.array;
-        MemorySegment paramSegment = tensors.param.segment;
+        short[] bufferShorts = tensors.momentumBuffer.shorts;
+        short[] besideShorts = beside.shorts;
+        MemorySegment paramSegment = param.segment;
         MemorySegment gradSegment = tensors.grad.segment;
         MemorySegment bufferSegment = tensors.momentumBuffer.segment;
-        long paramAt = tensors.param.base + from * (PARAM_ARRAY ? 1 : Float.BYTES);
-        long gradAt = tensors.grad.base + from * (GRAD_ARRAY ? 1 : Float.BYTES);
-        long bufferAt = tensors.momentumBuffer.base + from * (BUFFER_ARRAY ? 1 : Float.BYTES);
+        MemorySegment besideSegment = beside.segment;
+        long paramAt = param.position(from);
+        long gradAt = tensors.grad.position(from);
+        long bufferAt = tensors.momentumBuffer.position(from);
+        long besideAt = beside.position(from);
         VectorAccess.require(PARAM_NATIVE, paramSegment);
         VectorAccess.require(GRAD_NATIVE, gradSegment);
         VectorAccess.require(MOMENTUM && BUFFER_NATIVE, bufferSegment);
+        VectorAccess.require((MASTER || REMAINDERS) && BESIDE_NATIVE, besideSegment);
         FloatVector negLr = VectorMath.constant(s.negLr);
         FloatVector momentum = VectorMath.constant(s.momentum);
         FloatVector gradShare = VectorMath.constant(s.gradShare);
         FloatVector weightDecay = VectorMath.constant(s.weightDecay);
+        FloatVector gradFactor = VectorMath.constant(s.gradFactor);
+        FloatVector most = VectorMath.constant(s.clipValue);
+        FloatVector least = VectorMath.constant(-s.clipValue);
+        boolean scales = s.scales();
         boolean maximize = s.maximize;
         boolean decays = s.decays;
         boolean first = s.first;
         boolean nesterov = s.nesterov;
         for (int i = 0; i < count; i += WIDTH) {
-            FloatVector p = VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i);
-            FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
+            FloatVector p = PARAM_BF16
+                    ? ((IntVector) (PARAM_ARRAY
+                            ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)
+                            : ShortVector.fromMemorySegment(SHORTS, paramSegment, paramAt + 2L * i, ORDER))
+                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                            .reinterpretAsFloats()
+                    : PARAM_ARRAY
+                            ? FloatVector.fromArray(FLOATS, params, (int) paramAt + i)
+                            : FloatVector.fromMemorySegment(FLOATS, paramSegment, paramAt + 4L * i, ORDER);
+            if (REMAINDERS) {
+                ShortVector remainder = BESIDE_ARRAY
+                        ? ShortVector.fromArray(SHORTS, besideShorts, (int) besideAt + i)
+                        : ShortVector.fromMemorySegment(SHORTS, besideSegment, besideAt + 2L * i, ORDER);
+                p = p.reinterpretAsInts().add(remainder.convertShape(VectorOperators.S2I, INTS, 0))
+                        .reinterpretAsFloats();
+            }
+            FloatVector g = GRAD_BF16
+                    ? ((IntVector) (GRAD_ARRAY
+                            ? ShortVector.fromArray(SHORTS, gradShorts, (int) gradAt + i)
+                            : ShortVector.fromMemorySegment(SHORTS, gradSegment, gradAt + 2L * i, ORDER))
+                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                            .reinterpretAsFloats()
+                    : GRAD_ARRAY
+                            ? FloatVector.fromArray(FLOATS, grads, (int) gradAt + i)
+                            : FloatVector.fromMemorySegment(FLOATS, gradSegment, gradAt + 4L * i, ORDER);
+            if (scales) {
+                g = g.mul(gradFactor);
+                g = g.blend(most, g.compare(VectorOperators.GT, most));
+                g = g.blend(least, g.compare(VectorOperators.LT, least));
+            }
             if (maximize) {
                 g = g.neg();
             }
@@ -72,8 +136,16 @@ final class VectorSgd implements SgdUpdate {
             FloatVector u = g;
             if (MOMENTUM) {
                 if (!first) {
-                    b = momentum.fma(VectorAccess.load(BUFFER_ARRAY, buffers, bufferSegment, bufferAt, i),
-                            g.mul(gradShare));
+                    FloatVector old = BUFFER_BF16
+                            ? ((IntVector) (BUFFER_ARRAY
+                                    ? ShortVector.fromArray(SHORTS, bufferShorts, (int) bufferAt + i)
+                                    : ShortVector.fromMemorySegment(SHORTS, bufferSegment, bufferAt + 2L * i, ORDER))
+                                    .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                                    .reinterpretAsFloats()
+                            : BUFFER_ARRAY
+                                    ? FloatVector.fromArray(FLOATS, buffers, (int) bufferAt + i)
+                                    : FloatVector.fromMemorySegment(FLOATS, bufferSegment, bufferAt + 4L * i, ORDER);
+                    b = momentum.fma(old, g.mul(gradShare));
                 }
                 u = b;
                 if (nesterov) {
@@ -87,9 +159,58 @@ final class VectorSgd implements SgdUpdate {
                 p = p.blend(Float.NaN, bad);
                 b = b.blend(Float.NaN, b.compare(VectorOperators.NE, b));
             }
-            VectorAccess.store(PARAM_ARRAY, params, paramSegment, paramAt, i, p);
-            if (MOMENTUM) {
-                VectorAccess.store(BUFFER_ARRAY, buffers, bufferSegment, bufferAt, i, b);
+            if (MOMENTUM && BUFFER_BF16) {
+                ShortVector bits = (ShortVector) b.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
+                        .add(b.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (BUFFER_ARRAY) {
+                    bits.intoArray(bufferShorts, (int) bufferAt + i);
+                } else {
+                    bits.intoMemorySegment(bufferSegment, bufferAt + 2L * i, ORDER);
+                }
+            } else if (MOMENTUM && BUFFER_ARRAY) {
+                b.intoArray(buffers, (int) bufferAt + i);
+            } else if (MOMENTUM) {
+                b.intoMemorySegment(bufferSegment, bufferAt + 4L * i, ORDER);
+            }
+            if (REMAINDERS) {
+                ShortVector remainder =
+                        (ShortVector) p.reinterpretAsInts().convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (BESIDE_ARRAY) {
+                    remainder.intoArray(besideShorts, (int) besideAt + i);
+                } else {
+                    remainder.intoMemorySegment(besideSegment, besideAt + 2L * i, ORDER);
+                }
+                ShortVector bits = (ShortVector) p.reinterpretAsInts().add(0x8000).lanewise(VectorOperators.LSHR, 16)
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (PARAM_ARRAY) {
+                    bits.intoArray(paramShorts, (int) paramAt + i);
+                } else {
+                    bits.intoMemorySegment(paramSegment, paramAt + 2L * i, ORDER);
+                }
+            } else if (PARAM_BF16) {
+                ShortVector bits = (ShortVector) p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
+                        .add(p.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (PARAM_ARRAY) {
+                    bits.intoArray(paramShorts, (int) paramAt + i);
+                } else {
+                    bits.intoMemorySegment(paramSegment, paramAt + 2L * i, ORDER);
+                }
+            } else if (PARAM_ARRAY) {
+                p.intoArray(params, (int) paramAt + i);
+            } else {
+                p.intoMemorySegment(paramSegment, paramAt + 4L * i, ORDER);
+            }
+            if (MASTER) {
+                ShortVector bits = (ShortVector) p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
+                        .add(p.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (BESIDE_ARRAY) {
+                    bits.intoArray(besideShorts, (int) besideAt + i);
+                } else {
+                    bits.intoMemorySegment(besideSegment, besideAt + 2L * i, ORDER);
+                }
             }
         }
     }

@@ -14,6 +14,15 @@ public abstract sealed class GroupScalars permits AdamScalars, SgdScalars {
     GroupScalars() {}
 
     /**
+     * Whether {@link #scaled(float)} may give another number than its argument.
+     *
+     * @return false unless the step is guarded
+     */
+    public final boolean scales() {
+        return gradFactor != 1 || clipValue != Float.POSITIVE_INFINITY;
+    }
+
+    /**
      * The gradient that the update takes, not yet negated.
      *
      * @param grad the gradient

@@ -197,6 +197,12 @@ class CpuAllocationTest {
             parameters.add(new AdamParameter("narrow" + size, narrow(nativeMemory, 1, size),
                     narrow(nativeMemory, 1, size), tensor(nativeMemory, size), narrow(nativeMemory, 1, size)));
         }
+        parameters.add(new AdamParameter("remainders", narrow(nativeMemory, 1, 7001), narrow(nativeMemory, 1, 7001),
+                narrow(nativeMemory, 1, 7001), narrow(nativeMemory, 1, 7001))
+                .withMaster(Tensor.of(DType.I16, narrow(nativeMemory, 1, 7001).memory(), 0, 1, 7001)));
+        parameters.add(new AdamParameter("master", narrow(nativeMemory, 1, 7001), narrow(nativeMemory, 1, 7001),
+                tensor(nativeMemory, 1, 7001), tensor(nativeMemory, 1, 7001))
+                .withMaster(tensor(nativeMemory, 1, 7001)));
         AdamOptions adamW = AdamOptions.adamW().withSchedule(LrSchedule.cosine(1000, 0.1).withWarmup(20, 0));
         Adam adam = Adam.on(backend, adamW, parameters);
         opened.add(adam);
@@ -209,7 +215,8 @@ class CpuAllocationTest {
         ops.add(new Op("guarded Adam.step" + where, repeats, guarded::step));
         for (SgdOptions options : List.of(SgdOptions.defaults(), SgdOptions.defaults().withMomentum(0.9))) {
             Sgd sgd = Sgd.on(backend, options,
-                    parameters.stream().map(p -> SgdParameter.of(p.name(), p.param(), p.grad())).toList());
+                    parameters.stream().map(p -> SgdParameter.of(p.name(), p.param(), p.grad())
+                            .withMaster(p.master())).toList());
             opened.add(sgd);
             ops.add(new Op("Sgd.step, momentum " + options.momentum() + where, repeats, sgd::step));
         }
