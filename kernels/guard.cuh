@@ -1,9 +1,9 @@
 /*
  * What comes before a guarded step, in float32 and, where a few numbers are left, float64:
  *
- *   norm   = sqrt(sum of grad²) / grad_scale          over all parameters of enabled groups
+ *   norm   = sqrt(sum of grad²) / (grad_scale·grad_divisor)        over all parameters of enabled groups
  *   skip   = norm is not finite
- *   factor = float(min(1, max_norm / (norm + 1e-6)) / grad_scale)
+ *   factor = float(min(1, max_norm / (norm + 1e-6)) / (grad_scale·grad_divisor))
  *   grad   = factor·grad, then within ±clip_value     in the step itself
  *
  * and the loss scale's growth and backoff. NUMERICS.md gives the order of the sum: a row of lanes and segments, the
@@ -161,16 +161,17 @@ __device__ __forceinline__ bool decide(const guard_params& p) {
     if (checks) join(p, lanes);
     if (threadIdx.x == 0) {
         guard_state state = *p.state;
-        const double scale = static_cast<double>(state.grad_scale);
+        const double divisor =
+            __dmul_rn(static_cast<double>(state.grad_scale), static_cast<double>(p.controls[0].grad_divisor));
         double clip = 1.0;
         skips = false;
         if (checks) {
-            state.grad_norm = __ddiv_rn(__dsqrt_rn(lanes[0]), scale);
+            state.grad_norm = __ddiv_rn(__dsqrt_rn(lanes[0]), divisor);
             skips = !(state.grad_norm <= 1.7976931348623157e308);
             const double coefficient = __ddiv_rn(p.max_norm, __dadd_rn(state.grad_norm, 1e-6));
             if (coefficient < 1.0) clip = coefficient;
         }
-        state.grad_factor = __double2float_rn(__ddiv_rn(clip, scale));
+        state.grad_factor = __double2float_rn(__ddiv_rn(clip, divisor));
         state.found_inf = skips ? 1 : 0;
         if (skips) state.skipped_steps++;
         if ((p.flags & GUARD_SCALING) != 0) {

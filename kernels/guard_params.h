@@ -4,7 +4,7 @@
  * A step that looks at the gradients first, on the device, and may be skipped: launches on one stream, in this order, 2
  * and 3 with the same argument block, whose first field is the argument block of 1:
  *
- *   0. guard_set                       only where the host changes a learning rate, or enables or disables a group: before
+ *   0. guard_set                       only where the host changes a learning rate or the divisor, or enables or disables a group: before
  *                                      the first step all of them
  *   1. guard_square_f32, guard_square_mixed
  *                                      only with GUARD_CHECK and segments > 0; any grid, a segment is work for a block
@@ -75,9 +75,9 @@ typedef struct {
 
 /* What the host changes of a group. */
 typedef struct {
-    double lr;         /* the schedule's factor multiplies it */
-    uint32_t disabled; /* 1: the group stays as it is, its gradients are not looked at */
-    uint32_t reserved; /* 0 */
+    double lr;          /* the schedule's factor multiplies it */
+    uint32_t disabled;  /* 1: the group stays as it is, its gradients are not looked at */
+    float grad_divisor; /* of all gradients; that of the first group is looked at */
 } guard_control;
 
 /* Shapes of a schedule after its warm-up. */
@@ -99,7 +99,7 @@ typedef struct {
 } lr_schedule;
 
 typedef struct {
-    double grad_norm;       /* of the last step's gradients, unscaled */
+    double grad_norm;       /* of the last step's gradients, divided */
     int64_t growth_tracker; /* steps since the scale changed, or one was skipped */
     int64_t skipped_steps;  /* how many were skipped */
     float grad_scale;       /* of the next step's gradients */

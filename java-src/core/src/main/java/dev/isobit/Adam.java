@@ -35,7 +35,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The learning rate of a group follows the {@link LrSchedule} in its options.
  *
- * <p>Around the update, see {@link StepOptions}: loss scaling, clipping, steps that are skipped, zeroed gradients.
+ * <p>Around the update, see {@link StepOptions}: loss scaling, a divisor of gradients, clipping, steps that
+ * are skipped, zeroed gradients.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
@@ -60,10 +61,12 @@ public final class Adam implements AutoCloseable {
     private final AdamScalars[] scalars;
     private final double[] lrs;
     private final long[] stepCounts;
+    private float gradDivisor;
     private boolean closed;
 
     private Adam(Backend backend, List<AdamGroup> groups, StepOptions step, Stream stream) {
         this.stepOptions = step;
+        this.gradDivisor = step.gradDivisor();
         this.tensors = new OptimizerTensors("Adam", backend, stream, step.zeroGrad());
         boolean made = false;
         try {
@@ -360,7 +363,30 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * Queues now what {@link #setLr} and {@link #setEnabled} changed, where the next {@link #step} would: before a CUDA graph
+     * What gradients are divided by beside the loss scale.
+     *
+     * @return the divisor of {@link StepOptions}, or the one that was set
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public float gradDivisor() {
+        guarded();
+        return gradDivisor;
+    }
+
+    /**
+     * Sets what gradients are divided by beside the loss scale, from the next step on: of a sum over micro-batches, their
+     * number. Nothing is built anew.
+     *
+     * @param gradDivisor a normal positive float
+     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}
+     */
+    public void setGradDivisor(float gradDivisor) {
+        guarded().setGradDivisor(stepOptions.withGradDivisor(gradDivisor).gradDivisor());
+        this.gradDivisor = gradDivisor;
+    }
+
+    /**
+     * Queues now what {@link #setLr}, {@link #setEnabled} and {@link #setGradDivisor} changed, where the next {@link #step} would: before a CUDA graph
      * captures a step, which then finds nothing to write, and for graphs that replay one. A replayed step takes its learning
      * rate from the device: the one written there last, times its schedule's factor for the step count, which is there too.
      *

@@ -10,10 +10,11 @@ import org.jspecify.annotations.Nullable;
  * or NaN gradient causes, and squares beyond 3.4e38 too, the step is skipped: parameters, moments and step counts
  * keep every bit. Then
  * <pre>
- * factor = float(min(1, maxNorm / (norm + 1e-6)) / gradScale)
+ * factor = float(min(1, maxNorm / (norm + 1e-6)) / (gradScale·gradDivisor))
  * g      = g·factor, and at most clipValue in magnitude
  * </pre>
- * and {@code g} is the gradient of the update. No host waits for any of this: {@code stepState()} and
+ * and {@code g} is the gradient of the update. Gradients of several micro-batches are added up in the gradient tensors, which may be
+ * F32 beside parameters of 16 bits, and divided once, here; {@code zeroGrad} makes them ready for the next. No host waits for any of this: {@code stepState()} and
  * {@code stepCount()} of an optimizer with such options do.
  *
  * @param maxNorm the norm that gradients are clipped to, more than 0; infinity: they are not
@@ -22,16 +23,19 @@ import org.jspecify.annotations.Nullable;
  * @param skipNonFinite whether a step whose gradients are not finite is skipped; it is with maxNorm or gradScaling, too
  * @param zeroGrad whether the gradients of enabled groups are zero after the step, skipped or not
  * @param gradScaling dynamic loss scaling; null for none
+ * @param gradDivisor what gradients are divided by besides, before they are clipped: how many micro-batches, devices or tokens
+ *     they are a sum over; a normal positive float. {@code setGradDivisor} of an optimizer changes it
  */
 public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinite, boolean zeroGrad,
-        @Nullable GradScaling gradScaling) {
+        @Nullable GradScaling gradScaling, float gradDivisor) {
     private static final StepOptions DEFAULTS =
-            new StepOptions(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, false, false, null);
+            new StepOptions(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, false, false, null, 1);
 
     /** Checks the ranges. */
     public StepOptions {
         positive("maxNorm", maxNorm);
         positive("clipValue", clipValue);
+        StepState.checkScale("StepOptions: gradDivisor", gradDivisor);
     }
 
     private static void positive(String name, double value) {
@@ -65,7 +69,7 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withMaxNorm(double maxNorm) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
     }
 
     /**
@@ -75,7 +79,7 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withClipValue(double clipValue) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
     }
 
     /**
@@ -85,7 +89,7 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withSkipNonFinite(boolean skipNonFinite) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
     }
 
     /**
@@ -95,7 +99,7 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withZeroGrad(boolean zeroGrad) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
     }
 
     /**
@@ -105,6 +109,16 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withGradScaling(@Nullable GradScaling gradScaling) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+    }
+
+    /**
+     * A copy that divides gradients by another number.
+     *
+     * @param gradDivisor what gradients are divided by, beside the loss scale
+     * @return changed options
+     */
+    public StepOptions withGradDivisor(float gradDivisor) {
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
     }
 }

@@ -17,7 +17,14 @@ public interface GuardedKernel extends AutoCloseable {
      */
     void set(int group, double lr, boolean enabled);
 
-    /** Queues what {@link #set} changed now; else the next step does. */
+    /**
+     * Changes what gradients are divided by beside the loss scale, from the next step on; before, it is that of the options.
+     *
+     * @param gradDivisor a normal positive number
+     */
+    void setGradDivisor(float gradDivisor);
+
+    /** Queues what {@link #set} and {@link #setGradDivisor} changed now; else the next step does. */
     void queueChanges();
 
     /** Runs, or queues, one step over all parameters. */

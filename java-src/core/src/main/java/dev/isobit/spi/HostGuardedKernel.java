@@ -39,6 +39,7 @@ public final class HostGuardedKernel implements GuardedKernel {
     private long skippedSteps;
     private double gradNorm = Double.NaN;
     private boolean foundInf;
+    private float gradDivisor;
 
     private HostGuardedKernel(HostBackend backend, StepOptions options, HostGradients gradients,
             GroupScalars[] scalars, Update update) {
@@ -51,6 +52,7 @@ public final class HostGuardedKernel implements GuardedKernel {
         this.enabled = new boolean[scalars.length];
         this.steps = new long[scalars.length];
         this.next = new long[scalars.length];
+        this.gradDivisor = options.gradDivisor();
         this.gradScale = backend.allocate(DType.F32);
         this.scaleSegment = gradScale.segment();
         GradScaling scaling = options.gradScaling();
@@ -131,6 +133,11 @@ public final class HostGuardedKernel implements GuardedKernel {
         enabled[group] = isEnabled;
     }
 
+    @Override
+    public void setGradDivisor(float divisor) {
+        gradDivisor = divisor;
+    }
+
     /** There is no queue. */
     @Override
     public void queueChanges() {
@@ -140,18 +147,18 @@ public final class HostGuardedKernel implements GuardedKernel {
     @Override
     public void step() {
         backend.requireOpen();
-        double scale = scale();
+        double divisor = (double) scale() * gradDivisor;
         double clip = 1;
         double norm = Double.NaN;
         boolean skips = false;
         if (options.checksGrad()) {
-            norm = Math.sqrt(gradients.sumOfSquares(enabled)) / scale;
+            norm = Math.sqrt(gradients.sumOfSquares(enabled)) / divisor;
             skips = !(norm <= Double.MAX_VALUE);
             double coefficient = options.maxNorm() / (norm + 1e-6);
             clip = coefficient < 1 ? coefficient : 1;
         }
         if (!skips) {
-            float factor = (float) (clip / scale);
+            float factor = (float) (clip / divisor);
             for (int i = 0; i < scalars.length; i++) {
                 scalars[i].enabled = enabled[i];
                 scalars[i].gradFactor = factor;

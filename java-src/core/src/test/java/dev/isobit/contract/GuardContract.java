@@ -50,7 +50,8 @@ public abstract class GuardContract extends BackendContract {
                 PLAIN.withClipValue(0.005), PLAIN.withZeroGrad(true), PLAIN.withGradScaling(SCALING),
                 PLAIN.withGradScaling(SCALING).withMaxNorm(1e-4).withClipValue(1e-6).withZeroGrad(true),
                 PLAIN.withGradScaling(GradScaling.constant(3)).withClipValue(0.001),
-                PLAIN.withSkipNonFinite(true).withZeroGrad(true));
+                PLAIN.withSkipNonFinite(true).withZeroGrad(true), PLAIN.withGradDivisor(3),
+                PLAIN.withGradScaling(SCALING).withGradDivisor(7).withMaxNorm(1e-3));
     }
 
     /** Sizes of the parameters of each group. */
@@ -139,6 +140,17 @@ public abstract class GuardContract extends BackendContract {
                 adam.setEnabled(group, on);
             } else {
                 sgd.setEnabled(group, on);
+            }
+        }
+
+        void setGradDivisor(float divisor) {
+            definition.setGradDivisor(divisor);
+            if (adam != null) {
+                adam.setGradDivisor(divisor);
+                assertEquals(divisor, adam.gradDivisor());
+            } else {
+                sgd.setGradDivisor(divisor);
+                assertEquals(divisor, sgd.gradDivisor());
             }
         }
 
@@ -239,6 +251,7 @@ public abstract class GuardContract extends BackendContract {
                             model.enable(shape.size() - 1, false);
                         } else if (step == 3) {
                             model.enable(shape.size() - 1, true);
+                            model.setGradDivisor(0.3f);
                             spoil(model, random);
                         }
                         model.step();
@@ -354,6 +367,31 @@ public abstract class GuardContract extends BackendContract {
             sgd.step();
             assertEquals(new StepState(16, 0, 1, Double.POSITIVE_INFINITY, true), sgd.stepState());
             assertEquals(2, sgd.stepCount(0));
+        }
+    }
+
+    /** The gradients of four micro-batches are added up where they are, then the step divides them: their mean. */
+    @Test
+    void aSumOverMicroBatches() {
+        block().begin(64, 2);
+        Tensor param = block().floats(new float[] {1, 2}, 0, 2);
+        Tensor grad = block().floats(new float[] {12, -16}, 0, 2);
+        block().upload();
+        StepOptions options = PLAIN.withGradDivisor(4).withMaxNorm(2.5000005).withZeroGrad(true);
+        try (Sgd sgd = Sgd.on(backend(), List.of(new SgdGroup(SgdOptions.defaults().withLr(1),
+                List.of(SgdParameter.of("p", param, grad)))), options, backend().defaultStream())) {
+            assertEquals(4, sgd.gradDivisor());
+            sgd.step();
+            // The mean is (3, -4): clipped to half of it.
+            assertEquals(new StepState(1, 0, 0, 5, false), sgd.stepState());
+            block().download();
+            Bits.assertSame("param", new float[] {-0.5f, 4}, block().read(param));
+            Bits.assertSame("grad", new float[2], block().read(grad));
+            for (float bad : new float[] {0, -1, Float.NaN, Float.POSITIVE_INFINITY, Float.MIN_VALUE}) {
+                var e = assertThrows(IllegalArgumentException.class, () -> sgd.setGradDivisor(bad));
+                assertTrue(e.getMessage().contains("gradDivisor = " + bad), e.getMessage());
+            }
+            assertEquals(4, sgd.gradDivisor());
         }
     }
 

@@ -17,6 +17,7 @@ public final class GuardDefinition {
     private long skippedSteps;
     private double norm = Double.NaN;
     private boolean foundInf;
+    private float divisor;
 
     /**
      * Before the first step.
@@ -26,9 +27,19 @@ public final class GuardDefinition {
      */
     public GuardDefinition(StepOptions options, int groups) {
         this.options = options;
+        this.divisor = options.gradDivisor();
         this.steps = new long[groups];
         GradScaling scaling = options.gradScaling();
         scale = scaling == null ? 1 : scaling.initialScale();
+    }
+
+    /**
+     * Changes what gradients are divided by beside the scale.
+     *
+     * @param gradDivisor from the next step on
+     */
+    public void setGradDivisor(float gradDivisor) {
+        divisor = gradDivisor;
     }
 
     /** Does a step of one parameter. */
@@ -67,11 +78,11 @@ public final class GuardDefinition {
         foundInf = false;
         double coefficient = 1;
         if (options.checksGrad()) {
-            norm = Math.sqrt(sumOfSquares(row(enabled, groups))) / scale;
+            norm = Math.sqrt(sumOfSquares(row(enabled, groups))) / ((double) scale * divisor);
             foundInf = !Double.isFinite(norm);
             coefficient = Math.min(1, options.maxNorm() / (norm + 1e-6));
         }
-        float factor = (float) (coefficient / scale);
+        float factor = (float) (coefficient / ((double) scale * divisor));
         float clip = (float) options.clipValue();
         for (int g = 0; g < groups.size(); g++) {
             if (!enabled[g]) {

@@ -69,6 +69,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     private final boolean[] enabled;
     /** Of so many groups at once: whether the device does not know yet what the host has set. */
     private final boolean[] changed;
+    private float gradDivisor;
     private boolean closed;
 
     /**
@@ -83,6 +84,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         this.backend = backend;
         this.driver = backend.driver();
         this.stream = stream;
+        this.gradDivisor = options.gradDivisor();
         String making = optimizer.name + ".on";
         CudaModule module = backend.module(making, "guard");
         set = module.function(making, "guard_set");
@@ -244,6 +246,12 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         changed[group / Guard.CONTROLS] = true;
     }
 
+    @Override
+    public void setGradDivisor(float divisor) {
+        gradDivisor = divisor;
+        changed[0] = true;
+    }
+
     private void check(String call) {
         stream.admit(call, this);
     }
@@ -285,6 +293,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
             long at = GuardSet.CONTROLS + i * size;
             setParams.set(ValueLayout.JAVA_DOUBLE, at + GuardControl.LR, lrs[first + i]);
             setParams.set(ValueLayout.JAVA_INT, at + GuardControl.DISABLED, enabled[first + i] ? 0 : 1);
+            setParams.set(ValueLayout.JAVA_FLOAT, at + GuardControl.GRAD_DIVISOR, gradDivisor);
         }
         launch(setLauncher, set, 1, LaunchTable.GUARD_SET_THREADS);
     }

@@ -448,10 +448,11 @@ final class KernelParams {
     /** {@code guard_control} */
     static final class GuardControl {
         static final StructLayout LAYOUT = MemoryLayout.structLayout(F64.withName("lr"), I32.withName("disabled"),
-                I32.withName("reserved")).withName("guard_control");
+                F32.withName("grad_divisor")).withName("guard_control");
 
         static final long LR = offset(LAYOUT, "lr");
         static final long DISABLED = offset(LAYOUT, "disabled");
+        static final long GRAD_DIVISOR = offset(LAYOUT, "grad_divisor");
 
         private GuardControl() {}
     }

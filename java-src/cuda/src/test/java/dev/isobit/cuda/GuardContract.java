@@ -40,13 +40,16 @@ abstract class GuardContract {
     private static final List<StepOptions> OPTIONS =
             List.of(PLAIN.withMaxNorm(0.5), PLAIN.withClipValue(0.5).withZeroGrad(true),
                     PLAIN.withGradScaling(SCALING).withMaxNorm(1e-3).withClipValue(1e-4).withZeroGrad(true),
-                    PLAIN.withGradScaling(SCALING).withMaxNorm(1e6), PLAIN.withSkipNonFinite(true));
+                    PLAIN.withGradScaling(SCALING).withMaxNorm(1e6), PLAIN.withSkipNonFinite(true),
+                    PLAIN.withGradDivisor(5).withMaxNorm(1e-3));
 
     /** An optimizer of either kind. */
     private interface Optimizer extends AutoCloseable {
         void step();
 
         void set(int group, double lr, boolean enabled);
+
+        void divide(float by);
 
         StepState state();
 
@@ -71,6 +74,11 @@ abstract class GuardContract {
             public void set(int group, double lr, boolean enabled) {
                 adam.setLr(group, lr);
                 adam.setEnabled(group, enabled);
+            }
+
+            @Override
+            public void divide(float by) {
+                adam.setGradDivisor(by);
             }
 
             @Override
@@ -114,6 +122,11 @@ abstract class GuardContract {
             public void set(int group, double lr, boolean enabled) {
                 sgd.setLr(group, lr);
                 sgd.setEnabled(group, enabled);
+            }
+
+            @Override
+            public void divide(float by) {
+                sgd.setGradDivisor(by);
             }
 
             @Override
@@ -313,6 +326,10 @@ abstract class GuardContract {
                         }
                         twins.here.set(1, 0.1, step != 3);
                         twins.there.set(1, 0.1, step != 3);
+                        if (step == 4) {
+                            twins.here.divide(0.75f);
+                            twins.there.divide(0.75f);
+                        }
                         twins.step();
                         twins.compare(options + ", alignment " + alignment + ", kind " + kind + ", step " + step);
                     }

@@ -56,7 +56,8 @@ class GuardPtxTest {
     /** Options that differ in what kernels do; what gradients are in each step is part of them. */
     static List<StepOptions> options() {
         GradScaling scaling = new GradScaling(4, 2, 0.5f, 2);
-        return List.of(PLAIN.withGradScaling(scaling).withMaxNorm(3).withClipValue(0.1).withZeroGrad(true),
+        return List.of(
+                PLAIN.withGradScaling(scaling).withMaxNorm(3).withClipValue(0.1).withZeroGrad(true).withGradDivisor(3),
                 PLAIN.withGradScaling(new GradScaling(0x1p127f, 2, 0.5f, 1)), PLAIN.withMaxNorm(1e9),
                 PLAIN.withZeroGrad(true).withClipValue(0.5),
                 PLAIN.withGradScaling(new GradScaling(0x1p-126f, 2, 0.5f, 3)).withMaxNorm(0.01));
@@ -225,7 +226,9 @@ class GuardPtxTest {
                     .set("count", (long) groups.size());
             for (int g = 0; g < groups.size(); g++) {
                 set.element("guard_control", "controls", g).set("lr", Double.doubleToRawLongBits(lrs.get(g)))
-                        .set("disabled", g == disabled ? 1 : 0);
+                        .set("disabled", g == disabled ? 1 : 0)
+                        // Of the others it is not looked at.
+                        .set("grad_divisor", g == 0 ? options.gradDivisor() : 0f);
             }
             kernels.launch("guard", "guard_set", 1, 64, 0, set);
         }

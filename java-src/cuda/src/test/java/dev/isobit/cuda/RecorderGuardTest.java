@@ -65,6 +65,13 @@ class RecorderGuardTest {
             ByteBuffer set =
                     ByteBuffer.wrap(recorder.launches().getFirst().arguments()).order(ByteOrder.LITTLE_ENDIAN);
             assertEquals(0.5, set.getDouble(16 + 16));
+            assertEquals(1, set.getFloat(16 + 12));
+            recorder.clearLog();
+            adam.setGradDivisor(6);
+            adam.step();
+            assertEquals("guard_set", functions(recorder).getFirst());
+            set = ByteBuffer.wrap(recorder.launches().getFirst().arguments()).order(ByteOrder.LITTLE_ENDIAN);
+            assertEquals(6, set.getFloat(16 + 12));
         }
     }
 
