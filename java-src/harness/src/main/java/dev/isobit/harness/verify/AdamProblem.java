@@ -6,11 +6,9 @@ import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
-import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.harness.verify.Slab.Operand;
-import dev.isobit.math.NarrowFloats;
 import dev.isobit.spi.AdamScalars;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -105,10 +103,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
         private final int shift;
         /** Of each parameter, its types in the order of an optimizer's operands. */
         private final List<DType[]> types = new ArrayList<>();
-        /** Of each parameter; null for none. Of those that have one, {@link #param} is its value. */
-        private final List<@Nullable DType> masters = new ArrayList<>();
-        private final @Nullable StochasticRounding rounding =
-                mixed && seed % 2 == 0 ? new StochasticRounding(seed) : null;
+        private final Masters masters;
 
         Inputs() {
             var rng = new Rng(seed);
@@ -118,23 +113,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             }
             float[] before = param.clone();
             MixedTypes.round(mixed, sizes, types, rng, param, grad, expAvg, expAvgSq, maxExpAvgSq);
-            int start = 0;
-            for (int p = 0; p < sizes.size(); p++) {
-                DType master = switch (types.get(p)[0]) {
-                    case BF16 -> new @Nullable DType[] {null, DType.F32, DType.I16}[rng.nextInt(3)];
-                    case F16 -> rng.nextInt(2) == 0 ? null : DType.F32;
-                    default -> null;
-                };
-                masters.add(master);
-                if (master != null) {
-                    System.arraycopy(before, start, param, start, sizes.get(p));
-                }
-                start += sizes.get(p);
-            }
-        }
-
-        private boolean isRoundedStochastically(int parameter) {
-            return rounding != null && masters.get(parameter) == null && types.get(parameter)[0] == DType.BF16;
+            masters = new Masters(mixed, seed, sizes, types, rng, before, param, shift);
         }
 
         private void fill(Rng rng, int i) {
@@ -208,7 +187,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                 forms.add(OWN_MOMENTS);
             }
             // Alone each parameter would be the first, with the first one's noise.
-            if (sizes.size() > 1 && sizes.size() <= MOST_APART && rounding == null) {
+            if (sizes.size() > 1 && sizes.size() <= MOST_APART && masters.rounding() == null) {
                 forms.add(APART);
             }
             return forms;
@@ -236,15 +215,8 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             int start = 0;
             for (int size : sizes) {
                 DType[] own = types.get(operands.size());
-                DType masterType = masters.get(operands.size());
-                Operand p = masterType == DType.I16
-                        ? placeBeside(slab, form, start, size)
-                        : place(slab, form, own[0], param, start, size);
-                Operand w = masterType == null
-                        ? null
-                        : masterType == DType.F32
-                                ? place(slab, form, DType.F32, param, start, size)
-                                : placeRemainders(slab, form, start, size);
+                Operand p = masters.place(slab, form, operands.size(), start, size);
+                Operand w = masters.placeMaster(slab, form, operands.size(), start, size);
                 Operand g = place(slab, form, own[1], grad, start, size);
                 Operand m = place(slab, form, own[2], expAvg, start, size);
                 Operand v = place(slab, form, own[3], expAvgSq, start, size);
@@ -254,7 +226,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                 boolean ownMoments = form.call() == Form.Call.OWN_MOMENTS;
                 parameters.add(new AdamParameter("p" + parameters.size(), p.tensor(), g.tensor(),
                         ownMoments ? null : m.tensor(), ownMoments ? null : v.tensor(),
-                        ownMoments || x == null ? null : x.tensor(), w == null ? null : w.tensor()));
+                        ownMoments || x == null ? null : x.tensor(), Masters.tensor(w)));
                 start += size;
             }
             if (form.call() == Form.Call.APART) {
@@ -273,52 +245,8 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
             return operand;
         }
 
-        /** The parameters that have remainders beside them. */
-        private Operand placeBeside(Slab slab, Form form, int start, int size) {
-            float[] beside = new float[size];
-            for (int i = 0; i < size; i++) {
-                beside[i] = NarrowFloats.fromBf16(NarrowFloats.beforeRemainder(param[start + i]));
-            }
-            return place(slab, form, DType.BF16, beside, 0, size);
-        }
-
-        private Operand placeRemainders(Slab slab, Form form, int start, int size) {
-            Operand operand = slab.place(DType.I16, form.placement(), shift, size);
-            long[] remainders = new long[size];
-            for (int i = 0; i < size; i++) {
-                remainders[i] = NarrowFloats.remainder(param[start + i]);
-            }
-            operand.set(remainders);
-            operand.upload();
-            return operand;
-        }
-
-        /** The bits of masters; their parameters are what they round to. */
-        private int[] values(Results results, Operand p, Operand master) {
-            master.download();
-            results.guards("master", master);
-            boolean rebuilt = master.tensor().dtype() == DType.I16;
-            int[] bits =
-                    rebuilt ? new int[Math.toIntExact(p.tensor().elementCount())] : results.written("master", master);
-            int[] stored = results.written("param", p);
-            for (int i = 0; i < bits.length; i++) {
-                if (rebuilt) {
-                    bits[i] = Float.floatToRawIntBits(NarrowFloats.withRemainder(p.shortBits(i), master.shortBits(i)));
-                }
-                float value = Float.intBitsToFloat(bits[i]);
-                float nearest = rebuilt
-                        ? NarrowFloats.fromBf16(NarrowFloats.beforeRemainder(value))
-                        : Slab.rounded(p.tensor().dtype(), value);
-                if (Float.floatToRawIntBits(nearest) != stored[i]) {
-                    results.fault("param[" + i + "] is not what its master rounds to");
-                    break;
-                }
-            }
-            return bits;
-        }
-
         private void steps(Backend backend, List<AdamParameter> parameters) {
-            try (Adam adam = Adam.on(backend, options.withRounding(rounding), parameters)) {
+            try (Adam adam = Adam.on(backend, options.withRounding(masters.rounding()), parameters)) {
                 adam.setStepCount(step - 1);
                 for (int i = 0; i < steps; i++) {
                     adam.step();
@@ -342,10 +270,7 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                     operand.download();
                 }
                 results.unchanged("grad", all[1], Arrays.copyOfRange(grad, start, start + size));
-                Operand master = masterOperands.get(i);
-                System.arraycopy(master == null
-                        ? results.written("param", all[0])
-                        : values(results, all[0], master), 0, params, start, size);
+                System.arraycopy(Masters.written(results, all[0], masterOperands.get(i)), 0, params, start, size);
                 System.arraycopy(results.written("expAvg", all[2]), 0, expAvgs, start, size);
                 System.arraycopy(results.written("expAvgSq", all[3]), 0, expAvgSqs, start, size);
                 if (options.amsgrad()) {
@@ -413,10 +338,9 @@ record AdamProblem(String shape, List<Integer> sizes, AdamOptions options, Value
                 for (int end = i + sizes.get(p); i < end; i++) {
                     double magnitude =
                             element.magnitude(param[i], grad[i], expAvg[i], expAvgSq[i], maxExpAvgSq[i], expected[i]);
-                    boolean isMaster = role == 0 && masters.get(p) != null;
-                    judge.addRounded(isMaster ? DType.F32 : types.get(p)[role],
-                            role == 0 && isRoundedStochastically(p) ? 1 : 0.5, AdamProblem.this, i, expected[i],
-                            actual[i], magnitude,
+                    judge.addRounded(role == 0 ? masters.valueType(p) : types.get(p)[role],
+                            role == 0 ? masters.storing(p) : 0.5, AdamProblem.this, i, expected[i], actual[i],
+                            magnitude,
                             element.scale, output.budget());
                 }
             }

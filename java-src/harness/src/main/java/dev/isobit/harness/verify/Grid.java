@@ -326,7 +326,11 @@ record Grid(String name, List<Problem> problems) {
                         for (int steps : new int[] {1, 5}) {
                             seed++;
                             if (full || new Rng(seed).nextInt(6) == 0) {
-                                problems.add(guarded(shape, optimizer, guard, values, steps, seed));
+                                GuardedProblem problem = guarded(shape, optimizer, guard, values, steps, seed);
+                                problems.add(problem);
+                                if (full) {
+                                    problems.add(problem.withMixed(!problem.mixed()));
+                                }
                             }
                         }
                     }
@@ -341,11 +345,13 @@ record Grid(String name, List<Problem> problems) {
         }
     }
 
-    /** A thousand steps, scheduled and clipped, of which one is skipped. */
+    /** A thousand steps, scheduled and clipped, of which one is skipped; of F32 and of mixed types. */
     private static void trajectories(List<Problem> problems) {
         for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
-            problems.add(guarded(List.of(List.of(37), List.of(5)), optimizer, GuardedProblem.Guard.NORM,
-                    GuardedProblem.Values.NORMAL, 1000, (8L << 34) + 4 * optimizer.ordinal()));
+            GuardedProblem problem = guarded(List.of(List.of(37), List.of(5)), optimizer, GuardedProblem.Guard.NORM,
+                    GuardedProblem.Values.NORMAL, 1000, (8L << 34) + 4 * optimizer.ordinal());
+            problems.add(problem.withMixed(false));
+            problems.add(problem.withMixed(true));
         }
     }
 
@@ -461,8 +467,14 @@ record Grid(String name, List<Problem> problems) {
                         for (int steps = 1; steps <= 2; steps++) {
                             seed++;
                             if (full || new Rng(seed).nextInt(4) == 0) {
-                                problems.add(new SgdProblem(sizes.size() == 1 ? sizes.toString() : "10 mixed sizes",
-                                        sizes, options, values, first, steps, seed, seed % 3 == 0));
+                                String shape = sizes.size() == 1 ? sizes.toString() : "10 mixed sizes";
+                                boolean isMixed = seed % 3 == 0;
+                                problems.add(new SgdProblem(shape, sizes, options, values, first, steps, seed,
+                                        isMixed));
+                                if (full) {
+                                    problems.add(new SgdProblem(shape, sizes, options, values, first, steps, seed,
+                                            !isMixed));
+                                }
                             }
                         }
                     }
@@ -494,8 +506,13 @@ record Grid(String name, List<Problem> problems) {
                         // A fifth of the combinations, of large shapes a tenth.
                         if (full || rng.nextInt(total < 5000 ? 5 : 10) == 0) {
                             int steps = first == 2 && rng.nextInt(2) == 0 ? 3 : 1;
+                            boolean isMixed = seed % 3 == 0;
                             problems.add(new AdamProblem(shape.name, shape.sizes, o, values, first, steps, seed,
-                                    seed % 3 == 0));
+                                    isMixed));
+                            if (full) {
+                                problems.add(new AdamProblem(shape.name, shape.sizes, o, values, first, steps, seed,
+                                        !isMixed));
+                            }
                         }
                     }
                 }

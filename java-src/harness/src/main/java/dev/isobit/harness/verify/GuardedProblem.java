@@ -15,6 +15,7 @@ import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
+import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import dev.isobit.harness.verify.Slab.Operand;
@@ -22,9 +23,11 @@ import dev.isobit.spi.AdamScalars;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One guarded step, or several, of Adam or SGD over groups of parameters, each group with options of its own. Over several
@@ -38,7 +41,8 @@ import java.util.stream.IntStream;
  * @param values kind of gradients
  * @param steps how many steps; only one is judged, for errors add up
  * @param seed of the inputs
- * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types; else of F32
+ * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types, some with masters or
+ *     remainders, and in half of the problems rounded stochastically; else of F32
  */
 record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimizer, Guard guard, Values values,
         int steps, long seed, boolean mixed) implements Problem {
@@ -117,6 +121,11 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 + ", seed " + seed;
     }
 
+    /** The same of other types. */
+    GuardedProblem withMixed(boolean other) {
+        return new GuardedProblem(shape, groups, optimizer, guard, values, steps, seed, other);
+    }
+
     private StepOptions options() {
         StepOptions plain = StepOptions.defaults();
         GradScaling scaling = new GradScaling(1024, 4, 0.25f, 2);
@@ -128,8 +137,14 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             case ZEROES -> plain.withZeroGrad(true);
             case SCALES -> plain.withGradScaling(scaling);
             case ALL -> plain.withGradScaling(new GradScaling(1000, 4, 0.25f, 2)).withMaxNorm(1e-4).withClipValue(2e-6)
-                    .withZeroGrad(true);
+                    .withZeroGrad(true).withGradDivisor(3);
         };
+    }
+
+    /** What the first step's gradients are divided by. */
+    private double divisor() {
+        GradScaling scaling = options().gradScaling();
+        return (scaling == null ? 1.0 : scaling.initialScale()) * options().gradDivisor();
     }
 
     private boolean isSgd() {
@@ -185,19 +200,24 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         };
     }
 
+    /** A parameter's tensors. */
+    private record Parts(Tensor[] roles, @Nullable Tensor master) {}
+
     /** An optimizer with these groups. */
-    private Stepper open(Backend backend, List<List<Tensor[]>> tensors) {
+    private Stepper open(Backend backend, List<List<Parts>> parts, @Nullable StochasticRounding rounding) {
         if (isSgd()) {
-            return Stepper.of(Sgd.on(backend, IntStream.range(0, tensors.size())
-                    .mapToObj(g -> new SgdGroup(sgd(g), tensors.get(g).stream()
-                            .map(t -> new SgdParameter("p", t[PARAM], t[GRAD], hasBuffer(g) ? t[EXP_AVG] : null))
+            return Stepper.of(Sgd.on(backend, IntStream.range(0, parts.size())
+                    .mapToObj(g -> new SgdGroup(sgd(g).withRounding(rounding), parts.get(g).stream()
+                            .map(p -> new SgdParameter("p", p.roles[PARAM], p.roles[GRAD],
+                                    hasBuffer(g) ? p.roles[EXP_AVG] : null).withMaster(p.master))
                             .toList()))
                     .toList(), options(), backend.defaultStream()));
         }
-        return Stepper.of(Adam.on(backend, IntStream.range(0, tensors.size())
-                .mapToObj(g -> new AdamGroup(adam(g), tensors.get(g).stream()
-                        .map(t -> new AdamParameter("p", t[PARAM], t[GRAD], t[EXP_AVG], t[EXP_AVG_SQ],
-                                optimizer == Optimizer.AMSGRAD ? t[MAX_EXP_AVG_SQ] : null))
+        return Stepper.of(Adam.on(backend, IntStream.range(0, parts.size())
+                .mapToObj(g -> new AdamGroup(adam(g).withRounding(rounding), parts.get(g).stream()
+                        .map(p -> new AdamParameter("p", p.roles[PARAM], p.roles[GRAD], p.roles[EXP_AVG],
+                                p.roles[EXP_AVG_SQ], optimizer == Optimizer.AMSGRAD ? p.roles[MAX_EXP_AVG_SQ] : null,
+                                p.master))
                         .toList()))
                 .toList(), options(), backend.defaultStream()));
     }
@@ -298,6 +318,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         private final int shift;
         /** Of each parameter, in the order of the roles. */
         private final List<DType[]> types = new ArrayList<>();
+        private final Masters masters;
 
         Inputs() {
             var rng = new Rng(seed);
@@ -325,7 +346,9 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             }
             arrays[GRAD] = grads[0];
             List<Integer> sizes = groups.stream().flatMap(List::stream).toList();
+            float[] before = arrays[PARAM].clone();
             MixedTypes.round(mixed, sizes, types, rng, arrays);
+            masters = new Masters(mixed, seed, sizes, types, rng, before, arrays[PARAM], shift);
             int start = 0;
             for (int p = 0; p < sizes.size(); p++) {
                 for (float[] later : grads) {
@@ -364,25 +387,33 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         public Results run(Backend backend, Slab slab, Form form) {
             slab.reset();
             List<List<Operand[]>> operands = new ArrayList<>();
+            List<@Nullable Operand> masterOperands = new ArrayList<>();
+            List<List<Parts>> parts = new ArrayList<>();
             int start = 0;
             var own = types.iterator();
             for (List<Integer> sizes : groups) {
                 List<Operand[]> ofGroup = new ArrayList<>();
+                List<Parts> partsOfGroup = new ArrayList<>();
                 for (int size : sizes) {
                     Operand[] all = new Operand[roles()];
                     DType[] dtypes = own.next();
-                    for (int role = 0; role < all.length; role++) {
+                    int number = masterOperands.size();
+                    all[PARAM] = masters.place(slab, form, number, start, size);
+                    masterOperands.add(masters.placeMaster(slab, form, number, start, size));
+                    for (int role = PARAM + 1; role < all.length; role++) {
                         all[role] = slab.place(dtypes[role], form.placement(), shift, size);
                         put(all[role], arrays[role], start, size);
                     }
                     ofGroup.add(all);
+                    partsOfGroup.add(new Parts(Arrays.stream(all).map(Operand::tensor).toArray(Tensor[]::new),
+                            Masters.tensor(masterOperands.getLast())));
                     start += size;
                 }
                 operands.add(ofGroup);
+                parts.add(partsOfGroup);
             }
             var results = new Results();
-            try (Stepper stepper = open(backend, operands.stream().map(ofGroup -> ofGroup.stream()
-                    .map(all -> Arrays.stream(all).map(Operand::tensor).toArray(Tensor[]::new)).toList()).toList())) {
+            try (Stepper stepper = open(backend, parts, masters.rounding())) {
                 stepper.setStepCount(first - 1);
                 for (int step = 0; step < steps; step++) {
                     if (step > 0) {
@@ -397,7 +428,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 results.put(Output.NORM_BITS, new int[] {(int) (norm >> 32), (int) norm});
                 results.put(Output.GRAD_NORM, bits(stepper.state().gradNorm()));
             }
-            collect(results, operands);
+            collect(results, operands, masterOperands.iterator());
             return results;
         }
 
@@ -438,7 +469,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             return Arrays.stream(values).mapToInt(value -> Float.floatToIntBits((float) value)).toArray();
         }
 
-        private void collect(Results results, List<List<Operand[]>> operands) {
+        private void collect(Results results, List<List<Operand[]>> operands,
+                Iterator<@Nullable Operand> masterOperands) {
             int[][] bits = new int[roles()][total];
             int start = 0;
             for (int g = 0; g < groups.size(); g++) {
@@ -446,7 +478,10 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                     int size = Math.toIntExact(all[GRAD].tensor().elementCount());
                     for (int role = 0; role < all.length; role++) {
                         all[role].download();
-                        System.arraycopy(results.written(ROLES[role], all[role]), 0, bits[role], start, size);
+                        int[] written = role == PARAM
+                                ? Masters.written(results, all[PARAM], masterOperands.next())
+                                : results.written(ROLES[role], all[role]);
+                        System.arraycopy(written, 0, bits[role], start, size);
                     }
                     if (!options().zeroGrad()) {
                         results.unchanged("grad", all[GRAD],
@@ -474,7 +509,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         public Map<Output, double[]> reference(Backend reference) {
             List<float[]> gradients = new ArrayList<>();
             List<double[][]> wide = new ArrayList<>();
-            List<List<Tensor[]>> tensors = new ArrayList<>();
+            List<List<Parts>> tensors = new ArrayList<>();
             int start = 0;
             for (List<Integer> sizes : groups) {
                 int end = start + sizes.stream().mapToInt(Integer::intValue).sum();
@@ -491,11 +526,11 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 }
                 gradients.add(grad);
                 wide.add(values);
-                tensors.add(List.<Tensor[]>of(all));
+                tensors.add(List.of(new Parts(all, null)));
                 start = end;
             }
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
-            try (Stepper stepper = open(reference, tensors)) {
+            try (Stepper stepper = open(reference, tensors, null)) {
                 stepper.setStepCount(first - 1);
                 stepper.step();
                 exact.put(Output.COUNTS, counts(stepper));
@@ -526,21 +561,23 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 }
                 return;
             }
-            GradScaling scaling = options().gradScaling();
             double coefficient = options().maxNorm() / (norm + 1e-6);
             boolean clips = coefficient < 1;
             var scalars = new AdamScalars();
-            scalars.gradFactor = (float) ((clips ? coefficient : 1) / (scaling == null ? 1 : scaling.initialScale()));
+            scalars.gradFactor = (float) ((clips ? coefficient : 1) / divisor());
             scalars.clipValue = (float) options().clipValue();
             double budget = output.budget() + (scalars.gradFactor == 1 ? 0 : guardBudget(output, clips));
             int i = 0;
-            var own = types.iterator();
+            int number = 0;
             for (int g = 0; g < groups.size(); g++) {
                 scalars.set(adam(g), adam(g).lr(), first);
                 var element = new AdamProblem.Element(adam(g), scalars, output);
                 boolean unused = isSgd() && output == Output.MOMENTUM_BUFFER && !hasBuffer(g);
                 for (int size : groups.get(g)) {
-                    DType dtype = own.next()[role(output)];
+                    boolean isParam = role(output) == PARAM;
+                    DType dtype = isParam ? masters.valueType(number) : types.get(number)[role(output)];
+                    double storing = isParam ? masters.storing(number) : 0.5;
+                    number++;
                     for (int end = i + size; i < end; i++) {
                         double p = arrays[PARAM][i];
                         double grad = scalars.scaled((double) arrays[GRAD][i]);
@@ -551,7 +588,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                                         ? SgdProblem.magnitude(sgd(g), first, output, p, grad, m)
                                         : element.magnitude(p, grad, m, arrays[EXP_AVG_SQ][i],
                                                 arrays[Math.min(MAX_EXP_AVG_SQ, roles() - 1)][i], expected[i]);
-                        judge.addRounded(dtype, 0.5, GuardedProblem.this, i, expected[i], actual[i], magnitude,
+                        judge.addRounded(dtype, storing, GuardedProblem.this, i, expected[i], actual[i], magnitude,
                                 element.scale, budget);
                     }
                 }
@@ -573,12 +610,11 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
 
         /** Of the first step. */
         private double norm() {
-            GradScaling scaling = options().gradScaling();
             double sum = 0;
             for (float g : arrays[GRAD]) {
                 sum += (double) g * g;
             }
-            return Math.sqrt(sum) / (scaling == null ? 1 : scaling.initialScale());
+            return Math.sqrt(sum) / divisor();
         }
     }
 }

@@ -15,6 +15,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One step, or several, of SGD over a list of parameters.
@@ -26,7 +27,8 @@ import java.util.Map;
  * @param step number of the first step, from 1
  * @param steps how many steps; only one is judged, for errors add up
  * @param seed of the inputs
- * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types; else of F32
+ * @param mixed whether the tensors are of F32, BF16 and F16, each parameter's of other types, some with masters or
+ *     remainders, and in half of the problems rounded stochastically; else of F32
  */
 record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values values, long step, int steps,
         long seed, boolean mixed) implements Problem {
@@ -77,6 +79,7 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
         private final int shift;
         /** Of each parameter: parameter, gradient, buffer. */
         private final List<DType[]> types = new ArrayList<>();
+        private final Masters masters;
 
         Inputs() {
             var rng = new Rng(seed);
@@ -86,7 +89,9 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
                 grad[i] = element(rng, 0.1f);
                 buffer[i] = values == Values.FRESH ? 0 : element(rng, 0.1f);
             }
+            float[] before = param.clone();
             MixedTypes.round(mixed, sizes, types, rng, param, grad, buffer);
+            masters = new Masters(mixed, seed, sizes, types, rng, before, param, shift);
         }
 
         private float element(Rng rng, float usual) {
@@ -118,19 +123,21 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
         public Results run(Backend backend, Slab slab, Form form) {
             slab.reset();
             List<Operand[]> operands = new ArrayList<>();
+            List<@Nullable Operand> masterOperands = new ArrayList<>();
             List<SgdParameter> parameters = new ArrayList<>();
             int start = 0;
             for (int size : sizes) {
                 DType[] own = types.get(operands.size());
-                Operand p = place(slab, form, own[0], param, start, size);
+                Operand p = masters.place(slab, form, operands.size(), start, size);
+                masterOperands.add(masters.placeMaster(slab, form, operands.size(), start, size));
                 Operand g = place(slab, form, own[1], grad, start, size);
                 Operand b = place(slab, form, own[2], buffer, start, size);
                 operands.add(new Operand[] {p, g, b});
                 parameters.add(new SgdParameter("p" + parameters.size(), p.tensor(), g.tensor(),
-                        hasBuffer() ? b.tensor() : null));
+                        hasBuffer() ? b.tensor() : null).withMaster(Masters.tensor(masterOperands.getLast())));
                 start += size;
             }
-            try (Sgd sgd = Sgd.on(backend, options, parameters)) {
+            try (Sgd sgd = Sgd.on(backend, options.withRounding(masters.rounding()), parameters)) {
                 sgd.setStepCount(step - 1);
                 for (int i = 0; i < steps; i++) {
                     sgd.step();
@@ -138,7 +145,7 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
                 // The memory is read next.
                 backend.defaultStream().synchronize();
             }
-            return collect(operands);
+            return collect(operands, masterOperands);
         }
 
         private Operand place(Slab slab, Form form, DType dtype, float[] values, int start, int size) {
@@ -148,7 +155,7 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
             return operand;
         }
 
-        private Results collect(List<Operand[]> operands) {
+        private Results collect(List<Operand[]> operands, List<@Nullable Operand> masterOperands) {
             var results = new Results();
             int[] params = new int[total];
             int[] buffers = new int[total];
@@ -160,7 +167,7 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
                     operand.download();
                 }
                 results.unchanged("grad", all[1], Arrays.copyOfRange(grad, start, start + size));
-                System.arraycopy(results.written("param", all[0]), 0, params, start, size);
+                System.arraycopy(Masters.written(results, all[0], masterOperands.get(i)), 0, params, start, size);
                 if (hasBuffer()) {
                     System.arraycopy(results.written("momentumBuffer", all[2]), 0, buffers, start, size);
                 } else {
@@ -207,7 +214,8 @@ record SgdProblem(String shape, List<Integer> sizes, SgdOptions options, Values 
             int i = 0;
             for (int p = 0; p < sizes.size(); p++) {
                 for (int end = i + sizes.get(p); i < end; i++) {
-                    judge.addRounded(types.get(p)[role], 0.5, SgdProblem.this, i, expected[i], actual[i],
+                    judge.addRounded(role == 0 ? masters.valueType(p) : types.get(p)[role],
+                            role == 0 ? masters.storing(p) : 0.5, SgdProblem.this, i, expected[i], actual[i],
                             magnitude(options, step, output, param[i], grad[i], buffer[i]), 1, output.budget());
                 }
             }
