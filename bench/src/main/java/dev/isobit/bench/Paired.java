@@ -107,7 +107,7 @@ public final class Paired implements Callable<Integer> {
             adamAgainstBaseline("1M", 1, 1 << 20, count);
             adamAgainstBaseline("10000x64", 10_000, 64, count);
             operation("adamw", "16M BF16", "adamw", DType.BF16, count, 1, 1 << 24);
-            operation("adamw", "16M BF16, moments too", Workload.NARROW_ADAMW, DType.BF16, count, 1, 1 << 24);
+            operation("adamw", "16M all BF16", Workload.NARROW_ADAMW, DType.BF16, count, 1, 1 << 24);
             operation("adamw", "1M BF16", "adamw", DType.BF16, count, 1, 1 << 20);
             operation("adamw", "16M F16", "adamw", DType.F16, count, 1, 1 << 24);
             operation("sgd", "16M", "sgd", DType.F32, count, 1, 1 << 24);
