@@ -28,7 +28,7 @@ enum {
     kPasses = 0,     /* per row: maximum; exponentials; scaling */
     kOverlapped = 1, /* in blocks, the maximum of the next block taken while this one's exponentials are computed */
     kStreaming = 2,  /* the same, grad is written by non-temporal stores */
-    kGroups = 3,     /* as many rows together as a vector has lanes; rows of more than 1024 classes as kPasses */
+    kGroups = 3, /* as many rows together as a vector has lanes, or more; rows of more than 1024 classes as kPasses */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 enum {
+    kMostParts = 64,
     kBlock = 4096,   /* elements of a block: 16 KB of logits and as much of grad */
     kLying = 64,     /* classes up to which a group's elements are worked on as they lie in memory, across rows */
     kGrouped = 1024, /* classes of a row of a group at most: 64 KB of exponentials */
@@ -27,6 +28,8 @@ typedef struct {
     float upstream;
     int32_t dtype;
     int32_t variant;
+    /* Of the losses of each part, a cache line apart. */
+    double (*sums)[8];
 } cross_entropy;
 
 static void* allocated(int64_t bytes) {
@@ -223,7 +226,6 @@ INLINE vec group_maxima(const cross_entropy* op, int64_t row, float* above_targe
  * are read by rows: a load of what parts of several stores have just written waits for all of them.
  */
 INLINE int64_t groups_as_they_lie(const cross_entropy* op, int64_t from, int64_t to, int dtype) {
-    enum { kGroups = kStage / LANES };
     int64_t classes = op->classes;
     int64_t size = LANES * classes;
     int64_t stage = kStage / size > 0 ? kStage / size : 1;
@@ -231,9 +233,9 @@ INLINE int64_t groups_as_they_lie(const cross_entropy* op, int64_t from, int64_t
     int32_t* row_of = allocated(size * (int64_t)sizeof(int32_t));
     float* above_target = allocated(stage * LANES * (int64_t)sizeof(float));
     int32_t place[LANES];
-    for (int32_t i = 0, row = 0; i < LANES; i++, row++) {
+    for (int32_t row = 0; row < LANES; row++) {
         for (int64_t k = 0; k < classes; k++) row_of[row * classes + k] = row;
-        place[i] = i;
+        place[row] = row;
     }
     int64_t row = from;
     while (row + LANES <= to) {
@@ -271,6 +273,63 @@ INLINE int64_t groups_as_they_lie(const cross_entropy* op, int64_t from, int64_t
     free(above_target);
     free(row_of);
     free(e);
+    return row;
+}
+
+/*
+ * Rows of up to 4 classes: a row has 2 or 4 lanes of a vector, maxima and sums come from exchanges of lanes, in all lanes
+ * of a row at once. Targets of many rows are turned into lanes before the first is needed.
+ */
+INLINE int64_t rows_in_lanes(const cross_entropy* op, int64_t from, int64_t to, int slots, int dtype) {
+    enum { kRows = 512 };
+    int64_t classes = op->classes;
+    int64_t together = LANES / slots, count = together * classes;
+    // Where a lane's element is among those that lie in memory, and the other way; its row, and the first lane of a row.
+    int32_t spread[LANES], packed[LANES] = {0}, row_of[LANES], place[LANES], leader[LANES] = {0};
+    float outside[LANES];
+    for (int32_t lane = 0; lane < LANES; lane++) {
+        int32_t row = lane / slots, k = lane % slots, inside = k < classes;
+        spread[lane] = inside ? row * (int32_t)classes + k : 0;
+        outside[lane] = inside ? 0 : -1;
+        if (inside) packed[spread[lane]] = lane;
+        if (k == 0) leader[row] = lane;
+        row_of[lane] = row;
+        place[lane] = lane;
+    }
+    mask padding = negative(load(outside));
+    ints spreading = load_ints(spread), packing = load_ints(packed), rows_of_lanes = load_ints(row_of);
+    ints here = load_ints(place), leaders = load_ints(leader);
+    vec upstream = broadcast(op->upstream);
+    // A vector is stored where as many rows as it has are wanted.
+    int32_t target_at[kRows + LANES] = {0};
+    float above_target[kRows + LANES], sums[kRows + LANES];
+    int64_t row = from;
+    while (row + LANES <= to) {
+        int64_t rows = to - row < kRows ? (to - row) / LANES * LANES : kRows;
+        for (int64_t r = 0; r < rows; r++) {
+            target_at[r] = (int32_t)(r % together * slots) + (int32_t)op->targets[row + r];
+        }
+        for (int64_t r = 0; r < rows; r += together) {
+            int64_t at = (row + r) * classes;
+            vec x = permuted(load_part_as(op->logits, at, count, 0, dtype), spreading);
+            x = choose(padding, broadcast(-INFINITY), x);
+            vec m = x;
+            for (int distance = 1; distance < slots; distance *= 2) m = max(m, swapped(m, distance));
+            vec e = exp_difference(x, mul(m, broadcast(LOG2E)));
+            vec sum = e;
+            for (int distance = 1; distance < slots; distance *= 2) sum = add(sum, swapped(sum, distance));
+            ints targets = load_ints(target_at + r);
+            store(above_target + r, sub(permuted(m, leaders), permuted(x, targets)));
+            store(sums + r, permuted(sum, leaders));
+            vec grad = mul(e, mul(upstream, reciprocal(sum)));
+            grad = masked_sub(grad, equal(permuted_ints(targets, rows_of_lanes), here), upstream);
+            store_part_as(op->grad, at, count, permuted(grad, packing), dtype);
+        }
+        for (int64_t r = 0; r < rows; r += LANES) {
+            store(op->row_loss + row + r, add(load(above_target + r), log_of(load(sums + r))));
+        }
+        row += rows;
+    }
     return row;
 }
 
@@ -315,7 +374,9 @@ INLINE int64_t groups_of_rows(const cross_entropy* op, int64_t from, int64_t to,
 }
 
 INLINE void rows_by_groups(const cross_entropy* op, int64_t from, int64_t to, int dtype) {
-    int64_t done = op->classes <= kLying     ? groups_as_they_lie(op, from, to, dtype)
+    int64_t done = op->classes <= 2          ? rows_in_lanes(op, from, to, 2, dtype)
+                   : op->classes <= 4        ? rows_in_lanes(op, from, to, 4, dtype)
+                   : op->classes <= kLying   ? groups_as_they_lie(op, from, to, dtype)
                    : op->classes <= kGrouped ? groups_of_rows(op, from, to, dtype)
                                              : from;
     rows_by_passes(op, done, to, dtype);
@@ -337,6 +398,18 @@ INLINE void rows_of(const cross_entropy* op, int64_t from, int64_t to, int dtype
     }
 }
 
+static double sum_of_losses(const float* losses, int64_t count) {
+    enum { kTogether = 32 * LANES };
+    double total = 0;
+    for (int64_t start = 0; start < count; start += kTogether) {
+        int64_t end = count - start < kTogether ? count : start + kTogether;
+        vec sum = broadcast(0);
+        for (int64_t i = start; i < end; i += LANES) sum = add(sum, load_part(losses + i, end - i, 0));
+        total += (double)sum_of(sum);
+    }
+    return total;
+}
+
 static void part_of_rows(void* context, int32_t part, int32_t parts) {
     // A copy that no store of a vector can change: what it holds stays in registers.
     const cross_entropy op = *(const cross_entropy*)context;
@@ -352,15 +425,17 @@ static void part_of_rows(void* context, int32_t part, int32_t parts) {
     default:
         rows_of(&op, from, to, kF16);
     }
+    op.sums[part][0] = sum_of_losses(op.row_loss + from, to - from);
 }
 
 float isobit_baseline_cross_entropy(const void* logits, const int64_t* targets, float* row_loss, void* grad,
                                     int64_t rows, int64_t classes, float upstream, int32_t dtype, int32_t variant,
                                     int32_t threads) {
-    cross_entropy op = {logits, targets, row_loss, grad, rows, classes, upstream, dtype, variant};
+    double sums[kMostParts][8] = {{0}};
+    cross_entropy op = {logits, targets, row_loss, grad, rows, classes, upstream, dtype, variant, sums};
     isobit_team_run(part_of_rows, &op, threads);
     double sum = 0;
-    for (int64_t row = 0; row < rows; row++) sum += row_loss[row];
+    for (int part = 0; part < kMostParts; part++) sum += sums[part][0];
     return (float)(sum / (double)rows);
 }
 

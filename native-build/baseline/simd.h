@@ -74,6 +74,11 @@ INLINE vec masked_sub(vec a, mask m, vec b) { return _mm512_mask_sub_ps(a, m, a,
 INLINE vec permuted(vec x, ints at) { return _mm512_permutexvar_ps(at, x); }
 INLINE ints permuted_ints(ints x, ints at) { return _mm512_permutexvar_epi32(at, x); }
 
+/* Lanes exchanged with those 1 or 2 further on. */
+INLINE vec swapped(vec x, int distance) {
+    return distance == 1 ? _mm512_permute_ps(x, 0xb1) : _mm512_permute_ps(x, 0x4e);
+}
+
 /* 1 / x to an ULP or so, x normal: a first guess of 14 bits and a step of Newton's, faster than the divider. */
 INLINE vec reciprocal(vec x) {
     vec guess = _mm512_rcp14_ps(x);
@@ -182,6 +187,10 @@ INLINE vec masked_sub(vec a, mask m, vec b) { return sub(a, floats(both(m, bits(
 
 INLINE vec permuted(vec x, ints at) { return _mm256_permutevar8x32_ps(x, at); }
 INLINE ints permuted_ints(ints x, ints at) { return _mm256_permutevar8x32_epi32(x, at); }
+
+INLINE vec swapped(vec x, int distance) {
+    return distance == 1 ? _mm256_permute_ps(x, 0xb1) : _mm256_permute_ps(x, 0x4e);
+}
 
 /* A guess here has 12 bits, too few for one step. */
 INLINE vec reciprocal(vec x) { return divide(broadcast(1), x); }

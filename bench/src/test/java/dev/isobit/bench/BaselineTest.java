@@ -45,7 +45,8 @@ class BaselineTest {
     /** Below, at and beyond a vector, four vectors, a block, several blocks; fewer rows than threads. */
     @ParameterizedTest
     @CsvSource({"1,1,1", "3,5,2", "2,16,1", "5,17,2", "3,64,1", "4,1000,2", "2,4095,1", "2,4096,2", "3,4097,1",
-        "1,8192,2", "3,10007,2", "16,10,1", "37,10,2", "70,3,1", "33,2,2", "100,33,1", "50,64,2", "50,65,1",
+        "1,8192,2", "3,10007,2", "16,10,1", "37,10,2", "70,3,1", "33,2,2", "1300,3,2", "1100,2,1", "531,4,1",
+        "100,33,1", "50,64,2", "50,65,1",
         "35,1024,2"})
     void everyVariantAgreesWithTheReference(long rows, long classes, int threads) {
         try (var operands = new CrossEntropyCase(rows, classes, threads, false)) {

@@ -141,18 +141,24 @@ class ReadmeTest {
     }
 
     @Test
-    void theSpeedIsThatOfTheNewestRecord() throws IOException {
-        JsonNode newest;
+    void theSpeedIsThatOfTheNewestRecords() throws IOException {
+        List<JsonNode> runs;
         try (Stream<Path> results = Files.list(root.resolve("bench/results"))) {
-            newest = results.filter(file -> file.getFileName().toString().startsWith("paired-"))
-                    .map(ReadmeTest::json).max(Comparator.comparing(run -> run.get("started").asText())).orElseThrow();
+            runs = results.filter(file -> file.getFileName().toString().startsWith("paired-")).map(ReadmeTest::json)
+                    .sorted(Comparator.comparing(run -> run.get("started").asText())).toList();
         }
+        JsonNode newest = runs.getLast();
         var byThreads = new TreeMap<String, Map<String, String>>();
-        for (JsonNode result : newest.get("results")) {
-            String[] name = result.get("name").asText().split(", ");
-            byThreads.computeIfAbsent(name[1], threads -> new LinkedHashMap<>()).put(name[0],
-                    String.format(Locale.ROOT, "%.2f G (%.2f)", result.get("side").get("gigaElements").asDouble(),
-                            result.get("ratio").get("median").asDouble()));
+        for (JsonNode run : runs) {
+            if (!where(run).equals(where(newest))) {
+                continue;
+            }
+            for (JsonNode result : run.get("results")) {
+                String[] name = result.get("name").asText().split(", ");
+                byThreads.computeIfAbsent(name[1], threads -> new LinkedHashMap<>()).put(name[0],
+                        String.format(Locale.ROOT, "%.2f G (%.2f)", result.get("side").get("gigaElements").asDouble(),
+                                result.get("ratio").get("median").asDouble()));
+            }
         }
         JsonNode machine = newest.get("machine");
         var table = new StringBuilder(String.format(Locale.ROOT, "%s, %d processors, %s, JDK %s, %s:%n%n",
@@ -165,6 +171,13 @@ class ReadmeTest {
                     .toList());
         }
         ReadmeBlock.check("speed", table.toString().replace(System.lineSeparator(), "\n"));
+    }
+
+    /** Machine, JDK and day: records of one may be of some cases each. */
+    private static String where(JsonNode run) {
+        JsonNode machine = run.get("machine");
+        return machine.get("cpu").asText() + machine.get("java").asText()
+                + run.get("started").asText().substring(0, 10);
     }
 
     private static JsonNode json(Path file) {
