@@ -1011,6 +1011,8 @@ __device__ __forceinline__ void block_rows(const Params& p) {
         if (!live || !valid) {
             if (threadIdx.x == 0) store_results_without_sums(p, row, kind, argmax);
             if (kGrad) {
+                /* Log-probabilities may just have read logits that another thread writes over. */
+                if (p.log_probabilities != nullptr) __syncthreads();
                 const bool ignored = kind == Kind::kIgnored;
                 const float value = ignored ? 0.0f : canonical_nan();
                 fill_unless<D, kThreads>(ignored && accumulates, grad, p.classes, value);

@@ -155,9 +155,10 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, Bce.LOGITS, address(call.logits));
         to.set(ValueLayout.JAVA_LONG, Bce.TARGETS, address(call.targets));
-        to.set(ValueLayout.JAVA_LONG, Bce.MASK, address(call.mask));
-        to.set(ValueLayout.JAVA_LONG, Bce.POS_WEIGHT, address(call.posWeight));
-        to.set(ValueLayout.JAVA_LONG, Bce.WEIGHTS, address(call.weights));
+        // Of no elements these may be empty, and one value for all is read before any element is.
+        to.set(ValueLayout.JAVA_LONG, Bce.MASK, count == 0 ? 0 : address(call.mask));
+        to.set(ValueLayout.JAVA_LONG, Bce.POS_WEIGHT, count == 0 ? 0 : address(call.posWeight));
+        to.set(ValueLayout.JAVA_LONG, Bce.WEIGHTS, count == 0 ? 0 : address(call.weights));
         to.set(ValueLayout.JAVA_LONG, Bce.GRAD_LOSS, address(call.gradLoss));
         to.set(ValueLayout.JAVA_LONG, Bce.LOSS, address(call.loss));
         to.set(ValueLayout.JAVA_LONG, Bce.GRAD_LOGITS, address(call.gradLogits));

@@ -175,9 +175,13 @@ final class BceKernelCase {
         PtxKernels.Buffer sigmoidAt = wantsSigmoid ? buffer(kernels, all, 4L * count, 4 * random.nextInt(4)) : null;
         long parts = 4L * Math.max(1, Math.ceilDiv(count, SEGMENT));
         PtxKernels.Struct params = kernels.new Struct("bce_with_logits_params").set("logits", x).set("targets", t)
-                .set("mask", in.maskShape() == null ? null : bytes(kernels, all, in.mask(), random.nextInt(16)))
-                .set("pos_weight", floats(kernels, all, in.posWeightShape(), in.posWeight(), random))
-                .set("weights", floats(kernels, all, in.weightsShape(), in.weights(), random))
+                .set("mask",
+                        in.maskShape() == null || count == 0
+                                ? null
+                                : bytes(kernels, all, in.mask(), random.nextInt(16)))
+                .set("pos_weight",
+                        count == 0 ? null : floats(kernels, all, in.posWeightShape(), in.posWeight(), random))
+                .set("weights", count == 0 ? null : floats(kernels, all, in.weightsShape(), in.weights(), random))
                 .set("grad_loss", floats(kernels, all, in.shape(), in.gradLoss(), random)).set("loss", lossAt)
                 .set("grad_logits", grad).set("sigmoid", sigmoidAt)
                 .set("weight_parts", sums ? buffer(kernels, all, parts, 4) : null)
@@ -253,7 +257,9 @@ final class BceKernelCase {
 
     private static PtxKernels.Buffer floats(PtxKernels kernels, List<PtxKernels.Buffer> all, long[] shape,
             float[] values, Random random) {
-        return shape == null ? null : buffer(kernels, all, 4L * values.length, 4 * random.nextInt(4)).set(values);
+        return shape == null || values.length == 0
+                ? null
+                : buffer(kernels, all, 4L * values.length, 4 * random.nextInt(4)).set(values);
     }
 
     private void same(String what, float[] expected, float[] found) {

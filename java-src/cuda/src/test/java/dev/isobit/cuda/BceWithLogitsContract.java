@@ -221,6 +221,10 @@ abstract class BceWithLogitsContract {
                         BceWithLogits.on(cuda, new BceWithLogitsOptions(reduction, weighted, 0, Double.NaN))) {
                     op.lossAndGradient(x, x, loss, x);
                     check("no elements", new float[] {reduction == Reduction.SUM ? 0 : nan}, loss);
+                    // One value for each row of none: there is not even that one.
+                    Tensor empty = device(new float[0], 0, 0, 1);
+                    op.loss(BceWithLogitsOperands.of(x, x).withWeights(empty).withPosWeight(empty), loss);
+                    check("no weights", new float[] {reduction == Reduction.SUM ? 0 : nan}, loss);
                 }
             }
         }

@@ -42,6 +42,16 @@ class GeneralCrossEntropyPtxTest {
         }
     }
 
+    /** In place rows are filled by other threads than have read them for their log-probabilities. */
+    @Test
+    void logProbabilitiesOfIgnoredRowsInPlace() {
+        try (var kernels = new PtxKernels(true);
+                Backend cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1))) {
+            new GeneralKernelCase(20, 40, 1, DType.F32, false, GeneralKernelCase.Mode.SAVED, 20).expect(cpu)
+                    .check(kernels);
+        }
+    }
+
     /**
      * The gradient from states has the bits that it has without, and reads the logits once; without, they are read twice but
      * for the last segment.

@@ -156,9 +156,11 @@ class RecorderBceWithLogitsTest {
             flags |= (last == count && !options.isFocal() ? 16 : 0) | (shape[0] == count ? 32 | 128 : 0);
         }
         ByteBuffer expected = ByteBuffer.allocate(432).order(ByteOrder.LITTLE_ENDIAN);
-        for (long value : new long[] {base + 4, 2 * base, spread == 2 ? 9 * base + 3 : 0,
-            spread == 0 || options.isFocal() ? 0 : 3 * base,
-            spread == 0 ? 0 : 4 * base + (spread == 1 ? 8 : 0),
+        // What is read before any element is not there where there is none.
+        boolean isSpread = spread != 0 && count > 0;
+        for (long value : new long[] {base + 4, 2 * base, isSpread && spread == 2 ? 9 * base + 3 : 0,
+            !isSpread || options.isFocal() ? 0 : 3 * base,
+            isSpread ? 4 * base + (spread == 1 ? 8 : 0) : 0,
             spread == 0 || !wantsGradient ? 0 : 5 * base + (spread == 1 ? 12 : 0), wantsLoss ? 7 * base : 0,
             wantsGradient ? 8 * base : 0, spread == 1 ? 6 * base : 0, weightParts, denominator, lossParts, arrivals,
             count}) {
