@@ -20,7 +20,11 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     private final AdamBlock[] blocks;
     /** Of each worker, the tensors as its block shows them. */
     private final AdamOperands[][] windows;
-    /** Between one loop and three; none where the tensors are too small for it to matter, or gradients are multiplied. */
+    /**
+     * Between three loops and one; none where the tensors are too small for it to matter, or gradients are multiplied. The one
+     * loop is a method of its own for the JIT, whose assumptions about it fail now and then: until it is compiled anew, all
+     * vectors are boxed.
+     */
     private final @Nullable Trial trial;
     private AdamScalars[] scalars = {};
     private boolean staged;
@@ -40,7 +44,8 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
                     t.maxExpAvgSq);
         }
         boolean mayBeStaged = Arrays.stream(tensors).anyMatch(t -> t.staged != t.update);
-        trial = !guarded && mayBeStaged && elements() >= LARGE ? new Trial() : null;
+        staged = !guarded && mayBeStaged;
+        trial = staged && elements() >= LARGE ? new Trial() : null;
         boolean inBlocks = !Arrays.stream(tensors).allMatch(t -> t.isDirect(backend.kernels()));
         blocks = new AdamBlock[inBlocks ? backend.workers().count() : 0];
         windows = new AdamOperands[blocks.length][tensors.length];

@@ -52,8 +52,11 @@ final class VectorAdam implements AdamUpdate {
     private static final VectorSpecies<Short> SHORTS = NarrowLanes.SHORTS;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
-    /** Elements of an inner loop, which counts in int. */
-    private static final int RUN = 1 << 20;
+    /**
+     * Elements of an inner loop. A method that is called once for a million elements is long compiled for the middle of its
+     * loop alone, where vectors that came in from the interpreter stay boxed.
+     */
+    private static final int RUN = 1 << 13;
 
     /** Called through {@link Specialized}. */
     VectorAdam() {}
