@@ -13,7 +13,9 @@ extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 3)
 
 extern "C" __global__ void __launch_bounds__(isobit::guard::kBlock)
     adam_begin(const __grid_constant__ adam_guarded_params p) {
-    isobit::adam::begin(p);
+    __shared__ double lanes[isobit::kLanes];
+    __shared__ bool skips;
+    isobit::adam::begin(p, lanes, skips);
 }
 
 extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)

@@ -119,8 +119,8 @@ __device__ __forceinline__ adam_group scalars(const adam_setting& s, double lr, 
 }
 
 /* One block: whether the step is done, and its scalars. */
-__device__ __forceinline__ void begin(const adam_guarded_params& p) {
-    const bool skips = guard::decide(p.guard);
+__device__ __forceinline__ void begin(const adam_guarded_params& p, double (&lanes)[kLanes], bool& shared_skips) {
+    const bool skips = guard::decide(p.guard, lanes, shared_skips);
     for (int64_t g = threadIdx.x; g < p.guard.group_count; g += guard::kBlock) {
         const guard_control control = p.guard.controls[g];
         if (control.disabled != 0) {
@@ -132,6 +132,12 @@ __device__ __forceinline__ void begin(const adam_guarded_params& p) {
             p.groups[g] = scalars(p.settings[g], guard::scheduled_lr(p.guard, g, control.lr, step), step);
         }
     }
+}
+
+template <bool kAmsgrad>
+__device__ __forceinline__ void whole_step(const adam_guarded_params& p) {
+    guard::whole_step<false>(
+        p.guard, [&](auto& lanes, bool& skips) { begin(p, lanes, skips); }, [&] { step_guarded<kAmsgrad>(p); });
 }
 
 } // namespace adam

@@ -59,5 +59,11 @@ __device__ __forceinline__ void step_mixed_guarded(const adam_guarded_params& p)
     }
 }
 
+template <bool kAmsgrad>
+__device__ __forceinline__ void whole_step_mixed(const adam_guarded_params& p) {
+    guard::whole_step<true>(
+        p.guard, [&](auto& lanes, bool& skips) { begin(p, lanes, skips); }, [&] { step_mixed_guarded<kAmsgrad>(p); });
+}
+
 } // namespace adam
 } // namespace isobit

@@ -7,10 +7,12 @@ extern "C" __global__ void __launch_bounds__(64) guard_set(const __grid_constant
 
 extern "C" __global__ void __launch_bounds__(isobit::guard::kBlock, 4)
     guard_square_f32(const __grid_constant__ guard_params p) {
-    isobit::guard::square<false>(p);
+    __shared__ float squares[isobit::guard::kSegment];
+    isobit::guard::square<false>(p, squares);
 }
 
 extern "C" __global__ void __launch_bounds__(isobit::guard::kBlock, 4)
     guard_square_mixed(const __grid_constant__ guard_params p) {
-    isobit::guard::square<true>(p);
+    __shared__ float squares[isobit::guard::kSegment];
+    isobit::guard::square<true>(p, squares);
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "chunks.cuh"
+#include "grid_barrier.cuh"
 #include "guard_params.h"
 #include "lanes.cuh"
 #include "schedule.cuh"
@@ -89,8 +90,7 @@ __device__ __forceinline__ void square_narrow_piece(bool looks, const guard_piec
 /* Sums the squares of every segment. Its pieces are shared out to the warps, which leave the squares where the lanes of
  * the definition find them: tensors may be small and start anywhere. */
 template <bool kMixed>
-__device__ __forceinline__ void square(const guard_params& p) {
-    __shared__ float squares[kSegment];
+__device__ __forceinline__ void square(const guard_params& p, float (&squares)[kSegment]) {
     const int warp = threadIdx.x / 32;
     const int thread = threadIdx.x & 31;
     for (int64_t segment = blockIdx.x; segment < p.segments; segment += gridDim.x) {
@@ -130,7 +130,7 @@ __device__ __forceinline__ void square(const guard_params& p) {
 }
 
 /* Leaves the sum of the segments' sums in lanes[0], for thread 0. */
-__device__ __forceinline__ void join(const guard_params& p, double* lanes) {
+__device__ __forceinline__ void join(const guard_params& p, double (&lanes)[kLanes]) {
 #pragma unroll
     for (int c = 0; c < kLanes / kBlock; c++) {
         double sum = 0.0;
@@ -154,9 +154,7 @@ __device__ __forceinline__ float rescaled(float scale, float factor) {
 }
 
 /* One block decides about the step. All threads learn whether it is skipped. */
-__device__ __forceinline__ bool decide(const guard_params& p) {
-    __shared__ double lanes[kLanes];
-    __shared__ bool skips;
+__device__ __forceinline__ bool decide(const guard_params& p, double (&lanes)[kLanes], bool& skips) {
     const bool checks = (p.flags & GUARD_CHECK) != 0;
     if (checks) join(p, lanes);
     if (threadIdx.x == 0) {
@@ -187,6 +185,24 @@ __device__ __forceinline__ bool decide(const guard_params& p) {
     }
     __syncthreads();
     return skips;
+}
+
+/* Shared memory of a block that does all of a step, one thing after the other. */
+union Scratch {
+    float squares[kSegment];
+    struct {
+        double lanes[kLanes];
+        bool skips;
+    } decision;
+};
+
+/* A step in one launch, all of whose blocks run at once; begin(lanes, skips) is for one block, with shared memory. */
+template <bool kMixed, typename Begin, typename Step>
+__device__ __forceinline__ void whole_step(const guard_params& p, Begin begin, Step step) {
+    __shared__ Scratch scratch;
+    if ((p.flags & GUARD_CHECK) != 0) square<kMixed>(p, scratch.squares);
+    meet(p.barrier, [&] { begin(scratch.decision.lanes, scratch.decision.skips); });
+    step();
 }
 
 /* The learning rate of a group's step, from 1. */

@@ -1,18 +1,25 @@
 /*
  * Guarded steps of an optimizer. What holds for the parameters of all kernels stands in params.h.
  *
- * A step that looks at the gradients first, on the device, and may be skipped: launches on one stream, in this order, 2
- * and 3 with the same argument block, whose first field is the argument block of 1:
+ * A step that looks at the gradients first, on the device, and may be skipped: one cooperative launch, or three that are not,
+ * with the same bits, on one stream. Before it, where the host changes a learning rate or the divisor, or enables or disables
+ * a group, and before the first step for all of them:
  *
- *   0. guard_set                       only where the host changes a learning rate or the divisor, or enables or disables a group: before
- *                                      the first step all of them
+ *   0. guard_set
+ *
+ * The cooperative launch, of as many blocks as run at once, or fewer:
+ *
+ *      adam_guarded_f32, adam_guarded_f32_amsgrad, sgd_guarded_f32, the same with mixed for f32
+ *
+ * which does what these three do in this order, 2 and 3 with its argument block, whose first field is that of 1:
+ *
  *   1. guard_square_f32, guard_square_mixed
  *                                      only with GUARD_CHECK and segments > 0; any grid, a segment is work for a block
  *   2. adam_begin, sgd_begin           one block
  *   3. adam_step_f32_guarded, adam_step_f32_amsgrad_guarded, sgd_step_f32_guarded, the same with mixed for f32
  *                                      only with chunk_count > 0; any grid, as the step that is not guarded
  *
- * Where a parameter, gradient or moment is not float32, 1 and 3 are those with mixed in their name.
+ * Where a parameter, gradient or moment is not float32, the cooperative launch, 1 and 3 are those with mixed in their name.
  *
  * Blocks of 256 threads, no dynamic shared memory. All groups are in one launch: a chunk names any of them.
  *
@@ -31,6 +38,7 @@
  *   schedules              r       set by the host once
  *   settings               r       set by the host once
  *   groups                 w   r
+ *   barrier                        of the cooperative launch alone: set by the host to 0 once
  */
 #ifndef ISOBIT_GUARD_PARAMS_H
 #define ISOBIT_GUARD_PARAMS_H
@@ -108,6 +116,12 @@ typedef struct {
     uint32_t reserved;      /* 0 */
 } guard_state;
 
+/* Where the blocks of a cooperative launch meet. */
+typedef struct {
+    uint32_t arrived; /* blocks that wait; 0 between launches */
+    uint32_t passed;  /* meetings that are over, by 2^32 */
+} grid_barrier;
+
 typedef struct {
     const guard_piece* pieces;    /* in the order of the row */
     const int64_t* first_pieces;  /* [segments + 1] */
@@ -116,6 +130,7 @@ typedef struct {
     guard_state* state;           /* one */
     int64_t* steps;               /* [group_count] steps done */
     const lr_schedule* schedules; /* [group_count] */
+    grid_barrier* barrier;        /* one */
     int64_t segments;             /* ceil(elements / GUARD_SEGMENT) */
     int64_t group_count;
     int64_t growth_interval; /* see GUARD_SCALING */

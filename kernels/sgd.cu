@@ -8,7 +8,9 @@ extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)
 
 extern "C" __global__ void __launch_bounds__(isobit::guard::kBlock)
     sgd_begin(const __grid_constant__ sgd_guarded_params p) {
-    isobit::sgd::begin(p);
+    __shared__ double lanes[isobit::kLanes];
+    __shared__ bool skips;
+    isobit::sgd::begin(p, lanes, skips);
 }
 
 extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)

@@ -81,8 +81,8 @@ __device__ __forceinline__ void step_guarded(const sgd_guarded_params& p) {
 }
 
 /* One block: whether the step is done, and its scalars. */
-__device__ __forceinline__ void begin(const sgd_guarded_params& p) {
-    const bool skips = guard::decide(p.guard);
+__device__ __forceinline__ void begin(const sgd_guarded_params& p, double (&lanes)[kLanes], bool& shared_skips) {
+    const bool skips = guard::decide(p.guard, lanes, shared_skips);
     for (int64_t g = threadIdx.x; g < p.guard.group_count; g += guard::kBlock) {
         const guard_control control = p.guard.controls[g];
         sgd_group group = p.settings[g];
@@ -96,6 +96,11 @@ __device__ __forceinline__ void begin(const sgd_guarded_params& p) {
         }
         p.groups[g] = group;
     }
+}
+
+__device__ __forceinline__ void whole_step(const sgd_guarded_params& p) {
+    guard::whole_step<false>(
+        p.guard, [&](auto& lanes, bool& skips) { begin(p, lanes, skips); }, [&] { step_guarded(p); });
 }
 
 } // namespace sgd

@@ -57,5 +57,10 @@ __device__ __forceinline__ void step_mixed_guarded(const sgd_guarded_params& p) 
     }
 }
 
+__device__ __forceinline__ void whole_step_mixed(const sgd_guarded_params& p) {
+    guard::whole_step<true>(
+        p.guard, [&](auto& lanes, bool& skips) { begin(p, lanes, skips); }, [&] { step_mixed_guarded(p); });
+}
+
 } // namespace sgd
 } // namespace isobit

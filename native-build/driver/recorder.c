@@ -118,6 +118,7 @@ static __thread CUcontext current;
 static __thread CUstream captured; // by this thread
 
 static int initialised, device_count = 1, driver_version = 12060, recording = 1;
+static int resident_blocks = 2; // of any kernel that a multiprocessor runs at once; -1: no cooperative launches
 static Device devices[MAX_DEVICES];
 static struct Context contexts[MAX_DEVICES];
 static Block* blocks;
@@ -491,6 +492,9 @@ CUresult cuDeviceGetAttribute(int* value, int attribute, CUdevice handle) {
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
         *value = devices[handle].minor;
         LEAVE(CUDA_SUCCESS);
+    case CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH:
+        *value = resident_blocks >= 0;
+        LEAVE(CUDA_SUCCESS);
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
         *value = shared_per_block(&devices[handle]);
         LEAVE(CUDA_SUCCESS);
@@ -753,6 +757,15 @@ CUresult cuFuncSetAttribute(CUfunction function, int attribute, int value) {
     if (function == NULL || !is_module(function->module)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
     if (value < 0 || value > shared_per_block(device)) LEAVE(CUDA_ERROR_INVALID_VALUE);
     function->max_shared = (uint32_t)value;
+    LEAVE(CUDA_SUCCESS);
+}
+
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks_at_once, CUfunction function, int threads,
+                                                     size_t shared) {
+    ENTER;
+    if (function == NULL || !is_module(function->module)) LEAVE(CUDA_ERROR_INVALID_HANDLE);
+    if (threads < 1 || shared > (size_t)shared_per_block(device)) LEAVE(CUDA_ERROR_INVALID_VALUE);
+    *blocks_at_once = (unsigned)threads > function->max_threads || resident_blocks < 0 ? 0 : resident_blocks;
     LEAVE(CUDA_SUCCESS);
 }
 
@@ -1045,6 +1058,11 @@ static CUresult launch(CUfunction function, const unsigned grid[3], const unsign
         return CUDA_ERROR_INVALID_VALUE;
     }
     if (parameters == NULL && function->parameters > 0) return CUDA_ERROR_INVALID_VALUE;
+    if (cooperative) {
+        if (resident_blocks < 0) return CUDA_ERROR_NOT_SUPPORTED;
+        uint64_t at_once = (uint64_t)resident_blocks * (uint64_t)devices[current->device].multiprocessors;
+        if ((uint64_t)grid[0] * grid[1] * grid[2] > at_once) return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+    }
     Launch given = {0}, *entry = &given;
     memcpy(entry->function, function->name, sizeof entry->function);
     memcpy(entry->grid, grid, sizeof entry->grid);
@@ -1103,6 +1121,7 @@ static const char* error_name(CUresult result) {
         ERROR(CUDA_ERROR_INVALID_HANDLE)
         ERROR(CUDA_ERROR_ILLEGAL_STATE)
         ERROR(CUDA_ERROR_NOT_FOUND)
+        ERROR(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE)
         ERROR(CUDA_ERROR_NOT_READY)
         ERROR(CUDA_ERROR_ILLEGAL_ADDRESS)
         ERROR(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES)
@@ -1150,6 +1169,7 @@ void recorder_reset(void) {
     fault_count = 0;
     kernels = NULL;
     device_count = 1;
+    resident_blocks = 2;
     driver_version = 12060;
     recording = 1;
     for (int i = 0; i < MAX_DEVICES; i++) {
@@ -1179,6 +1199,8 @@ void recorder_set_device(int ordinal, int major, int minor, int multiprocessors,
 }
 
 // 0: launches return at once and leave no trace, to time the caller.
+void recorder_set_resident_blocks(int count) { resident_blocks = count; }
+
 void recorder_set_recording(int on) { recording = on; }
 
 // The call-th call of a function from now on (0: each) returns this result.

@@ -28,7 +28,9 @@ final class CudaAdam implements AdamKernel {
     CudaAdam(CudaBackend backend, List<AdamGroup> groups, CudaStream stream) {
         ChunkTable tensors = tensors(groups);
         mixed = tensors.isMixed();
-        step = new ChunkedStep(backend, this, stream, "Adam", function(backend, groups, tensors, ""),
+        step = new ChunkedStep(backend, this, stream, "Adam",
+                backend.module("Adam.on", tensors.module("adam")).function("Adam.on",
+                        "adam_step_" + variant(groups, tensors)),
                 mixed ? AdamMixed.LAYOUT : Adam.LAYOUT, mixed ? AdamMixedGroup.LAYOUT : AdamGroupParams.LAYOUT, tensors,
                 grid(backend, groups, tensors));
     }
@@ -41,10 +43,9 @@ final class CudaAdam implements AdamKernel {
                 .toList()).toList());
     }
 
-    private static CudaFunction function(CudaBackend backend, List<AdamGroup> groups, ChunkTable tensors,
-            String suffix) {
-        return backend.module("Adam.on", tensors.module("adam")).function("Adam.on",
-                "adam_step_" + tensors.dtype() + (groups.get(0).options().amsgrad() ? "_amsgrad" : "") + suffix);
+    /** The types of a kernel's tensors, and which there are, as its name says it. */
+    private static String variant(List<AdamGroup> groups, ChunkTable tensors) {
+        return tensors.dtype() + (groups.get(0).options().amsgrad() ? "_amsgrad" : "");
     }
 
     private static LongToIntFunction grid(CudaBackend backend, List<AdamGroup> groups, ChunkTable tensors) {
@@ -65,12 +66,16 @@ final class CudaAdam implements AdamKernel {
             write(of, scalars, settings.asSlice(i * size, size));
         }
         ChunkTable tensors = tensors(groups);
+        String module = tensors.module("adam");
+        String variant = variant(groups, tensors);
         return new GuardedStep(backend, stream, options, tensors,
                 new GuardedStep.Optimizer("Adam", AdamGuarded.LAYOUT, settings,
                         groups.stream().map(group -> group.options().schedule()).toList(),
                         AdamGroupParams.LAYOUT.byteSize(),
-                        backend.module("Adam.on", "adam").function("Adam.on", "adam_begin"),
-                        function(backend, groups, tensors, "_guarded"), grid(backend, groups, tensors)));
+                        new GuardedStep.Entry(module + "_guarded", "adam_guarded_" + variant),
+                        new GuardedStep.Entry("adam", "adam_begin"),
+                        new GuardedStep.Entry(module, "adam_step_" + variant + "_guarded"),
+                        grid(backend, groups, tensors)));
     }
 
     private static void write(AdamOptions options, AdamScalars s, MemorySegment to) {

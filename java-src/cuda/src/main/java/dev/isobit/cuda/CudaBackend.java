@@ -35,8 +35,8 @@ import jcuda.driver.CUpointer_attribute;
  * takes their device pointers ({@link #wrap}) and streams ({@link #wrapStream}) as they are. Every call makes
  * that context current on its thread and leaves it so.
  *
- * <p>An operation queues at most three launches, an optimizer's step with {@link StepOptions} a few more, and returns: it copies nothing, waits for nothing and allocates
- * nothing, except scratch memory when it first sees more rows than before. What waits for the device is
+ * <p>An operation queues at most three launches, before which an optimizer's step with {@link StepOptions} sets what the host
+ * has changed, and returns: it copies nothing, waits for nothing and allocates nothing, except scratch memory when it first sees more rows than before. What waits for the device is
  * {@link Stream#synchronize}, the closing of a stream or operation, {@link #copy} and {@link #allocate}. All but the
  * last also tell what operations on that stream found out on the device, such as a target out of range.
  *
@@ -56,6 +56,7 @@ public final class CudaBackend implements Backend {
     private final Map<String, CudaModule> modules = new HashMap<>();
     private final LaunchTable launchTable;
     private final LaunchMethod launchMethod;
+    private final boolean mayCooperate = CudaProvider.mayCooperate();
     private final CudaStream defaultStream;
     private final CudaCopy copy;
 
@@ -97,6 +98,11 @@ public final class CudaBackend implements Backend {
 
     Launcher launcher(CudaStream stream, ArgumentBlock arguments) {
         return launchMethod.launcher(driver, stream.handleObject(), arguments);
+    }
+
+    /** Whether all blocks of a launch can run at once, and may: {@link CudaProvider#COOPERATIVE_PROPERTY}. */
+    boolean launchesCooperatively(String user) {
+        return mayCooperate && driver.launchesCooperatively(user);
     }
 
     /** The module of an operation, loaded at first use. */

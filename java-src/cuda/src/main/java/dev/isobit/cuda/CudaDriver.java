@@ -6,6 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import jcuda.Pointer;
 import jcuda.driver.CUdevice;
+import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
@@ -129,6 +130,14 @@ final class CudaDriver {
         if (result != 0) {
             throw failure(operation, "cuLaunchKernel(" + function.name() + ", grid " + grid + ", block " + block
                     + (sharedBytes == 0 ? "" : ", shared " + sharedBytes) + ")", result);
+        }
+    }
+
+    /** As {@link #checkLaunch}, of a cooperative one. */
+    void checkCooperativeLaunch(String operation, CudaFunction function, int grid, int block, int result) {
+        if (result != 0) {
+            throw failure(operation, "cuLaunchCooperativeKernel(" + function.name() + ", grid " + grid + ", block "
+                    + block + ")", result);
         }
     }
 
@@ -421,6 +430,27 @@ final class CudaDriver {
         call(operation, "cuModuleGetFunction(" + name + ")",
                 () -> JCudaDriver.cuModuleGetFunction(function, module, name));
         return function;
+    }
+
+    /** Whether the device runs all blocks of a launch at once where it is told to. */
+    boolean launchesCooperatively(String operation) {
+        int[] value = {0};
+        enter(operation);
+        int result = result(() -> JCudaDriver.cuDeviceGetAttribute(value,
+                CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, device));
+        if (result == CUresult.CUDA_ERROR_INVALID_VALUE) {
+            return false; // a driver that does not know the question
+        }
+        check(operation, "cuDeviceGetAttribute(COOPERATIVE_LAUNCH)", result);
+        return value[0] != 0;
+    }
+
+    /** How many blocks of a kernel without dynamic shared memory a multiprocessor runs at once. */
+    int residentBlocks(String operation, CudaFunction function, int block) {
+        int[] value = {0};
+        call(operation, "cuOccupancyMaxActiveBlocksPerMultiprocessor(" + function.name() + ", block " + block + ")",
+                () -> JCudaDriver.cuOccupancyMaxActiveBlocksPerMultiprocessor(value, function.handle(), block, 0));
+        return value[0];
     }
 
     /** Allows a kernel more dynamic shared memory than the 48 KiB that every device gives unasked. */

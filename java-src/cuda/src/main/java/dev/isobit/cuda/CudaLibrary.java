@@ -47,6 +47,11 @@ final class CudaLibrary {
             ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT,
             ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
 
+    private static final MethodHandle LAUNCH_COOPERATIVE = LINKER.downcallHandle(FunctionDescriptor.of(
+            ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT,
+            ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT,
+            ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+
     private static @Nullable CudaLibrary loaded;
 
     private final String path;
@@ -61,6 +66,7 @@ final class CudaLibrary {
     private final MethodHandle getErrorName;
     private final MemorySegment ctxSetCurrent;
     private final MemorySegment launchKernel;
+    private final MemorySegment launchCooperative;
 
     private CudaLibrary(String path, MemorySegment handle) {
         this.path = path;
@@ -76,6 +82,7 @@ final class CudaLibrary {
         getErrorName = bind("cuGetErrorName", ValueLayout.JAVA_INT, ValueLayout.ADDRESS);
         ctxSetCurrent = symbol("cuCtxSetCurrent");
         launchKernel = symbol("cuLaunchKernel");
+        launchCooperative = symbol("cuLaunchCooperativeKernel");
     }
 
     private static MethodHandle system(String name, MemoryLayout result, MemoryLayout... arguments) {
@@ -261,6 +268,16 @@ final class CudaLibrary {
         try {
             return (int) LAUNCH_KERNEL.invokeExact(launchKernel, function, grid, 1, 1, block, 1, 1, sharedBytes, stream,
                     arguments, 0L);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** As {@link #launchKernel}, where all blocks run at once. */
+    int launchCooperative(long function, int grid, int block, long stream, long arguments) {
+        try {
+            return (int) LAUNCH_COOPERATIVE.invokeExact(launchCooperative, function, grid, 1, 1, block, 1, 1, 0, stream,
+                    arguments);
         } catch (Throwable e) {
             throw unexpected(e);
         }

@@ -23,6 +23,12 @@ public final class CudaProvider implements BackendProvider {
     /** The system property that names the driver's library. */
     public static final String LIBRARY_PROPERTY = "isobit.cuda.library";
 
+    /**
+     * The system property that keeps from cooperative launches where it is {@code false}: a guarded step is three launches
+     * then, as where the device has none. It is read when a backend is opened.
+     */
+    public static final String COOPERATIVE_PROPERTY = "isobit.cuda.cooperative";
+
     /** CUDA 11.8, which came with drivers R520: the oldest that reads the PTX shipped. */
     static final int OLDEST_DRIVER = 11080;
 
@@ -59,6 +65,10 @@ public final class CudaProvider implements BackendProvider {
      */
     public static @Nullable String loadedLibrary() {
         return CudaLibrary.loadedPath();
+    }
+
+    static boolean mayCooperate() {
+        return Boolean.parseBoolean(System.getProperty(COOPERATIVE_PROPERTY, "true"));
     }
 
     @Override

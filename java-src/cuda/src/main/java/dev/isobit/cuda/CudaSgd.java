@@ -24,7 +24,8 @@ final class CudaSgd implements SgdKernel {
     CudaSgd(CudaBackend backend, List<SgdGroup> groups, CudaStream stream) {
         ChunkTable tensors = tensors(groups);
         mixed = tensors.isMixed();
-        step = new ChunkedStep(backend, this, stream, "Sgd", function(backend, tensors, ""),
+        step = new ChunkedStep(backend, this, stream, "Sgd",
+                backend.module("Sgd.on", tensors.module("sgd")).function("Sgd.on", "sgd_step_" + tensors.dtype()),
                 mixed ? SgdMixed.LAYOUT : Sgd.LAYOUT, mixed ? SgdMixedGroup.LAYOUT : SgdGroupParams.LAYOUT, tensors,
                 chunks -> backend.launchTable().sgdGrid(chunks));
     }
@@ -34,11 +35,6 @@ final class CudaSgd implements SgdKernel {
                 .map(p -> new ChunkTable.Parameter(new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()},
                         p.master(), group.options().rounding()))
                 .toList()).toList());
-    }
-
-    private static CudaFunction function(CudaBackend backend, ChunkTable tensors, String suffix) {
-        return backend.module("Sgd.on", tensors.module("sgd")).function("Sgd.on",
-                "sgd_step_" + tensors.dtype() + suffix);
     }
 
     /** A step that may be skipped. */
@@ -52,11 +48,13 @@ final class CudaSgd implements SgdKernel {
             write(scalars, settings.asSlice(i * size, size));
         }
         ChunkTable tensors = tensors(groups);
+        String module = tensors.module("sgd");
         return new GuardedStep(backend, stream, options, tensors,
                 new GuardedStep.Optimizer("Sgd", SgdGuarded.LAYOUT, settings,
                         groups.stream().map(group -> group.options().schedule()).toList(), size,
-                        backend.module("Sgd.on", "sgd").function("Sgd.on", "sgd_begin"),
-                        function(backend, tensors, "_guarded"),
+                        new GuardedStep.Entry(module + "_guarded", "sgd_guarded_" + tensors.dtype()),
+                        new GuardedStep.Entry("sgd", "sgd_begin"),
+                        new GuardedStep.Entry(module, "sgd_step_" + tensors.dtype() + "_guarded"),
                         chunks -> backend.launchTable().sgdGrid(chunks)));
     }
 

@@ -28,4 +28,17 @@ final class ForeignLauncher implements Launcher {
             Reference.reachabilityFence(arguments);
         }
     }
+
+    @Override
+    public int launchCooperative(CudaFunction function, int grid, int block) {
+        try {
+            int result = library.setCurrentContext(context);
+            return result != 0
+                    ? result
+                    : library.launchCooperative(function.handle().raw(), grid, block, stream,
+                            arguments.pointersAddress());
+        } finally {
+            Reference.reachabilityFence(arguments);
+        }
+    }
 }

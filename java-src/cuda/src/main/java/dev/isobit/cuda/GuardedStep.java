@@ -6,6 +6,7 @@ import dev.isobit.LrSchedule;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
 import dev.isobit.Tensor;
+import dev.isobit.cuda.KernelParams.GridBarrier;
 import dev.isobit.cuda.KernelParams.Guard;
 import dev.isobit.cuda.KernelParams.GuardControl;
 import dev.isobit.cuda.KernelParams.GuardPiece;
@@ -20,12 +21,15 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.LongToIntFunction;
+import jcuda.driver.CUresult;
+import org.jspecify.annotations.Nullable;
 
 /**
- * An optimizer's guarded step: the squares of the gradients, what they decide, the update. Tables, counts and the loss scale
- * lie on the device; a launch more where a learning rate changed or a group was enabled or disabled. Closing waits for the
- * stream.
+ * An optimizer's guarded step: the squares of the gradients, what they decide, the update, in one cooperative launch, or, with
+ * the same bits, in three where the device has none. Tables, counts and the loss scale lie on the device; a launch more where
+ * a learning rate changed or a group was enabled or disabled. Closing waits for the stream.
  */
 final class GuardedStep implements GuardedKernel, StreamOperation {
     /** Of each of the arrays in the memory. */
@@ -39,13 +43,29 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
      * @param settings what does not change of the groups, as the kernel finds it
      * @param schedules of their learning rates
      * @param groupBytes of the scalars of a group
+     * @param whole does all of a step
      * @param begin decides about a step
      * @param step does it
      * @param grid the blocks for a number of chunks
      */
     record Optimizer(String name, StructLayout params, MemorySegment settings,
             List<LrSchedule> schedules, long groupBytes,
-            CudaFunction begin, CudaFunction step, LongToIntFunction grid) {}
+            Entry whole, Entry begin, Entry step, LongToIntFunction grid) {}
+
+    /**
+     * A kernel, loaded when it is needed.
+     *
+     * @param module its module
+     * @param name its name
+     */
+    record Entry(String module, String name) {
+        CudaFunction load(CudaBackend backend, String user) {
+            return backend.module(user, module).function(user, name);
+        }
+    }
+
+    /** The kernels of a step in three launches. */
+    private record Parts(CudaFunction square, CudaFunction begin, CudaFunction step) {}
 
     private final Optimizer optimizer;
     /** The operation, for messages. */
@@ -54,7 +74,10 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     private final CudaDriver driver;
     private final CudaStream stream;
     private final CudaFunction set;
-    private final CudaFunction square;
+    private final Entry square;
+    /** Null where a step is three launches. */
+    private @Nullable CudaFunction whole;
+    private @Nullable Parts parts;
     private final MemorySegment setParams;
     private final Launcher setLauncher;
     private final Launcher launcher;
@@ -63,6 +86,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     private final long state;
     private final long steps;
     private final long controls;
+    private final int wholeGrid;
     private final int squareGrid;
     private final int stepGrid;
     private final double[] lrs;
@@ -86,9 +110,8 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         this.stream = stream;
         this.gradDivisor = options.gradDivisor();
         String making = optimizer.name + ".on";
-        CudaModule module = backend.module(making, "guard");
-        set = module.function(making, "guard_set");
-        square = module.function(making, "guard_square_" + tensors.dtype());
+        set = new Entry("guard", "guard_set").load(backend, making);
+        square = new Entry("guard", "guard_square_" + tensors.dtype());
         lrs = new double[groups.size()];
         enabled = new boolean[groups.size()];
         changed = new boolean[(int) LaunchTable.ceil(groups.size(), Guard.CONTROLS)];
@@ -109,6 +132,12 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         pieces = checks ? pieces : 0;
         stepGrid = chunks == 0 ? 0 : optimizer.grid.applyAsInt(chunks);
         squareGrid = segments == 0 ? 0 : backend.launchTable().guardGrid(segments);
+        whole = backend.launchesCooperatively(making) ? optimizer.whole.load(backend, making) : null;
+        int resident = whole == null ? 0 : driver.residentBlocks(making, whole, LaunchTable.OPTIMIZER_THREADS);
+        wholeGrid = resident == 0 ? 0 : backend.launchTable().guardedGrid(chunks, segments, resident);
+        if (resident == 0) {
+            divide(making);
+        }
 
         ArgumentBlock arguments = new ArgumentBlock(optimizer.params);
         Sections at = new Sections();
@@ -121,8 +150,9 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         long pieceTable = at.next(pieces * GuardPiece.LAYOUT.byteSize());
         long chunkTable = at.next(chunks * tensors.chunkBytes());
         long scalars = at.next(groups.size() * optimizer.groupBytes);
+        long barrier = at.next(GridBarrier.LAYOUT.byteSize());
         long filled = at.end;
-        long parts = at.next(segments * Float.BYTES);
+        long sums = at.next(segments * Float.BYTES);
         memory = new CudaMemory(driver, backend.handles(), driver.allocate(making, at.end), at.end);
         boolean made = false;
         try (Arena arena = Arena.ofConfined()) {
@@ -150,10 +180,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         to.set(ValueLayout.JAVA_LONG, Guard.PIECES, base + pieceTable);
         to.set(ValueLayout.JAVA_LONG, Guard.FIRST_PIECES, base + firstPieces);
         to.set(ValueLayout.JAVA_LONG, Guard.CONTROLS_FIELD, base + controls);
-        to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + parts);
+        to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + sums);
         to.set(ValueLayout.JAVA_LONG, Guard.STATE, base + state);
         to.set(ValueLayout.JAVA_LONG, Guard.STEPS, base + steps);
         to.set(ValueLayout.JAVA_LONG, Guard.SCHEDULES, base + schedules);
+        to.set(ValueLayout.JAVA_LONG, Guard.BARRIER, base + barrier);
         to.set(ValueLayout.JAVA_LONG, Guard.SEGMENTS, segments);
         to.set(ValueLayout.JAVA_LONG, Guard.GROUP_COUNT, (long) groups.size());
         setOptions(to, options);
@@ -275,12 +306,34 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     public void step() {
         check(operation);
         launchChanges();
-        if (squareGrid > 0) {
-            launch(launcher, square, squareGrid, LaunchTable.GUARD_THREADS);
+        CudaFunction one = whole;
+        if (one != null) {
+            int result = launcher.launchCooperative(one, wholeGrid, LaunchTable.OPTIMIZER_THREADS);
+            if (result != CUresult.CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE
+                    && result != CUresult.CUDA_ERROR_NOT_SUPPORTED) {
+                driver.checkCooperativeLaunch(operation, one, wholeGrid, LaunchTable.OPTIMIZER_THREADS, result);
+                return;
+            }
+            // Nothing was queued: this stream has less of the device than there is.
+            divide(operation);
         }
-        launch(launcher, optimizer.begin, 1, LaunchTable.GUARD_THREADS);
+        stepInParts(Objects.requireNonNull(parts));
+    }
+
+    /** From now on a step is three launches. */
+    private void divide(String user) {
+        parts = new Parts(square.load(backend, user), optimizer.begin.load(backend, user),
+                optimizer.step.load(backend, user));
+        whole = null;
+    }
+
+    private void stepInParts(Parts kernels) {
+        if (squareGrid > 0) {
+            launch(launcher, kernels.square, squareGrid, LaunchTable.GUARD_THREADS);
+        }
+        launch(launcher, kernels.begin, 1, LaunchTable.GUARD_THREADS);
         if (stepGrid > 0) {
-            launch(launcher, optimizer.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
+            launch(launcher, kernels.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
         }
     }
 

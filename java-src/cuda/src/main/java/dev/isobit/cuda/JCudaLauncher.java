@@ -35,4 +35,19 @@ final class JCudaLauncher implements Launcher {
             Reference.reachabilityFence(arguments);
         }
     }
+
+    @Override
+    public int launchCooperative(CudaFunction function, int grid, int block) {
+        try {
+            int result = JCudaDriver.cuCtxSetCurrent(context);
+            return result != 0
+                    ? result
+                    : JCudaDriver.cuLaunchCooperativeKernel(function.handle(), grid, 1, 1, block, 1, 1, 0, stream,
+                            pointers);
+        } catch (jcuda.CudaException e) {
+            return CudaDriver.result(e);
+        } finally {
+            Reference.reachabilityFence(arguments);
+        }
+    }
 }

@@ -493,6 +493,14 @@ final class KernelParams {
         private GuardState() {}
     }
 
+    /** {@code grid_barrier} */
+    static final class GridBarrier {
+        static final StructLayout LAYOUT =
+                MemoryLayout.structLayout(I32.withName("arrived"), I32.withName("passed")).withName("grid_barrier");
+
+        private GridBarrier() {}
+    }
+
     /** {@code guard_params} */
     static final class Guard {
         static final int CHECK = 1;
@@ -505,7 +513,7 @@ final class KernelParams {
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("pieces"),
                 POINTER.withName("first_pieces"), POINTER.withName("controls"), POINTER.withName("parts"),
                 POINTER.withName("state"), POINTER.withName("steps"), POINTER.withName("schedules"),
-                I64.withName("segments"),
+                POINTER.withName("barrier"), I64.withName("segments"),
                 I64.withName("group_count"), I64.withName("growth_interval"), F64.withName("max_norm"),
                 F32.withName("clip_value"), F32.withName("growth_factor"), F32.withName("backoff_factor"),
                 I32.withName("flags")).withName("guard_params");
@@ -517,6 +525,7 @@ final class KernelParams {
         static final long STATE = offset(LAYOUT, "state");
         static final long STEPS = offset(LAYOUT, "steps");
         static final long SCHEDULES = offset(LAYOUT, "schedules");
+        static final long BARRIER = offset(LAYOUT, "barrier");
         static final long SEGMENTS = offset(LAYOUT, "segments");
         static final long GROUP_COUNT = offset(LAYOUT, "group_count");
         static final long GROWTH_INTERVAL = offset(LAYOUT, "growth_interval");

@@ -208,6 +208,15 @@ final class LaunchTable {
         return grid(segments, GUARD_BLOCKS);
     }
 
+    /**
+     * Of a guarded step in one launch.
+     *
+     * @param resident blocks that a multiprocessor runs at once
+     */
+    int guardedGrid(long chunks, long segments, int resident) {
+        return grid(Math.max(ceil(chunks, WARPS_PER_OPTIMIZER_BLOCK), segments), resident);
+    }
+
     int bceGrid(long count, boolean narrow) {
         return grid(ceil(count, Bce.SEGMENT), narrow ? row.narrowBce : row.bce);
     }

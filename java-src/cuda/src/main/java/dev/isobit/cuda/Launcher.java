@@ -15,4 +15,11 @@ interface Launcher {
      * @return the driver's result
      */
     int launch(CudaFunction function, int grid, int block, int sharedBytes);
+
+    /**
+     * As {@link #launch}, where all blocks run at once, so that they may wait for each other.
+     *
+     * @param grid no more blocks than run at once
+     */
+    int launchCooperative(CudaFunction function, int grid, int block);
 }

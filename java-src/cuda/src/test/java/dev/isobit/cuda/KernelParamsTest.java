@@ -36,11 +36,13 @@ class KernelParamsTest {
             KernelParams.SgdChunk.LAYOUT, KernelParams.SgdGroupParams.LAYOUT, KernelParams.Softmax.LAYOUT,
             KernelParams.NllLoss.LAYOUT,
             KernelParams.GuardPiece.LAYOUT, KernelParams.GuardControl.LAYOUT, KernelParams.Schedule.LAYOUT,
-            KernelParams.GuardState.LAYOUT,
+            KernelParams.GuardState.LAYOUT, KernelParams.GridBarrier.LAYOUT,
             KernelParams.Guard.LAYOUT, KernelParams.GuardSet.LAYOUT, KernelParams.AdamSetting.LAYOUT,
             KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT);
 
-    private static final List<String> ENTRIES = List.of("adam_begin", "adam_step_f32", "adam_step_f32_amsgrad",
+    private static final List<String> ENTRIES = List.of("adam_begin", "adam_guarded_f32",
+            "adam_guarded_f32_amsgrad", "adam_guarded_mixed", "adam_guarded_mixed_amsgrad", "adam_step_f32",
+            "adam_step_f32_amsgrad",
             "adam_step_f32_amsgrad_guarded", "adam_step_f32_guarded", "adam_step_mixed",
             "adam_step_mixed_amsgrad", "adam_step_mixed_amsgrad_guarded", "adam_step_mixed_guarded",
             "bce_with_logits_focal_grad_bf16", "bce_with_logits_focal_grad_f16", "bce_with_logits_focal_grad_f32",
@@ -73,7 +75,8 @@ class KernelParamsTest {
             "cross_entropy_loss_grad_f16_wide",
             "guard_set", "guard_square_f32", "guard_square_mixed", "nll_loss_reduce_f32", "nll_loss_rows_f32",
             "nll_loss_weigh_f32",
-            "sgd_begin", "sgd_step_f32", "sgd_step_f32_guarded", "sgd_step_mixed", "sgd_step_mixed_guarded",
+            "sgd_begin", "sgd_guarded_f32", "sgd_guarded_mixed", "sgd_step_f32", "sgd_step_f32_guarded",
+            "sgd_step_mixed", "sgd_step_mixed_guarded",
             "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
             "softmax_grad_f32_block", "softmax_grad_f32_column", "softmax_grad_f32_warp");
 
@@ -201,7 +204,8 @@ class KernelParamsTest {
     @ValueSource(strings = {"sm_75", "sm_90"})
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
-        for (String op : List.of("adam", "adam_mixed", "sgd_mixed", "bce_with_logits", "bce_with_logits_bf16",
+        for (String op : List.of("adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded", "sgd_guarded", "sgd_mixed",
+                "sgd_mixed_guarded", "bce_with_logits", "bce_with_logits_bf16",
                 "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
                 "bce_with_logits_focal_f16", "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16",
                 "cross_entropy_general", "cross_entropy_general_bf16", "cross_entropy_general_f16", "guard",
@@ -220,6 +224,8 @@ class KernelParamsTest {
                 boolean guarded = entry.group(1).endsWith("_begin") || entry.group(1).endsWith("_guarded");
                 StructLayout layout = switch (op) {
                     case "adam" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
+                    case "adam_guarded", "adam_mixed_guarded" -> KernelParams.AdamGuarded.LAYOUT;
+                    case "sgd_guarded", "sgd_mixed_guarded" -> KernelParams.SgdGuarded.LAYOUT;
                     case "adam_mixed" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.AdamMixed.LAYOUT;
                     case "sgd" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.Sgd.LAYOUT;
                     case "sgd_mixed" -> guarded ? KernelParams.SgdGuarded.LAYOUT : KernelParams.SgdMixed.LAYOUT;
@@ -308,6 +314,10 @@ class KernelParamsTest {
         assertEquals(LaunchTable.GUARD_SET_THREADS, guard.get("guard_set").get("max_threads").asInt());
         assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_f32").get("max_threads").asInt());
         assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_mixed").get("max_threads").asInt());
+        for (String op : List.of("adam_guarded", "adam_mixed_guarded", "sgd_guarded", "sgd_mixed_guarded")) {
+            files.get(op + "." + target + ".ptx").get("entries").properties().forEach(entry -> assertEquals(
+                    LaunchTable.OPTIMIZER_THREADS, entry.getValue().get("max_threads").asInt(), entry.getKey()));
+        }
         for (String name : List.of("cross_entropy_loss_f32_block", "cross_entropy_loss_grad_f32_block")) {
             assertTrue(entries.get(name).get("static_shared_bytes").asInt() <= LaunchTable.BLOCK_STATIC_SHARED_BYTES);
         }

@@ -96,6 +96,11 @@ final class Recorder {
                 memoryBytes);
     }
 
+    /** How many blocks of any kernel a multiprocessor runs at once; -1 for a device without cooperative launches. */
+    void setResidentBlocks(int count) {
+        call("recorder_set_resident_blocks", void.class, count);
+    }
+
     /** Lets a native function run in place of kernels; it gets the address of the launch. */
     void setKernels(MemorySegment function) {
         call("recorder_set_kernels", void.class, function.address());

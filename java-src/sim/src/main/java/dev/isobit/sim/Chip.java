@@ -73,11 +73,11 @@ public record Chip(int major, int minor, int multiprocessors, int sharedBytesPer
         return 10 * major + minor;
     }
 
-    /** How many blocks of a kernel run at once, as far as threads and shared memory decide it. */
+    /** How many blocks of a kernel a multiprocessor runs at once, as far as threads and shared memory decide it. */
     long residentBlocks(long threads, long sharedBytes) {
         long byThreads = threadsPerMultiprocessor / ((threads + 31) / 32 * 32);
         long byShared = sharedBytesPerMultiprocessor / (sharedBytes + RESERVED_SHARED_BYTES);
-        return multiprocessors * Math.min(BLOCKS_PER_MULTIPROCESSOR, Math.min(byThreads, byShared));
+        return Math.min(BLOCKS_PER_MULTIPROCESSOR, Math.min(byThreads, byShared));
     }
 
     /** An attribute by its number in the driver's interface. */

@@ -605,6 +605,15 @@ final class DriverFunctions {
         of.mostSharedBytes = value;
     }
 
+    void cuOccupancyMaxActiveBlocksPerMultiprocessor(long blocks, long function, int threads, long sharedBytes) {
+        SimContext context = context();
+        Entry entry = find(context.functions, function).entry;
+        DriverError.unless(threads > 0 && sharedBytes >= 0, Result.INVALID_VALUE);
+        putInt(blocks, threads > entry.maxThreads()
+                ? 0
+                : (int) context.device.chip.residentBlocks(threads, sharedBytes + entry.sharedBytes()));
+    }
+
     // ---- streams and events
 
     void cuStreamCreate(long stream, int flags) {
@@ -812,8 +821,10 @@ final class DriverFunctions {
                 && (cluster == null || blocks.x() % cluster.x() == 0 && blocks.y() % cluster.y() == 0
                         && blocks.z() % cluster.z() == 0),
                 Result.INVALID_VALUE);
-        DriverError.unless(!cooperative || blocks.size() <= context.device.chip.residentBlocks(threads.size(),
-                (long) sharedBytes + entry.sharedBytes()), Result.COOPERATIVE_LAUNCH_TOO_LARGE);
+        Chip chip = context.device.chip;
+        DriverError.unless(!cooperative || blocks.size() <= chip.multiprocessors()
+                * chip.residentBlocks(threads.size(), (long) sharedBytes + entry.sharedBytes()),
+                Result.COOPERATIVE_LAUNCH_TOO_LARGE);
         context.launch(function, on, blocks, threads, sharedBytes, cooperative, arguments(entry, parameters));
     }
 
