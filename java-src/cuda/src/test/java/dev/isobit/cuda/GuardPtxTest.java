@@ -1,6 +1,7 @@
 package dev.isobit.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The kernels of guarded steps, interpreted, launched as guard_params.h says, against the CPU backend: every bit. */
@@ -101,6 +103,10 @@ class GuardPtxTest {
         final PtxKernels.Buffer state;
         final PtxKernels.Buffer steps;
         final long segments;
+        /** Where the blocks of one launch meet. */
+        final PtxKernels.Buffer barrier;
+        /** Blocks of the one launch that a step is; 0 where it is three. */
+        int blocks;
         final List<PtxKernels.Buffer> buffers = new ArrayList<>();
 
         /** @param far segments and chunks before the first: those of blocks that do not run, which are in no table */
@@ -120,6 +126,8 @@ class GuardPtxTest {
             state = buffer("guard_state", 1);
             steps = kernels.new Buffer(8L * groups.size(), 8);
             steps.memory().fill((byte) 0);
+            barrier = buffer("grid_barrier", 1);
+            barrier.memory().fill((byte) 0);
             state.memory().fill((byte) 0);
             GradScaling scaling = options.gradScaling();
             kernels.new Struct("guard_state", state.memory()).set("grad_scale",
@@ -127,7 +135,7 @@ class GuardPtxTest {
                     .set("grad_norm", Double.doubleToRawLongBits(Double.NaN));
             long elements = groups.stream().flatMap(List::stream).mapToLong(p -> p.host[0].length).sum();
             segments = options.checksGrad() ? (elements + 8191) / 8192 : 0;
-            guard.set("controls", controls).set("state", state).set("steps", steps)
+            guard.set("barrier", barrier).set("controls", controls).set("state", state).set("steps", steps)
                     .set("group_count", (long) groups.size())
                     .set("max_norm", Double.doubleToRawLongBits(options.maxNorm()))
                     .set("clip_value", (float) options.clipValue())
@@ -234,7 +242,9 @@ class GuardPtxTest {
         }
 
         void step() {
-            if (segments > 0) {
+            if (blocks > 0) {
+                wholeStep();
+            } else if (segments > 0) {
                 PtxKernels.Buffer parts = kernels.new Buffer(4 * segments, 4);
                 guard.set("parts", parts.address - 4 * farBlocks);
                 kernels.firstBlock = farBlocks;
@@ -245,12 +255,27 @@ class GuardPtxTest {
                 begin();
                 guard.set("segments", farBlocks + segments);
                 parts.free();
+                update();
             } else {
                 begin();
+                update();
             }
+        }
+
+        private void update() {
             kernels.firstBlock = farBlocks;
             kernels.launch(op, step, 2, 256, 0, params);
             kernels.firstBlock = 0;
+        }
+
+        private void wholeStep() {
+            PtxKernels.Buffer parts = kernels.new Buffer(4 * Math.max(1, segments), 4);
+            guard.set("parts", parts);
+            kernels.cooperative = true;
+            kernels.launch(op + "_guarded", step.replace("_guarded", "").replace("_step_", "_guarded_"), blocks, 256,
+                    0, params);
+            kernels.cooperative = false;
+            parts.free();
         }
 
         private void begin() {
@@ -280,6 +305,12 @@ class GuardPtxTest {
     static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
             List<SgdOptions> sgd,
             List<List<AdamPtxTest.Parameter>> groups, int firstStep, long far) {
+        check(kernels, cpu, options, adam, sgd, groups, firstStep, far, 0);
+    }
+
+    /** @param blocks of the one launch that a step is; 0 for three launches */
+    private static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
+            List<SgdOptions> sgd, List<List<AdamPtxTest.Parameter>> groups, int firstStep, long far, int blocks) {
         boolean amsgrad = adam != null && adam.get(0).amsgrad();
         List<AdamGroup> adamGroups = new ArrayList<>();
         List<SgdGroup> sgdGroups = new ArrayList<>();
@@ -300,6 +331,7 @@ class GuardPtxTest {
         String op = adam != null ? "adam" : "sgd";
         Device device = new Device(kernels, options, groups, op,
                 amsgrad ? "adam_step_f32_amsgrad_guarded" : op + "_step_f32_guarded", far);
+        device.blocks = blocks;
         settings(device, adam, sgd);
         int disabled = groups.size() > 3 ? 1 : -1;
         device.set(IntStream.range(0, groups.size()).mapToObj(g -> adam != null ? adam.get(g).lr() : sgd.get(g).lr())
@@ -331,6 +363,8 @@ class GuardPtxTest {
                             device.steps.view().getAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, g));
                 }
                 compare(groups, step);
+                int[] barrier = device.barrier.view().toArray(ValueLayout.JAVA_INT_UNALIGNED);
+                assertEquals(List.of(0, blocks > 0 ? step + 1 : 0), List.of(barrier[0], barrier[1]));
             }
         }
         assertEquals(List.of(), kernels.device.findings());
@@ -454,6 +488,62 @@ class GuardPtxTest {
         }
     }
 
+    /** All of a step in one launch, by more and fewer blocks than have work, in any order. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 11})
+    void inOneLaunch(int blocks) {
+        for (StepOptions options : options()) {
+            for (int from : new int[] {1, 2047}) {
+                Random random = new Random(from);
+                for (int kind = 0; kind < 3; kind++) {
+                    kernels.seed = blocks + kind;
+                    boolean amsgrad = kind == 1;
+                    check(kernels, cpu, options, kind < 2 ? adamOptions(amsgrad) : null,
+                            kind < 2 ? null : sgdOptions(), groups(kernels, 6, from, !amsgrad, random), 1, 0, blocks);
+                }
+            }
+        }
+        kernels.seed = 0;
+    }
+
+    /** The counter of meetings goes round; whatever it holds, nobody waits for ever. */
+    @Test
+    void theBarrierGoesRound() {
+        List<List<AdamPtxTest.Parameter>> groups = groups(kernels, 6, 121, true, new Random(1));
+        Device device = new Device(kernels, options().getFirst(), groups, "adam", "adam_step_f32_guarded", 0);
+        device.blocks = 3;
+        settings(device, adamOptions(false), null);
+        device.set(List.of(0.1, 0.1, 0.1, 0.1, 0.1, 0.1), -1);
+        device.barrier.memory().setAtIndex(ValueLayout.JAVA_INT_UNALIGNED, 1, -2);
+        for (int passed : new int[] {-1, 0, 1}) {
+            device.step();
+            assertEquals(passed, device.barrier.view().getAtIndex(ValueLayout.JAVA_INT_UNALIGNED, 1));
+        }
+        assertEquals(3, device.steps.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0));
+        groups.forEach(group -> group.forEach(p -> List.of(p.device).forEach(PtxKernels.Buffer::free)));
+        device.free();
+    }
+
+    /** A barrier that orders less would be found out. */
+    @ParameterizedTest
+    @CsvSource({"ld.acquire.gpu.global,ld.relaxed.gpu.global", "st.release.gpu.global,st.relaxed.gpu.global",
+        "atom.acq_rel.gpu.global,atom.relaxed.gpu.global", "atom.acq_rel.gpu.global,atom.acquire.gpu.global",
+        "atom.acq_rel.gpu.global,atom.release.gpu.global"})
+    void aWeakerBarrierIsARace(String order, String weaker) {
+        try (PtxKernels own = new PtxKernels(true)) {
+            String ptx = PtxKernels.read("adam_guarded.sm_75.ptx");
+            assertTrue(ptx.contains(order), order);
+            own.texts.put("adam_guarded_f32", ptx.replace(order, weaker));
+            List<List<AdamPtxTest.Parameter>> groups = groups(own, 6, 2047, true, new Random(1));
+            Device device = new Device(own, options().getFirst(), groups, "adam", "adam_step_f32_guarded", 0);
+            device.blocks = 3;
+            settings(device, adamOptions(false), null);
+            device.set(List.of(0.1, 0.1, 0.1, 0.1, 0.1, 0.1), -1);
+            device.step();
+            assertFalse(own.device.findings().isEmpty());
+        }
+    }
+
     /** Tensors longer than a chunk, several segments, in a grid so large that their numbers do not fit in 32 bits. */
     @Test
     void far() {
@@ -512,12 +602,21 @@ class GuardPtxTest {
     @Test
     void bytesMoved() {
         int size = 1 << 16;
+        // Three launches, and one of one block: more of them look at the barrier while they wait, again and again, which is
+        // no traffic of an element.
+        for (int blocks : new int[] {0, 1}) {
+            bytesMoved(size, blocks);
+        }
+    }
+
+    private static void bytesMoved(int size, int blocks) {
         for (StepOptions options : List.of(PLAIN.withClipValue(1), PLAIN.withMaxNorm(1).withGradScaling(
                 GradScaling.constant(2)), PLAIN.withMaxNorm(1).withZeroGrad(true))) {
             try (PtxKernels own = new PtxKernels(false)) {
                 List<List<AdamPtxTest.Parameter>> groups = List.of(List.of(
                         new AdamPtxTest.Parameter(own, size, new int[] {0, 0, 0, 0}, new Random(1), null)));
                 Device device = new Device(own, options, groups, "adam", "adam_step_f32_guarded", 0);
+                device.blocks = blocks;
                 settings(device, List.of(AdamOptions.adamW()), null);
                 device.set(List.of(0.1), -1);
                 own.bytesRead = 0;
@@ -525,7 +624,7 @@ class GuardPtxTest {
                 device.step();
                 double perElement = (double) (own.bytesRead + own.bytesWritten) / size;
                 double floor = 28 + (options.checksGrad() ? 4 : 0) + (options.zeroGrad() ? 4 : 0);
-                System.out.printf("%s: %.2f bytes an element%n", options, perElement);
+                System.out.printf("%s, %d blocks: %.2f bytes an element%n", options, blocks, perElement);
                 assertTrue(perElement >= floor && perElement <= floor + 3, options + ": " + perElement);
             }
         }

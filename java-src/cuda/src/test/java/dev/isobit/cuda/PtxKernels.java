@@ -54,6 +54,8 @@ final class PtxKernels implements AutoCloseable {
 
     /** The first block that runs; where it is not 0, all that is left to do is its work. */
     long firstBlock;
+    /** Whether all blocks of the next launches run at once. */
+    boolean cooperative;
     /** Most warp instructions of a launch; 0 for any number. */
     long limit;
     /** Is told of every instruction; or null. */
@@ -244,7 +246,7 @@ final class PtxKernels implements AutoCloseable {
     void launch(String op, String entry, int grid, int block, int sharedBytes, Struct params) {
         PtxModule module = module(op, entry);
         Launch launch = Launch.of(firstBlock == 0 ? grid : 1, block).withSharedBytes(sharedBytes).withSeed(seed)
-                .withLimit(limit);
+                .withLimit(limit).withCooperative(cooperative);
         Image image = images.computeIfAbsent(module, device::load);
         LaunchReport report = device.launch(image, module.entry(entry), launch, params.bytes, tracer);
         instructions += report.warpInstructions();

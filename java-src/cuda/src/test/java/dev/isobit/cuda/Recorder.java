@@ -18,6 +18,8 @@ final class Recorder {
     static final int INVALID_PTX = 218;
     static final int ILLEGAL_ADDRESS = 700;
     static final int LAUNCH_FAILED = 719;
+    static final int COOPERATIVE_LAUNCH_TOO_LARGE = 720;
+    static final int NOT_SUPPORTED = 801;
     static final int UNKNOWN = 999;
 
     /** Kinds of what can live in a context, and contexts. */

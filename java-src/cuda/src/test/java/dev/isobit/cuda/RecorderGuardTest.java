@@ -1,7 +1,9 @@
 package dev.isobit.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Adam;
 import dev.isobit.AdamGroup;
@@ -19,6 +21,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Guarded steps as the driver sees them: their launches, and the table of schedules that they point to. */
 @RecorderTest
@@ -42,7 +46,7 @@ class RecorderGuardTest {
     /** What a graph captures: no step but those after a change writes anything from the host. */
     @Test
     void stepsWithoutTheHost(Recorder recorder) {
-        List<String> step = List.of("guard_square_f32", "adam_begin", "adam_step_f32_guarded");
+        List<String> step = List.of("adam_guarded_f32");
         try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend)) {
             recorder.clearLog();
             adam.queueChanges();
@@ -56,7 +60,8 @@ class RecorderGuardTest {
             recorder.clearLog();
             adam.step();
             assertEquals(step, functions(recorder));
-            assertEquals(List.of("cuCtxSetCurrent", "cuLaunchKernel"), recorder.calls().stream().distinct().toList());
+            assertEquals(List.of("cuCtxSetCurrent", "cuLaunchCooperativeKernel"), recorder.calls());
+            assertTrue(recorder.launches().getFirst().cooperative());
             assertEquals(ByteBuffer.wrap(first), ByteBuffer.wrap(recorder.launches().getLast().arguments()));
             recorder.clearLog();
             adam.setLr(1, 0.5);
@@ -75,6 +80,113 @@ class RecorderGuardTest {
         }
     }
 
+    private static final List<String> PARTS = List.of("guard_square_f32", "adam_begin", "adam_step_f32_guarded");
+
+    /** A step, after one that has told the device all that it needs. */
+    private static List<String> step(Recorder recorder) {
+        try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend)) {
+            adam.step();
+            recorder.clearLog();
+            adam.step();
+            assertEquals(List.of("cuCtxSetCurrent", "cuLaunchKernel"), recorder.calls().stream().distinct().toList());
+            assertFalse(recorder.launches().stream().anyMatch(Recorder.Launch::cooperative));
+            return functions(recorder);
+        }
+    }
+
+    /** No cooperative launches; none of this kernel; none wanted. */
+    @Test
+    void threeLaunchesWhereOneCannotBeHad(Recorder recorder) {
+        for (int resident : new int[] {-1, 0}) {
+            recorder.setResidentBlocks(resident);
+            assertEquals(PARTS, step(recorder), resident + " blocks at once");
+        }
+        recorder.setResidentBlocks(1);
+        System.setProperty(CudaProvider.COOPERATIVE_PROPERTY, "false");
+        try {
+            assertEquals(PARTS, step(recorder));
+        } finally {
+            System.clearProperty(CudaProvider.COOPERATIVE_PROPERTY);
+        }
+    }
+
+    /** A stream may have less of the device than the driver has said: that step, and those that follow, in parts. */
+    @ParameterizedTest
+    @ValueSource(ints = {Recorder.COOPERATIVE_LAUNCH_TOO_LARGE, Recorder.NOT_SUPPORTED})
+    void threeLaunchesWhereOneIsRefused(int result, Recorder recorder) {
+        try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend)) {
+            adam.step();
+            recorder.clearLog();
+            recorder.fail("cuLaunchCooperativeKernel", 1, result);
+            adam.step();
+            assertEquals(PARTS, functions(recorder));
+            recorder.clearLog();
+            adam.step();
+            assertEquals(PARTS, functions(recorder));
+            assertFalse(recorder.calls().contains("cuLaunchCooperativeKernel"));
+        }
+    }
+
+    @Test
+    void whatElseFailsIsSaid(Recorder recorder) {
+        try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend)) {
+            recorder.fail("cuLaunchCooperativeKernel", 1, Recorder.INVALID_VALUE);
+            CudaException e = assertThrows(CudaException.class, adam::step);
+            assertEquals("Adam.step: cuLaunchCooperativeKernel(adam_guarded_f32, grid 1, block 256):"
+                    + " CUDA_ERROR_INVALID_VALUE (CUDA error 1)", e.getMessage());
+            adam.step();
+            assertEquals("adam_guarded_f32", functions(recorder).getLast());
+        }
+    }
+
+    /** As many blocks as have work, a segment or eight chunks each, but no more than run at once. */
+    @Test
+    void theGridOfOneLaunch(Recorder recorder) {
+        for (boolean checks : new boolean[] {false, true}) {
+            for (int[] each : new int[][] {{0, 1, 1}, {1, 1, 1}, {3 * 8192 + 1, 2, 4}, {500 * 8192, 2, 216},
+                {500 * 8192, 1, 108}}) {
+                recorder.setResidentBlocks(each[1]);
+                StepOptions options = checks ? STEP : StepOptions.defaults().withClipValue(1);
+                try (Backend backend = Backend.open("cuda");
+                        Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(SgdOptions.defaults(), List.of(
+                                SgdParameter.of("p", backend.allocate(DType.F32, each[0]),
+                                        backend.allocate(DType.F32, each[0]))))),
+                                options, backend.defaultStream())) {
+                    sgd.step();
+                    int grid = checks || each[0] != 3 * 8192 + 1 ? each[2] : 2;
+                    assertEquals(List.of(grid, 1, 1), recorder.launches().getLast().grid(), each[0] + " elements");
+                    assertEquals(List.of(256, 1, 1), recorder.launches().getLast().block());
+                }
+            }
+        }
+    }
+
+    /** A graph has the one launch, cooperative still. */
+    @Test
+    void aCapturedStep(Recorder recorder) {
+        try (CudaBackend backend = (CudaBackend) Backend.open("cuda"); Adam adam = adam(backend)) {
+            adam.step();
+            try (CudaGraph graph = backend.defaultStream().capture(adam::step)) {
+                recorder.clearLog();
+                graph.launch();
+                graph.launch();
+                assertEquals(List.of("adam_guarded_f32", "adam_guarded_f32"), functions(recorder));
+                assertTrue(recorder.launches().stream().allMatch(Recorder.Launch::cooperative));
+            }
+        }
+    }
+
+    /** The blocks meet at two zeros. */
+    @Test
+    void theBarrier(Recorder recorder) {
+        try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend)) {
+            adam.step();
+            ByteBuffer guard =
+                    ByteBuffer.wrap(recorder.launches().getLast().arguments()).order(ByteOrder.LITTLE_ENDIAN);
+            assertEquals(0, ByteBuffer.wrap(recorder.read(guard.getLong(56), 8)).getLong());
+        }
+    }
+
     /** Every kernel that reads a gradient is told its type. */
     @Test
     void stepsOfMixedTypes(Recorder recorder) {
@@ -86,8 +198,7 @@ class RecorderGuardTest {
                         backend.defaultStream())) {
             recorder.clearLog();
             sgd.step();
-            assertEquals(List.of("guard_set", "guard_square_mixed", "sgd_begin", "sgd_step_mixed_guarded"),
-                    functions(recorder));
+            assertEquals(List.of("guard_set", "sgd_guarded_mixed"), functions(recorder));
             ByteBuffer guard =
                     ByteBuffer.wrap(recorder.launches().getLast().arguments()).order(ByteOrder.LITTLE_ENDIAN);
             ByteBuffer pieces =

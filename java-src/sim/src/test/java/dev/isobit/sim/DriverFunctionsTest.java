@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -189,6 +190,9 @@ class DriverFunctionsTest {
             assertEquals(1, driver.call("cuLaunchKernel", function, 1, 1, 1, 1, 1, 1, 49153, 0L, host, 0L));
             assertEquals(1, driver.call("cuFuncSetAttribute", function, 8, (227 << 10) + 1));
             driver.check("cuFuncSetAttribute", function, 8, 227 << 10);
+            long blocks = driver.host(0).address();
+            assertEquals(400, driver.call("cuOccupancyMaxActiveBlocksPerMultiprocessor", blocks, 0x1234L, 1, 0L));
+            assertEquals(1, driver.call("cuOccupancyMaxActiveBlocksPerMultiprocessor", blocks, function, 0, 0L));
             assertEquals(720,
                     driver.call("cuLaunchCooperativeKernel", function, 132 * 16 + 1, 1, 1, 1, 1, 1, 0, 0L, host));
         }
@@ -241,6 +245,21 @@ class DriverFunctionsTest {
             assertEquals(context, driver.out("cuCtxPopCurrent_v2"));
             assertEquals(0, driver.out("cuCtxGetCurrent"));
             driver.check("cuCtxSetCurrent", context);
+        }
+    }
+
+    /** By threads, by shared memory, by blocks. */
+    @Test
+    void howManyBlocksRunAtOnce() {
+        try (var driver = new Driver()) {
+            long function = driver.addOne();
+            MemorySegment blocks = driver.host(0);
+            for (long[] each : new long[][] {{1024, 0, 2}, {129, 0, 12}, {1, 0, 16}, {32, 100 << 10, 2},
+                {32, 228 << 10, 0}}) {
+                driver.check("cuOccupancyMaxActiveBlocksPerMultiprocessor", blocks.address(), function, (int) each[0],
+                        each[1]);
+                assertEquals(each[2], blocks.get(ValueLayout.JAVA_INT, 0), Arrays.toString(each));
+            }
         }
     }
 

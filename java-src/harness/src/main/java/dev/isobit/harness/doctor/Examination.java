@@ -151,7 +151,7 @@ final class Examination {
     /** What system properties ask for. */
     private void forced() {
         for (String property : List.of("isobit.backend", "isobit.cpu.path", "isobit.threads",
-                CudaProvider.LIBRARY_PROPERTY, LaunchMethod.PROPERTY)) {
+                CudaProvider.LIBRARY_PROPERTY, CudaProvider.COOPERATIVE_PROPERTY, LaunchMethod.PROPERTY)) {
             String value = System.getProperty(property);
             if (value != null) {
                 add("property", State.SLOW, property + "=" + value + " is set", "start java without -D" + property

@@ -3,6 +3,7 @@ package dev.isobit.harness.sanitize;
 import dev.isobit.Backend;
 import dev.isobit.IsobitException;
 import dev.isobit.cuda.CudaBackend;
+import dev.isobit.cuda.CudaProvider;
 import dev.isobit.harness.ChildJvm;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Workspace;
@@ -83,13 +84,17 @@ final class SanitizeInChild {
         long done = before;
         String ptx = null;
         for (Shapes.Shape shape : shapes) {
-            // One device for each, so that one that is lost takes no other along.
-            try (var backend = (CudaBackend) Backend.open("sim")) {
-                ptx = backend.device().ptx();
-                shape.run(backend);
-            } catch (IsobitException e) {
-                if (driver.deviceFaults().isEmpty()) {
-                    violations.add(chip.target() + ", " + shape.name() + ": " + e.getMessage());
+            // What can be one launch or three is run both ways.
+            for (boolean cooperative : shape.isGuarded() ? new boolean[] {true, false} : new boolean[] {true}) {
+                System.setProperty(CudaProvider.COOPERATIVE_PROPERTY, Boolean.toString(cooperative));
+                // One device for each, so that one that is lost takes no other along.
+                try (var backend = (CudaBackend) Backend.open("sim")) {
+                    ptx = backend.device().ptx();
+                    shape.run(backend);
+                } catch (IsobitException e) {
+                    if (driver.deviceFaults().isEmpty()) {
+                        violations.add(chip.target() + ", " + shape.name() + ": " + e.getMessage());
+                    }
                 }
             }
             done++;
@@ -107,8 +112,8 @@ final class SanitizeInChild {
                 "cross_entropy_general_bf16", "cross_entropy_general_f16", "bce_with_logits", "bce_with_logits_bf16",
                 "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
                 "bce_with_logits_focal_f16",
-                "adam",
-                "sgd", "softmax", "nll_loss", "guard")) {
+                "adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded", "sgd", "sgd_guarded", "sgd_mixed",
+                "sgd_mixed_guarded", "softmax", "nll_loss", "guard")) {
             for (String kernel : kernels(op, Objects.requireNonNull(ptx))) {
                 if (!launches.containsKey(chip.target() + " " + kernel)) {
                     missed.add(chip.target() + " " + kernel);

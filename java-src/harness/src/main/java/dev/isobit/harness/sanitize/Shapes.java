@@ -58,6 +58,10 @@ final class Shapes {
      * @param work what is done
      */
     record Shape(String name, Work work) {
+        boolean isGuarded() {
+            return name.startsWith("guarded");
+        }
+
         void run(Backend backend) {
             try (var operands = new Operands(backend)) {
                 work.run(backend, operands);
