@@ -15,6 +15,9 @@ final class BceBlock {
     boolean wantsLoss;
     boolean wantsGradient;
     boolean wantsSigmoid;
+    /** Else they are 1. */
+    boolean hasPosWeight;
+    boolean hasWeights;
 
     final BlockView logits = new BlockView();
     final BlockView targets = new BlockView();

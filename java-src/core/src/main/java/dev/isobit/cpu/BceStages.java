@@ -3,8 +3,8 @@ package dev.isobit.cpu;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Binary cross-entropy by vectors as stages over a block, each a loop of its own: in one loop they are more than C2
- * inlines. They share one call site, so that it does not inline one into another.
+ * Binary cross-entropy by vectors as stages over a block, each a loop of its own: in one loop fewer elements are under way
+ * in the processor at a time. They share one call site, so that C2 does not inline one into another.
  */
 final class BceStages implements BceKernel {
     private final BceKernel exponentials;
@@ -15,7 +15,7 @@ final class BceStages implements BceKernel {
      * Bundles stages.
      *
      * @param exponentials sets {@code exp}
-     * @param logarithms sets {@code log1p} from it; null where no loss is wanted
+     * @param logarithms sets {@code log1p} from it; null where the results' stage does that
      * @param results sets what is wanted; maybe stages again, the first of which sets {@code miss}
      */
     BceStages(BceKernel exponentials, @Nullable BceKernel logarithms, BceKernel results) {

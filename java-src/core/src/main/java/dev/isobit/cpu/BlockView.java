@@ -2,6 +2,7 @@ package dev.isobit.cpu;
 
 import dev.isobit.spi.Broadcast;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A block of an operand, at most {@link SegmentWork#LANES} elements, as floats of an array: those of the operand's own
@@ -10,6 +11,9 @@ import java.util.Arrays;
 final class BlockView {
     /** The longest row of an operand that repeats over and over of which a copy is kept. */
     private static final long LONGEST_REPEATED = 1 << 13;
+    private static final FloatOperand NONE = new FloatOperand();
+    /** Of {@link #kind}. */
+    static final int KIND_BITS = 2;
 
     private final float[] copy = new float[SegmentWork.LANES];
     /** Such a row and, behind it, its repetition as far as a block reaches. */
@@ -19,6 +23,37 @@ final class BlockView {
     /** The elements, from {@link #at} on. */
     float[] array = copy;
     int at;
+
+    /** The operand itself where the kernel reaches it, else an empty one. Set for a whole call. */
+    FloatOperand direct = NONE;
+    private long first;
+
+    /** Lets the kernel reach an operand in native memory or of BF16 where it stands, without a copy; null: no longer. */
+    void reach(@Nullable FloatOperand operand) {
+        direct = operand == null ? NONE : operand;
+    }
+
+    /** What the kernel reads or writes: bit 0: native memory, else an array; bit 1: BF16, else floats. */
+    int kind() {
+        return direct == NONE ? 0 : (direct.isNarrow() ? 2 : 0) | (direct.shorts.length > 0 ? 0 : 1);
+    }
+
+    /** Where that begins: an index of the array, or a byte offset. */
+    long position() {
+        return direct == NONE ? at : direct.position(first);
+    }
+
+    float get(int i) {
+        return direct == NONE ? array[at + i] : direct.get(first + i);
+    }
+
+    void set(int i, float value) {
+        if (direct == NONE) {
+            array[at + i] = value;
+        } else {
+            direct.set(first + i, value);
+        }
+    }
 
     /** Every element has this value. */
     void fill(float value) {
@@ -30,7 +65,7 @@ final class BlockView {
     /** Elements of an operand. */
     void read(FloatOperand operand, long first, int count) {
         place(operand, first);
-        if (array == copy) {
+        if (array == copy && direct == NONE) {
             operand.copyTo(copy, 0, first, count);
         }
     }
@@ -99,6 +134,7 @@ final class BlockView {
 
     /** Room for elements of an operand, which {@link #write} brings there. */
     void place(FloatOperand operand, long first) {
+        this.first = first;
         boolean isArray = operand.kind == FloatOperand.Kind.ARRAY;
         array = isArray ? operand.array : copy;
         at = isArray ? (int) operand.position(first) : 0;
@@ -106,7 +142,7 @@ final class BlockView {
 
     /** Sends what was written to the operand. */
     void write(FloatOperand operand, long first, int count) {
-        if (array == copy) {
+        if (array == copy && direct == NONE) {
             operand.copyFrom(copy, first, count);
         }
     }

@@ -115,6 +115,8 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
                 block.wantsLoss = loss != null;
                 block.wantsGradient = call.gradLogits != null;
                 block.wantsSigmoid = call.sigmoid != null;
+                block.hasPosWeight = call.posWeight != null;
+                block.hasWeights = call.weights != null;
                 fillScalar(block.posWeight, call.posWeight, posWeightBroadcast);
                 fillScalar(block.weights, call.weights, weightsBroadcast);
             }
@@ -127,10 +129,15 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             for (BceBlock block : blocks) {
                 block.upstream.fill((float) (upstream / denominator));
             }
-            boolean wantsSigmoid = call.sigmoid != null;
+            boolean direct = !options.isFocal() && !ignores;
+            for (BceBlock block : blocks) {
+                reach(block.logits, direct ? logits : null);
+                reach(block.targets, direct && !hasNarrowTargets ? targets : null);
+                reach(block.gradLogits, direct && block.wantsGradient ? gradLogits : null);
+            }
             kernel = options.isFocal()
-                    ? backend.kernels().focal(loss != null, call.gradLogits != null, wantsSigmoid)
-                    : backend.kernels().bce(loss != null, call.gradLogits != null, wantsSigmoid);
+                    ? backend.kernels().focal(loss != null, call.gradLogits != null, call.sigmoid != null)
+                    : backend.kernels().bce(blocks[0]);
             weighs = false;
             double total = sum();
             if (loss != null && reduction != Reduction.NONE) {
@@ -159,6 +166,10 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             operand.set(tensor);
             parallel &= workers.mayAccess(operand.segment);
         }
+    }
+
+    private void reach(BlockView view, @Nullable FloatOperand operand) {
+        view.reach(operand != null && backend.kernels().streams(operand) ? operand : null);
     }
 
     private static void fillScalar(BlockView view, @Nullable Tensor operand, Broadcast broadcast) {
@@ -295,6 +306,9 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         sigmoid.clear();
         for (BceBlock block : blocks) {
             block.clear();
+            block.logits.reach(null);
+            block.targets.reach(null);
+            block.gradLogits.reach(null);
         }
     }
 

@@ -23,10 +23,13 @@ interface CpuKernels {
     /** The update kernel for these operands, each of which it reaches. */
     SgdUpdate sgd(SgdOperands operands);
 
-    /** The kernel for a block of binary cross-entropy that is to write these. */
-    BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
+    /** Whether {@link #bce} takes an operand that is not a {@code float[]} as it stands in memory. */
+    boolean streams(FloatOperand operand);
 
-    /** The same of the focal loss. */
+    /** The kernel for blocks of binary cross-entropy like this one. */
+    BceKernel bce(BceBlock block);
+
+    /** The kernel for a block of the focal loss that is to write these. */
     BceKernel focal(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
 
     /** What converts elements of this 16-bit operand to float32. */

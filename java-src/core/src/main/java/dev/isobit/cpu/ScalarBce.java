@@ -12,8 +12,8 @@ final class ScalarBce implements BceKernel {
     @Override
     public void run(BceBlock block, int from, int to) {
         for (int i = from; i < to; i++) {
-            float x = block.logits.array[block.logits.at + i];
-            float t = block.targets.array[block.targets.at + i];
+            float x = block.logits.get(i);
+            float t = block.targets.get(i);
             float w = block.weights.array[block.weights.at + i];
             float p = block.posWeight.array[block.posWeight.at + i];
             float c0 = product(w, fma(1 - t, block.keep, block.half));
@@ -34,8 +34,7 @@ final class ScalarBce implements BceKernel {
             if (block.wantsGradient) {
                 float b = product(c1, x >= 0 ? r : q);
                 float a = block.upstream.array[block.upstream.at + i];
-                block.gradLogits.array[block.gradLogits.at + i] =
-                        SegmentWork.canonical(productSum(c0, positive, -b) * a);
+                block.gradLogits.set(i, SegmentWork.canonical(productSum(c0, positive, -b) * a));
             }
         }
     }

@@ -51,7 +51,12 @@ final class ScalarKernels implements CpuKernels {
     }
 
     @Override
-    public BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
+    public boolean streams(FloatOperand operand) {
+        return false;
+    }
+
+    @Override
+    public BceKernel bce(BceBlock block) {
         return BCE;
     }
 

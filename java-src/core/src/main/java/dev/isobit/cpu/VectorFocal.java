@@ -68,7 +68,7 @@ final class VectorFocal implements BceKernel {
                 root = miss.sqrt();
             }
             // A NaN in any result: the elements are done again with care, for it may be a product of 0 and infinity.
-            FloatVector check = zero;
+            FloatVector check = x;
             if (LOSS) {
                 FloatVector powered = plainLoss.mul(root);
                 for (int rest = wholes; rest > 0; rest--) {

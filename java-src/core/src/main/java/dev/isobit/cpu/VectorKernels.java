@@ -12,7 +12,8 @@ final class VectorKernels implements CpuKernels {
     private static final Map<Integer, AdamUpdate> ADAM = new ConcurrentHashMap<>();
     private static final Map<Integer, AdamUpdate> STAGED_ADAM = new ConcurrentHashMap<>();
     private static final Map<Integer, SgdUpdate> SGD = new ConcurrentHashMap<>();
-    private static final AtomicReferenceArray<@Nullable BceKernel> BCE = new AtomicReferenceArray<>(1 << 3);
+    private static final AtomicReferenceArray<@Nullable BceKernel> BCE =
+            new AtomicReferenceArray<>(1 << VectorBce.FLAGS);
     private static final AtomicReferenceArray<@Nullable BceKernel> FOCAL = new AtomicReferenceArray<>(1 << 3);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> NARROW = new AtomicReferenceArray<>(1 << 2);
@@ -97,15 +98,31 @@ final class VectorKernels implements CpuKernels {
     }
 
     @Override
-    public BceKernel bce(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
-        int flags = (wantsLoss ? 1 : 0) | (wantsGradient ? 2 : 0) | (wantsSigmoid ? 4 : 0);
+    public boolean streams(FloatOperand operand) {
+        return operand.kind == FloatOperand.Kind.NATIVE || operand.isNarrow() && reaches(operand);
+    }
+
+    @Override
+    public BceKernel bce(BceBlock block) {
+        int flags = (block.wantsLoss ? 1 << VectorBce.LOSS_BIT : 0)
+                | (block.wantsGradient ? 1 << VectorBce.GRADIENT_BIT : 0)
+                | (block.wantsSigmoid ? 1 << VectorBce.SIGMOID_BIT : 0)
+                | (block.hasPosWeight ? 1 << VectorBce.POS_WEIGHT_BIT : 0)
+                | (block.hasWeights ? 1 << VectorBce.WEIGHTS_BIT : 0)
+                | block.logits.kind() << VectorBce.LOGITS_BITS
+                | block.targets.kind() << VectorBce.TARGETS_BITS
+                | block.gradLogits.kind() << VectorBce.GRAD_LOGITS_BITS;
         BceKernel kernel = BCE.get(flags);
         if (kernel == null) {
-            BCE.compareAndSet(flags, null, new BceStages(new VectorBceExp(), wantsLoss ? new VectorBceLog() : null,
-                    (BceKernel) Specialized.instance(VectorBce.class, flags)));
+            BCE.compareAndSet(flags, null, new BceStages(bceStage(VectorBceExp.class, block.logits.kind()), null,
+                    bceStage(VectorBce.class, flags)));
             kernel = BCE.get(flags);
         }
         return kernel;
+    }
+
+    private static BceKernel bceStage(Class<?> kernel, int flags) {
+        return (BceKernel) Specialized.instance(kernel, flags);
     }
 
     @Override
@@ -114,8 +131,9 @@ final class VectorKernels implements CpuKernels {
         BceKernel kernel = FOCAL.get(flags);
         if (kernel == null) {
             var results = new BceStages(new VectorFocalMiss(), null,
-                    (BceKernel) Specialized.instance(VectorFocal.class, flags));
-            FOCAL.compareAndSet(flags, null, new BceStages(new VectorBceExp(), new VectorBceLog(), results));
+                    bceStage(VectorFocal.class, flags));
+            FOCAL.compareAndSet(flags, null,
+                    new BceStages(bceStage(VectorBceExp.class, 0), new VectorBceLog(), results));
             kernel = FOCAL.get(flags);
         }
         return kernel;

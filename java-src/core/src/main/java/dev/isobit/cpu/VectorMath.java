@@ -32,9 +32,9 @@ final class VectorMath {
      * The polynomial of {@link #expDifference} carries this power of two, which costs nothing and saves the last product
      * of the definition: the one that is left rounds as that one would.
      */
-    private static final float SCALE = 0x1p-24f;
+    static final float SCALE = 0x1p-24f;
     /** {@link ExactMath#EXP_MAGIC} with 24 in the place of 64. */
-    private static final float MAGIC = ExactMath.EXP_MAGIC - 64 + 24;
+    static final float MAGIC = ExactMath.EXP_MAGIC - 64 + 24;
 
     /** e^d is normal where d is not below this. */
     static final float NORMAL_ABOVE = -87;
@@ -52,7 +52,8 @@ final class VectorMath {
 
     private VectorMath() {}
 
-    private static float[] table(float... values) {
+    /** Constants to be {@link #kept}, {@link #SPECIES} wide each. */
+    static float[] table(float... values) {
         float[] table = new float[values.length * SPECIES.length()];
         for (int i = 0; i < table.length; i++) {
             table[i] = values[i / SPECIES.length()];
@@ -62,7 +63,12 @@ final class VectorMath {
 
     /** A constant that stays in a register: 0: 1; 1: 0; from 2: those of exp in the order of their use. */
     static FloatVector kept(int index) {
-        return FloatVector.fromArray(SPECIES, KEPT, index * SPECIES.length());
+        return kept(KEPT, index);
+    }
+
+    /** A constant of a table of its own, which stays in a register. */
+    static FloatVector kept(float[] table, int index) {
+        return FloatVector.fromArray(SPECIES, table, index * SPECIES.length());
     }
 
     /**
