@@ -15,7 +15,7 @@ final class CrossEntropyBatch {
     long classes;
     long ignoreIndex;
     boolean wantsGradient;
-    /** Elements of the logits of the call. */
+    /** Elements of the logits of the call; more may not be read. */
     long elements;
 
     final FloatOperand logits = new FloatOperand();

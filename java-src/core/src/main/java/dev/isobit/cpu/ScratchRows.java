@@ -35,6 +35,9 @@ final class ScratchRows {
         long classes = batch.classes;
         boolean narrow = batch.logits.isNarrow();
         long step = narrow ? Math.max(1, AT_ONCE / classes) : LARGE_COPY / classes + 1;
+        if (stages.hasSmallRows(classes)) {
+            step -= step % stages.width();
+        }
         reserve(narrow ? Math.min(step, to - from) * classes : step * classes);
         window.share(batch);
         if (!narrow) {
@@ -44,6 +47,7 @@ final class ScratchRows {
             long end = Math.min(row + step, to);
             long first = row * classes;
             long count = (end - row) * classes;
+            window.elements = first + count + SegmentWork.WIDEST;
             window.gradLogits.set(floats, first);
             if (narrow) {
                 window.logits.set(floats, first);
@@ -64,10 +68,11 @@ final class ScratchRows {
         window.gradLossPerRow(null);
     }
 
-    /** Grows with the longest row so far. */
+    /** Grows with the longest row so far; behind the elements a vector may be read. */
     private void reserve(long elements) {
-        if (floats.byteSize() < elements * Float.BYTES) {
-            floats = Arena.ofAuto().allocate(elements * Float.BYTES, 64);
+        long bytes = (elements + SegmentWork.WIDEST) * Float.BYTES;
+        if (floats.byteSize() < bytes) {
+            floats = Arena.ofAuto().allocate(bytes, 64);
         }
     }
 }

@@ -15,8 +15,7 @@ final class SegmentStages {
     private SegmentStage tail;
     private SegmentStage sum;
     private SegmentStage scale;
-    private SegmentStage @Nullable [] smallSums;
-    private @Nullable SegmentStage smallJoin;
+    private SegmentStage @Nullable [] smallRows;
     private @Nullable SegmentStage smallGradient;
     private @Nullable SegmentStage shortRow;
     private @Nullable SegmentStage anyShortRow;
@@ -60,13 +59,11 @@ final class SegmentStages {
      * Adds what rows of 2 classes to {@link SmallBlock#VECTORS} vectors go through instead, as many at a time as a vector has
      * lanes.
      *
-     * @param sums one after the other set {@code maxima}, {@code counts}, {@code sums} and {@code logSums} of the block
-     * @param join sets what follows from these
+     * @param rows one after the other set what the block has of each row
      * @param gradient writes the gradients
      */
-    SegmentStages withSmallRows(SegmentStage[] sums, SegmentStage join, SegmentStage gradient) {
-        smallSums = sums;
-        smallJoin = join;
+    SegmentStages withSmallRows(SegmentStage[] rows, SegmentStage gradient) {
+        smallRows = rows;
         smallGradient = gradient;
         return this;
     }
@@ -77,17 +74,13 @@ final class SegmentStages {
     }
 
     boolean hasSmallRows(long classes) {
-        return smallSums != null && classes >= 2 && classes <= SmallBlock.VECTORS * width;
+        return smallRows != null && classes >= 2 && classes <= SmallBlock.VECTORS * width;
     }
 
-    void smallSums(SegmentWork work) {
-        for (SegmentStage stage : Objects.requireNonNull(smallSums)) {
+    void smallRows(SegmentWork work) {
+        for (SegmentStage stage : Objects.requireNonNull(smallRows)) {
             run(stage, work);
         }
-    }
-
-    void smallJoin(SegmentWork work) {
-        run(Objects.requireNonNull(smallJoin), work);
     }
 
     void smallGradient(SegmentWork work) {

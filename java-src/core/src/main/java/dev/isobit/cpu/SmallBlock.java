@@ -15,14 +15,15 @@ final class SmallBlock {
     private static final int ELEMENTS = 2048;
 
     final int width;
-    final MemorySegment logits;
     final MemorySegment exponentials;
     /** The same without those of the maxima. */
     final MemorySegment others;
-    /** A vector for each row while rows are folded: that of row r of group g is the {@code r · groups + g}-th. */
+    /** A vector for each row while rows are folded. */
     final MemorySegment folded;
     /** Groups in work. */
     int groups;
+    /** Whether logits end less than a vector behind the beginning of the last row. */
+    boolean atEnd;
     private final int capacity;
 
     /** Of each row. */
@@ -30,7 +31,8 @@ final class SmallBlock {
     final float[] sums;
     final float[] counts;
     final float[] logSums;
-    final int[] targets;
+    /** In bytes from the first row's first element; of an ignored row, where it begins. */
+    final long[] targetOffsets;
     final float[] targetLogits;
     final float[] targetExps;
     final double[] upstream;
@@ -40,9 +42,15 @@ final class SmallBlock {
 
     /** The row within its group of each element, for rows of {@link #classes}. */
     private final int[] rows;
+    /** The first row of the group of each vector of elements. */
+    final int[] firsts;
     private int classes;
     /** Elements that equal their row's maximum. */
     int equal;
+    /** Whether each row has one such element. */
+    boolean single;
+    /** Whether all maxima, sums and factors are. */
+    boolean finite;
     /** Whether there are rows that {@link #skips} names. */
     boolean skipsSome;
     /** Rows whose gradient is not to be written. */
@@ -58,7 +66,6 @@ final class SmallBlock {
         capacity = Math.max(ELEMENTS, VECTORS * width * width);
         // Behind the last row a vector reads on.
         int elements = capacity + width;
-        logits = floats(elements);
         exponentials = floats(elements);
         others = floats(elements);
         folded = floats(GROUPS * width * width);
@@ -66,7 +73,7 @@ final class SmallBlock {
         sums = new float[GROUPS * width];
         counts = new float[GROUPS * width];
         logSums = new float[GROUPS * width];
-        targets = new int[GROUPS * width];
+        targetOffsets = new long[GROUPS * width];
         targetLogits = new float[GROUPS * width];
         targetExps = new float[GROUPS * width];
         upstream = new double[GROUPS * width];
@@ -75,6 +82,7 @@ final class SmallBlock {
         losses = new float[GROUPS * width];
         skips = new boolean[GROUPS * width];
         rows = new int[capacity];
+        firsts = new int[width == 0 ? 0 : capacity / width];
     }
 
     /** Native and aligned: a vector in an array straddles two cache lines. */
@@ -93,6 +101,7 @@ final class SmallBlock {
             classes = ofClasses;
             for (int i = 0; i < groupsAtOnce(classes) * classes * width; i++) {
                 rows[i] = i / classes % width;
+                firsts[i / width] = i / (classes * width) * width;
             }
         }
         return rows;

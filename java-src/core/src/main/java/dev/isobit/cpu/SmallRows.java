@@ -1,7 +1,5 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.ValueLayout;
-
 /** Rows of a few classes, as many at a time as a vector has lanes. One per worker, reused. */
 final class SmallRows {
     private final SegmentWork work;
@@ -11,7 +9,7 @@ final class SmallRows {
     }
 
     /**
-     * Computes as many of the rows [from, to) as come in whole blocks, with a vector to read behind the last.
+     * Computes as many of the rows [from, to) as come in whole groups.
      *
      * @param single computes a row that is ignored, or has no softmax or no finite factor
      * @return the first row that is left
@@ -23,8 +21,7 @@ final class SmallRows {
             work.block = new SmallBlock(width);
         }
         SmallBlock block = work.block;
-        long reach = (width - 1) * classes + (classes + width - 1) / width * width;
-        long whole = Math.floorDiv((to - from) * classes - reach, width * classes) + 1;
+        long whole = (to - from) / width;
         int most = block.groupsAtOnce(classes);
         long row = from;
         for (; whole > 0; whole -= block.groups) {
@@ -32,10 +29,14 @@ final class SmallRows {
             int rows = block.groups * width;
             work.length = classes;
             work.at = batch.logits.position(row * classes);
-            stages.smallSums(work);
-            targets(batch, row, rows);
-            stages.smallJoin(work);
-            take(batch, row, rows);
+            block.atEnd = (row + rows - 1) * classes + width > batch.elements;
+            boolean someIgnored = targets(batch, row, rows);
+            stages.smallRows(work);
+            System.arraycopy(block.losses, 0, batch.rowLoss, (int) (row - batch.firstRow), rows);
+            block.skipsSome = someIgnored || !block.finite;
+            if (block.skipsSome) {
+                skip(batch, row, rows);
+            }
             if (batch.wantsGradient) {
                 work.outAt = batch.gradLogits.position(row * classes);
                 stages.smallGradient(work);
@@ -50,38 +51,31 @@ final class SmallRows {
         return row;
     }
 
-    /** What rows take by their targets. */
-    private void targets(CrossEntropyBatch batch, long row, int rows) {
-        SmallBlock block = work.block;
-        int classes = work.length;
-        boolean some = false;
+    /** Takes what the batch has of each row; whether some are ignored. */
+    private boolean targets(CrossEntropyBatch batch, long row, int rows) {
+        long[] offsets = work.block.targetOffsets;
+        double[] upstream = work.block.upstream;
+        boolean someIgnored = false;
+        long first = 0;
         for (int r = 0; r < rows; r++) {
             long target = batch.targets.get(row + r);
             boolean ignored = target == batch.ignoreIndex;
-            int index = ignored ? 0 : (int) target;
-            long at = r * classes + index;
-            block.targets[r] = index;
-            block.targetLogits[r] = block.logits.getAtIndex(ValueLayout.JAVA_FLOAT, at);
-            block.targetExps[r] = block.exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, at);
-            block.upstream[r] = batch.upstream(row + r);
-            block.skips[r] = ignored;
-            some |= ignored;
+            offsets[r] = first + (ignored ? 0 : target * Float.BYTES);
+            someIgnored |= ignored;
+            first += batch.classes * Float.BYTES;
         }
-        block.skipsSome = some;
+        for (int r = 0; r < rows; r++) {
+            upstream[r] = batch.upstream(row + r);
+        }
+        return someIgnored;
     }
 
-    /** Takes the losses; the rows that go another way are skipped. */
-    private void take(CrossEntropyBatch batch, long row, int rows) {
+    /** Names the rows that go another way. */
+    private void skip(CrossEntropyBatch batch, long row, int rows) {
         SmallBlock block = work.block;
-        System.arraycopy(block.losses, 0, batch.rowLoss, (int) (row - batch.firstRow), rows);
-        boolean some = block.skipsSome;
         for (int r = 0; r < rows; r++) {
-            block.targetGradients[r] = SegmentWork.canonical(block.targetGradients[r]);
-            boolean plain = Float.isFinite(block.maxima[r]) && block.sums[r] == block.sums[r]
-                    && Float.isFinite(block.factors[r]);
-            block.skips[r] |= !plain;
-            some |= !plain;
+            block.skips[r] = batch.targets.get(row + r) == batch.ignoreIndex || !Float.isFinite(block.maxima[r])
+                    || !Float.isFinite(block.sums[r]) || !Float.isFinite(block.factors[r]);
         }
-        block.skipsSome = some;
     }
 }

@@ -35,8 +35,11 @@ final class VectorKernels implements CpuKernels {
                             stage(VectorShortRow.class, flags | 1 << 5))
                     .withSmallRows(
                             new SegmentStage[] {stage(VectorSmallMax.class, flags),
-                                stage(VectorSmallExponentials.class, flags), new VectorSmallSum(), new VectorLogSum()},
-                            new VectorSmallJoin(), stage(VectorSmallGradient.class, flags)));
+                                new StageWithShortCut(stage(VectorSmallExponentials.class, flags),
+                                        stage(VectorSmallExponentials.class, flags | 1 << 5)),
+                                new VectorSmallSum(), new VectorLogSum(),
+                                stage(SmallTargets.class, flags), new VectorSmallJoin()},
+                            stage(VectorSmallGradient.class, flags)));
             stages = STAGES.get(flags);
         }
         return stages;

@@ -1,7 +1,6 @@
 package dev.isobit.cpu;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /** The logarithms of small rows' sums: log1p of the others where one element is the maximum, log of all elsewhere. */
 final class VectorLogSum implements SegmentStage {
@@ -12,15 +11,20 @@ final class VectorLogSum implements SegmentStage {
         SmallBlock block = work.block;
         int rows = block.groups * VectorAccess.WIDTH;
         VectorMath.log1p(block.sums, block.logSums, rows);
+        if (block.single) {
+            return;
+        }
         for (int r = 0; r < rows; r += VectorAccess.WIDTH) {
-            FloatVector count = FloatVector.fromArray(VectorMath.SPECIES, block.counts, r);
-            VectorMask<Float> single = count.eq(1);
-            if (!single.allTrue()) {
-                // Counts are small: rounded in float32 the sum is what it is when rounded in float64 and then in float32.
-                FloatVector sum = FloatVector.fromArray(VectorMath.SPECIES, block.sums, r);
-                FloatVector others = FloatVector.fromArray(VectorMath.SPECIES, block.logSums, r);
-                VectorMath.log(sum.add(count)).blend(others, single).intoArray(block.logSums, r);
-            }
+            // Counts are small: rounded in float32 the sum is what it is when rounded in float64 and then in float32.
+            FloatVector.fromArray(VectorMath.SPECIES, block.sums, r)
+                    .add(FloatVector.fromArray(VectorMath.SPECIES, block.counts, r)).intoArray(block.losses, r);
+        }
+        VectorMath.log(block.losses, block.losses, rows);
+        for (int r = 0; r < rows; r += VectorAccess.WIDTH) {
+            FloatVector ofAll = FloatVector.fromArray(VectorMath.SPECIES, block.losses, r);
+            FloatVector ofOthers = FloatVector.fromArray(VectorMath.SPECIES, block.logSums, r);
+            ofAll.blend(ofOthers, FloatVector.fromArray(VectorMath.SPECIES, block.counts, r).eq(1))
+                    .intoArray(block.logSums, r);
         }
     }
 }

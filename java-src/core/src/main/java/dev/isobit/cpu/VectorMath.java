@@ -82,6 +82,16 @@ final class VectorMath {
                 : Math.max(NORMAL_ABOVE, Math.nextUp(-(Math.scalb(2f, Math.getExponent(max)) + max)));
     }
 
+    /** Whether whole vectors of an array are finite. */
+    static boolean areFinite(float[] values, int count) {
+        IntVector greatest = kept(1).reinterpretAsInts();
+        for (int i = 0; i < count; i += SPECIES.length()) {
+            greatest =
+                    greatest.max(FloatVector.fromArray(SPECIES, values, i).reinterpretAsInts().and(Integer.MAX_VALUE));
+        }
+        return greatest.lt(Float.floatToRawIntBits(Float.POSITIVE_INFINITY)).allTrue();
+    }
+
     /** A value that stays in a register; the product keeps every bit of it but a NaN's. */
     static FloatVector kept(FloatVector one, float value) {
         return one.mul(FloatVector.broadcast(SPECIES, value));
@@ -158,24 +168,29 @@ final class VectorMath {
         return constant(4).mul(decay).div(s.mul(s));
     }
 
-    /** Twin of {@link ExactMath#log(float)}. */
-    static FloatVector log(FloatVector x) {
-        var tiny = x.lt(Float.MIN_NORMAL);
-        FloatVector y = x.mul(0x1p24f, tiny);
-        FloatVector k0 = ZERO.blend(-24, tiny);
-        IntVector bits = y.reinterpretAsInts();
-        IntVector k = bits.sub(ExactMath.SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
-        FloatVector significand = bits.sub(k.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
-        FloatVector kf = ((FloatVector) k.convertShape(VectorOperators.I2F, SPECIES, 0)).add(k0);
-        FloatVector result = log(significand.sub(ONE), ZERO, kf);
-        result = result.blend(Float.POSITIVE_INFINITY, x.eq(Float.POSITIVE_INFINITY));
-        result = result.blend(Float.NaN, x.compare(VectorOperators.GE, ZERO).not());
-        return result.blend(Float.NEGATIVE_INFINITY, x.eq(ZERO));
+    /**
+     * Twin of {@link ExactMath#log(float)}, for the whole vectors of an array. The loop is here: where the JIT does not inline
+     * a method, since it has compiled it before its caller, vectors that this takes or returns are boxed.
+     */
+    static void log(float[] from, float[] to, int count) {
+        for (int i = 0; i < count; i += SPECIES.length()) {
+            FloatVector x = FloatVector.fromArray(SPECIES, from, i);
+            var tiny = x.lt(Float.MIN_NORMAL);
+            FloatVector y = x.mul(0x1p24f, tiny);
+            FloatVector k0 = ZERO.blend(-24, tiny);
+            IntVector bits = y.reinterpretAsInts();
+            IntVector k = bits.sub(ExactMath.SQRT_HALF_BITS).lanewise(VectorOperators.ASHR, 23);
+            FloatVector significand = bits.sub(k.lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
+            FloatVector kf = ((FloatVector) k.convertShape(VectorOperators.I2F, SPECIES, 0)).add(k0);
+            FloatVector result = log(significand.sub(ONE), ZERO, kf);
+            result = result.blend(Float.POSITIVE_INFINITY, x.eq(Float.POSITIVE_INFINITY));
+            result = result.blend(Float.NaN, x.compare(VectorOperators.GE, ZERO).not());
+            result.blend(Float.NEGATIVE_INFINITY, x.eq(ZERO)).intoArray(to, i);
+        }
     }
 
     /**
-     * Twin of {@link ExactMath#log1p(float)}, for the whole vectors of an array. The loop is here: where the JIT does not inline
-     * a method, since it has compiled it before its caller, vectors that this takes or returns are boxed.
+     * Twin of {@link ExactMath#log1p(float)}, for the whole vectors of an array, as {@link #log(float[], float[], int)}.
      */
     static void log1p(float[] from, float[] to, int count) {
         for (int i = 0; i < count; i += SPECIES.length()) {

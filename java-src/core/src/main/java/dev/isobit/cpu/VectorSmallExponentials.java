@@ -11,16 +11,22 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The exponentials of small rows around their rows' maxima, as {@link VectorMath#expDifference}; leaves copies
- * of the logits too. Elements are taken as they lie, without regard to where rows begin. Copied by {@link Specialized}.
+ * The exponentials of small rows around their rows' maxima, as {@link VectorMath#expDifference}. Elements are taken as they lie, without regard to where rows begin. Where all
+ * are normal one product is enough; else {@code unplain} is not 0, and another copy does them again. NaN is left to the sums. Copied by {@link Specialized}.
  */
 final class VectorSmallExponentials implements SegmentStage {
     private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
+    /** Whether exponentials may be below the normal range, or 0. */
+    private static final boolean ANY = Specialized.flag(MethodHandles.lookup(), 5);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, SPECIES.vectorShape());
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+    /** {@link ExactMath#EXP_MAGIC} without what keeps results below the normal range from being rounded twice. */
+    private static final float NORMAL_MAGIC = ExactMath.EXP_MAGIC - 64;
+    /** What the magic number's bits are where the power of two is 2^-126. */
+    private static final int LOWEST_NORMAL = Float.floatToRawIntBits(NORMAL_MAGIC - 126);
 
     VectorSmallExponentials() {}
 
@@ -29,11 +35,9 @@ final class VectorSmallExponentials implements SegmentStage {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
         SmallBlock block = work.block;
-        MemorySegment logits = block.logits;
         MemorySegment exponentials = block.exponentials;
         MemorySegment others = block.others;
         VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(true, logits);
         VectorAccess.require(true, exponentials);
         VectorAccess.require(true, others);
         long at = work.at;
@@ -42,7 +46,7 @@ final class VectorSmallExponentials implements SegmentStage {
         FloatVector one = VectorMath.kept(0);
         FloatVector zero = VectorMath.kept(1);
         FloatVector log2e = VectorMath.kept(2);
-        FloatVector magic = VectorMath.kept(3);
+        FloatVector magic = VectorMath.kept(one, ANY ? ExactMath.EXP_MAGIC : NORMAL_MAGIC);
         FloatVector minusLn2Hi = VectorMath.kept(4);
         FloatVector minusLn2Lo = VectorMath.kept(5);
         FloatVector c6 = VectorMath.kept(6);
@@ -50,36 +54,35 @@ final class VectorSmallExponentials implements SegmentStage {
         FloatVector c4 = VectorMath.kept(8);
         FloatVector c3 = VectorMath.kept(9);
         FloatVector c2 = VectorMath.kept(10);
-        IntVector normal = VectorMath.kept(one, VectorMath.NORMAL_ABOVE).reinterpretAsInts();
+        IntVector lowest = magic.reinterpretAsInts();
         int equal = 0;
-        for (int g = 0; g < block.groups; g++) {
-            int first = g * count;
-            IntVector maxima = FloatVector.fromArray(SPECIES, block.maxima, g * WIDTH).reinterpretAsInts();
-            for (int i = first; i < first + count; i += WIDTH) {
-                FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, at, i);
-                FloatVector max = IntVector.fromArray(INTS, rows, i).selectFrom(maxima).reinterpretAsFloats();
-                FloatVector d = z.sub(max);
-                FloatVector t = d.fma(log2e, magic);
-                FloatVector n = t.sub(magic);
-                FloatVector b = d.sub(z);
-                FloatVector error = z.sub(d.sub(b)).sub(max.add(b));
-                FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
-                FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
-                FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats();
-                VectorMask<Float> isMax = d.eq(zero);
-                long maximal = isMax.toLong();
-                // As integers: 0, below the normal range, or NaN.
-                if (d.reinterpretAsInts().compare(VectorOperators.GT, normal).toLong() != maximal) {
-                    e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
-                            .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
-                }
-                equal += Long.bitCount(maximal);
-                z.intoMemorySegment(logits, i * 4L, ORDER);
-                e.intoMemorySegment(exponentials, i * 4L, ORDER);
-                e.blend(zero, isMax).intoMemorySegment(others, i * 4L, ORDER);
+        float[] maxima = block.maxima;
+        int[] firsts = block.firsts;
+        int vectors = block.groups * work.length;
+        for (int v = 0; v < vectors; v++) {
+            int i = v * WIDTH;
+            IntVector maximaHere = FloatVector.fromArray(SPECIES, maxima, firsts[v]).reinterpretAsInts();
+            FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, at, i);
+            FloatVector max = IntVector.fromArray(INTS, rows, i).selectFrom(maximaHere).reinterpretAsFloats();
+            FloatVector d = z.sub(max);
+            FloatVector t = d.fma(log2e, magic);
+            FloatVector n = t.sub(magic);
+            FloatVector b = d.sub(z);
+            FloatVector error = z.sub(d.sub(b)).sub(max.add(b));
+            FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
+            FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
+            FloatVector e = p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
+            if (ANY) {
+                e = e.mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+            } else {
+                lowest = lowest.min(t.reinterpretAsInts());
             }
+            VectorMask<Float> isMax = d.eq(zero);
+            equal += Long.bitCount(isMax.toLong());
+            e.intoMemorySegment(exponentials, i * 4L, ORDER);
+            e.blend(zero, isMax).intoMemorySegment(others, i * 4L, ORDER);
         }
         block.equal = equal;
+        work.unplain = lowest.lt(LOWEST_NORMAL).trueCount();
     }
 }

@@ -10,19 +10,27 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The rows of a {@link SmallBlock} folded side by side: two vectors, which hold some rows each, become one that holds all
- * of them, with half of the lanes for each. In the end lane r is row r of a group. The order within a row is that of every
- * fold, from the highest bit of the lane number.
+ * of them, with half of the lanes for each. The order within a row is that of every fold, from the highest bit of the lane
+ * number. Two bits at a time: four vectors, which follow each other, become one before it is stored. In the end a group's
+ * rows are the lanes of one vector, in an order that one permutation puts right.
+ *
+ * <p>Exchanges are written out in the loops: a method for them would take vectors, which are boxed where the JIT has
+ * compiled it before its caller. Offsets of memory grow by addition: that leaves one comparison of an access's checks.
  */
 final class VectorSmallFold {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
+    private static final long BYTES = WIDTH * 4L;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+    private static final int LEVELS = Integer.numberOfTrailingZeros(WIDTH);
     /** For the distances WIDTH / 2, WIDTH / 4, ... 1: lanes whose number has that bit, and where the lane without lies. */
-    private static final VectorMask<?>[] UPPER = new VectorMask<?>[Integer.numberOfTrailingZeros(WIDTH)];
-    private static final VectorShuffle<?>[] ACROSS = new VectorShuffle<?>[UPPER.length];
+    private static final VectorMask<?>[] UPPER = new VectorMask<?>[LEVELS];
+    private static final VectorShuffle<?>[] ACROSS = new VectorShuffle<?>[LEVELS];
+    /** The lane in which a group's row ends. */
+    private static final VectorShuffle<Float> LANE = VectorShuffle.fromOp(SPECIES, VectorSmallFold::lane);
 
     static {
-        for (int level = 0; level < UPPER.length; level++) {
+        for (int level = 0; level < LEVELS; level++) {
             int distance = WIDTH >> level + 1;
             long bits = 0;
             for (int lane = 0; lane < WIDTH; lane++) {
@@ -35,41 +43,119 @@ final class VectorSmallFold {
 
     private VectorSmallFold() {}
 
-    /** Maxima of the rows of some groups. */
-    static void maxima(MemorySegment folded, int groups, float[] to) {
-        for (int level = 0; level < UPPER.length; level++) {
-            int half = (WIDTH >> level + 1) * groups;
-            VectorMask<Float> upper = UPPER[level].check(SPECIES);
-            VectorShuffle<Float> across = ACROSS[level].check(SPECIES);
-            for (int r = 0; r < half; r++) {
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, r * WIDTH * 4L, ORDER);
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, (r + half) * WIDTH * 4L, ORDER);
-                FloatVector own = a.blend(b, upper);
-                FloatVector other = b.blend(a, upper).rearrange(across);
-                own.blend(other, other.compare(VectorOperators.GT, own))
-                        .intoMemorySegment(folded, r * WIDTH * 4L, ORDER);
-            }
+    /** The first two levels turn the lowest two bits of a row's number into the highest two of its lane's, and so on. */
+    private static int lane(int row) {
+        int lane = 0;
+        int rest = row;
+        for (int level = 0; level < LEVELS; level += 2) {
+            int bits = Math.min(2, LEVELS - level);
+            lane = lane << bits | rest & (1 << bits) - 1;
+            rest >>= bits;
         }
-        for (int g = 0; g < groups; g++) {
-            FloatVector.fromMemorySegment(SPECIES, folded, g * WIDTH * 4L, ORDER).intoArray(to, g * WIDTH);
-        }
+        return lane;
     }
 
-    /** Sums of the rows of some groups. */
-    static void sums(MemorySegment folded, int groups, float[] to) {
-        for (int level = 0; level < UPPER.length; level++) {
-            int half = (WIDTH >> level + 1) * groups;
-            VectorMask<Float> upper = UPPER[level].check(SPECIES);
-            VectorShuffle<Float> across = ACROSS[level].check(SPECIES);
-            for (int r = 0; r < half; r++) {
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, r * WIDTH * 4L, ORDER);
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, (r + half) * WIDTH * 4L, ORDER);
-                a.blend(b, upper).add(b.blend(a, upper).rearrange(across))
-                        .intoMemorySegment(folded, r * WIDTH * 4L, ORDER);
+    static VectorMask<Float> upper(int level) {
+        return UPPER[level].check(SPECIES);
+    }
+
+    static VectorShuffle<Float> across(int level) {
+        return ACROSS[level].check(SPECIES);
+    }
+
+    /**
+     * Maxima of rows.
+     *
+     * @param folded vectors that follow each other, after {@code done} levels
+     * @param groups of rows
+     * @param to takes them
+     */
+    static void maxima(MemorySegment folded, int done, int groups, float[] to) {
+        VectorAccess.require(true, folded);
+        int vectors = groups * WIDTH >> done;
+        int level = done;
+        for (; level + 1 < LEVELS; level += 2) {
+            VectorMask<Float> upper = upper(level);
+            VectorShuffle<Float> across = across(level);
+            VectorMask<Float> upperNext = upper(level + 1);
+            VectorShuffle<Float> acrossNext = across(level + 1);
+            vectors /= 4;
+            for (int v = 0; v < vectors; v++) {
+                long at = 4 * v * BYTES;
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
+                FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
+                FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                FloatVector ac = a.blend(c, upper);
+                FloatVector acOther = c.blend(a, upper).rearrange(across);
+                ac = ac.blend(acOther, acOther.compare(VectorOperators.GT, ac));
+                FloatVector bd = b.blend(d, upper);
+                FloatVector bdOther = d.blend(b, upper).rearrange(across);
+                bd = bd.blend(bdOther, bdOther.compare(VectorOperators.GT, bd));
+                FloatVector max = ac.blend(bd, upperNext);
+                FloatVector other = bd.blend(ac, upperNext).rearrange(acrossNext);
+                max.blend(other, other.compare(VectorOperators.GT, max)).intoMemorySegment(folded, v * BYTES, ORDER);
             }
         }
+        if (level < LEVELS) {
+            VectorMask<Float> upper = upper(level);
+            VectorShuffle<Float> across = across(level);
+            for (int g = 0; g < groups; g++) {
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES, ORDER);
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES + BYTES, ORDER);
+                FloatVector max = a.blend(b, upper);
+                FloatVector other = b.blend(a, upper).rearrange(across);
+                max.blend(other, other.compare(VectorOperators.GT, max)).intoMemorySegment(folded, g * BYTES, ORDER);
+            }
+        }
+        take(folded, groups, to);
+    }
+
+    /**
+     * Sums of rows.
+     *
+     * @param folded vectors that follow each other, after {@code done} levels
+     * @param groups of rows
+     * @param to takes them
+     */
+    static void sums(MemorySegment folded, int done, int groups, float[] to) {
+        VectorAccess.require(true, folded);
+        int vectors = groups * WIDTH >> done;
+        int level = done;
+        for (; level + 1 < LEVELS; level += 2) {
+            VectorMask<Float> upper = upper(level);
+            VectorShuffle<Float> across = across(level);
+            VectorMask<Float> upperNext = upper(level + 1);
+            VectorShuffle<Float> acrossNext = across(level + 1);
+            vectors /= 4;
+            for (int v = 0; v < vectors; v++) {
+                long at = 4 * v * BYTES;
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
+                FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
+                FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                FloatVector ac = a.blend(c, upper).add(c.blend(a, upper).rearrange(across));
+                FloatVector bd = b.blend(d, upper).add(d.blend(b, upper).rearrange(across));
+                ac.blend(bd, upperNext).add(bd.blend(ac, upperNext).rearrange(acrossNext))
+                        .intoMemorySegment(folded, v * BYTES, ORDER);
+            }
+        }
+        if (level < LEVELS) {
+            VectorMask<Float> upper = upper(level);
+            VectorShuffle<Float> across = across(level);
+            for (int g = 0; g < groups; g++) {
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES, ORDER);
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES + BYTES, ORDER);
+                a.blend(b, upper).add(b.blend(a, upper).rearrange(across)).intoMemorySegment(folded, g * BYTES, ORDER);
+            }
+        }
+        take(folded, groups, to);
+    }
+
+    private static void take(MemorySegment folded, int groups, float[] to) {
+        VectorAccess.require(true, folded);
         for (int g = 0; g < groups; g++) {
-            FloatVector.fromMemorySegment(SPECIES, folded, g * WIDTH * 4L, ORDER).intoArray(to, g * WIDTH);
+            FloatVector.fromMemorySegment(SPECIES, folded, g * BYTES, ORDER).rearrange(LANE).intoArray(to, g * WIDTH);
         }
     }
 }

@@ -35,30 +35,51 @@ final class VectorSmallGradient implements SegmentStage {
         int count = classes * WIDTH;
         int[] rows = block.rows(classes);
         int groups = block.groups;
-        if (!block.skipsSome) {
-            for (int g = 0; g < groups; g++) {
-                int first = g * count;
-                IntVector factors = FloatVector.fromArray(SPECIES, block.factors, g * WIDTH).reinterpretAsInts();
-                for (int i = first; i < first + count; i += WIDTH) {
-                    FloatVector factor = IntVector.fromArray(INTS, rows, i).selectFrom(factors)
-                            .reinterpretAsFloats();
-                    VectorAccess.store(OUT_ARRAY, out, outSegment, at, i,
-                            FloatVector.fromMemorySegment(SPECIES, exponentials, i * 4L, ORDER).mul(factor));
-                }
-            }
+        if (block.skipsSome) {
+            rowByRow(work);
+            return;
         }
+        float[] factors = block.factors;
+        int[] firsts = block.firsts;
+        int vectors = block.groups * work.length;
+        for (int v = 0; v < vectors; v++) {
+            int i = v * WIDTH;
+            IntVector factorsHere = FloatVector.fromArray(SPECIES, factors, firsts[v]).reinterpretAsInts();
+            FloatVector factor = IntVector.fromArray(INTS, rows, i).selectFrom(factorsHere).reinterpretAsFloats();
+            VectorAccess.store(OUT_ARRAY, out, outSegment, at, i,
+                    FloatVector.fromMemorySegment(SPECIES, exponentials, i * 4L, ORDER).mul(factor));
+        }
+        long[] targets = block.targetOffsets;
+        float[] targetGradients = block.targetGradients;
         for (int r = 0; r < groups * WIDTH; r++) {
+            set(out, outSegment, at, targets[r], targetGradients[r]);
+        }
+    }
+
+    /** One element after the other: a masked store allocates its mask. */
+    private static void rowByRow(SegmentWork work) {
+        float[] out = work.out;
+        MemorySegment outSegment = work.outSegment;
+        SmallBlock block = work.block;
+        long at = work.outAt;
+        int classes = work.length;
+        for (int r = 0; r < block.groups * WIDTH; r++) {
             if (block.skips[r]) {
                 continue;
             }
-            if (block.skipsSome) {
-                // One element after the other: a masked store allocates its mask.
-                for (int i = r * classes; i < (r + 1) * classes; i++) {
-                    VectorAccess.set(OUT_ARRAY, out, outSegment, at, i,
-                            exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, i) * block.factors[r]);
-                }
+            for (int i = r * classes; i < (r + 1) * classes; i++) {
+                VectorAccess.set(OUT_ARRAY, out, outSegment, at, i,
+                        block.exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, i) * block.factors[r]);
             }
-            VectorAccess.set(OUT_ARRAY, out, outSegment, at, r * classes + block.targets[r], block.targetGradients[r]);
+            set(out, outSegment, at, block.targetOffsets[r], block.targetGradients[r]);
+        }
+    }
+
+    private static void set(float[] out, MemorySegment outSegment, long at, long offset, float value) {
+        if (OUT_ARRAY) {
+            out[(int) (at + offset / Float.BYTES)] = value;
+        } else {
+            outSegment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at + offset, value);
         }
     }
 }

@@ -8,7 +8,7 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The float64 part of small rows, as in {@link RowState} with one segment: {@code factors},
- * {@code targetGradients} and {@code losses}.
+ * {@code targetGradients}, {@code losses} and {@code finite}.
  */
 final class VectorSmallJoin implements SegmentStage {
     private static final VectorSpecies<Double> DOUBLES = VectorSpecies.ofPreferred(double.class);
@@ -20,7 +20,8 @@ final class VectorSmallJoin implements SegmentStage {
     @Override
     public void run(SegmentWork work) {
         SmallBlock block = work.block;
-        for (int i = 0; i < block.groups * VectorAccess.WIDTH; i += DOUBLES.length()) {
+        int rows = block.groups * VectorAccess.WIDTH;
+        for (int i = 0; i < rows; i += DOUBLES.length()) {
             DoubleVector max = load(block.maxima, i);
             DoubleVector others = load(block.sums, i);
             DoubleVector count = load(block.counts, i);
@@ -33,6 +34,8 @@ final class VectorSmallJoin implements SegmentStage {
             store(DoubleVector.zero(DOUBLES).sub(rest.mul(upstream).div(total)), block.targetGradients, i);
             store(max.sub(targetLogit).add(load(block.logSums, i)), block.losses, i);
         }
+        block.finite = VectorMath.areFinite(block.maxima, rows) && VectorMath.areFinite(block.sums, rows)
+                && VectorMath.areFinite(block.factors, rows);
     }
 
     private static DoubleVector load(float[] from, int i) {

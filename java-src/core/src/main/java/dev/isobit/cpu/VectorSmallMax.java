@@ -6,10 +6,11 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The maxima of small rows, NaN left out: it will show in the sums. What is behind a row's end is read as well.
+ * The maxima of small rows, NaN left out: it will show in the sums. What is behind a row's end is read as well, unless logits end there.
  * Copied by {@link Specialized}.
  */
 final class VectorSmallMax implements SegmentStage {
@@ -18,33 +19,96 @@ final class VectorSmallMax implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+    /** Bytes of an element, or elements of an array. */
+    private static final long UNIT = IN_ARRAY ? 1 : Float.BYTES;
 
     VectorSmallMax() {}
 
     @Override
     public void run(SegmentWork work) {
+        SmallBlock block = work.block;
+        int groups = block.groups;
+        boolean several = work.length > WIDTH;
+        if (several) {
+            lanes(work);
+        } else {
+            groups -= block.atEnd ? 1 : 0;
+            fours(work, groups);
+        }
+        VectorSmallFold.maxima(block.folded, several ? 0 : 2, groups, block.maxima);
+        if (groups < block.groups) {
+            oneByOne(work);
+        }
+    }
+
+    /** The last group's rows. */
+    private static void oneByOne(SegmentWork work) {
+        SmallBlock block = work.block;
+        int classes = work.length;
+        for (int r = (block.groups - 1) * WIDTH; r < block.groups * WIDTH; r++) {
+            float max = Float.NEGATIVE_INFINITY;
+            for (int i = r * classes; i < (r + 1) * classes; i++) {
+                float z = VectorAccess.get(IN_ARRAY, work.in, work.inSegment, work.at, i);
+                max = z > max ? z : max;
+            }
+            block.maxima[r] = max;
+        }
+    }
+
+    /** Rows of some vectors: the maxima of lanes. */
+    private static void lanes(SegmentWork work) {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
         MemorySegment folded = work.block.folded;
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(true, folded);
-        long at = work.at;
         int classes = work.length;
-        int last = (classes - 1) / WIDTH * WIDTH;
-        VectorMask<Float> behind = SPECIES.indexInRange(last, classes).not();
-        int groups = work.block.groups;
-        for (int g = 0; g < groups; g++) {
-            int first = g * WIDTH * classes;
-            for (int r = 0; r < WIDTH; r++) {
-                FloatVector max = VectorAccess.load(IN_ARRAY, in, inSegment, at, first + r * classes + last)
-                        .blend(Float.NEGATIVE_INFINITY, behind);
-                for (int i = 0; i < last; i += WIDTH) {
-                    FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, at, first + r * classes + i);
-                    max = max.blend(z, z.compare(VectorOperators.GT, max));
-                }
-                max.intoMemorySegment(folded, (r * groups + g) * WIDTH * 4L, ORDER);
+        long row = work.at;
+        for (int r = 0; r < work.block.groups * WIDTH; r++) {
+            // The last vector overlaps the one before.
+            FloatVector max = VectorAccess.load(IN_ARRAY, in, inSegment, row, classes - WIDTH);
+            for (int i = 0; i < classes - WIDTH; i += WIDTH) {
+                FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, row, i);
+                max = max.blend(z, z.compare(VectorOperators.GT, max));
             }
+            max.intoMemorySegment(folded, r * WIDTH * 4L, ORDER);
+            row += classes * UNIT;
         }
-        VectorSmallFold.maxima(folded, groups, work.block.maxima);
+    }
+
+    /** Rows of at most a vector: the first two levels of {@link VectorSmallFold}. */
+    private static void fours(SegmentWork work, int groups) {
+        float[] in = work.in;
+        MemorySegment inSegment = work.inSegment;
+        MemorySegment folded = work.block.folded;
+        VectorAccess.require(IN_NATIVE, inSegment);
+        VectorAccess.require(true, folded);
+        VectorMask<Float> behind = SPECIES.indexInRange(0, work.length).not();
+        VectorMask<Float> upper = VectorSmallFold.upper(0);
+        VectorShuffle<Float> across = VectorSmallFold.across(0);
+        VectorMask<Float> upperNext = VectorSmallFold.upper(1);
+        VectorShuffle<Float> acrossNext = VectorSmallFold.across(1);
+        long step = work.length * UNIT;
+        long at = work.at;
+        for (int v = 0; v < groups * (WIDTH / 4); v++) {
+            FloatVector a = VectorAccess.load(IN_ARRAY, in, inSegment, at, 0)
+                    .blend(Float.NEGATIVE_INFINITY, behind);
+            FloatVector b = VectorAccess.load(IN_ARRAY, in, inSegment, at + step, 0)
+                    .blend(Float.NEGATIVE_INFINITY, behind);
+            FloatVector c = VectorAccess.load(IN_ARRAY, in, inSegment, at + 2 * step, 0)
+                    .blend(Float.NEGATIVE_INFINITY, behind);
+            FloatVector d = VectorAccess.load(IN_ARRAY, in, inSegment, at + 3 * step, 0)
+                    .blend(Float.NEGATIVE_INFINITY, behind);
+            at += 4 * step;
+            FloatVector ac = a.blend(c, upper);
+            FloatVector acOther = c.blend(a, upper).rearrange(across);
+            ac = ac.blend(acOther, acOther.compare(VectorOperators.GT, ac));
+            FloatVector bd = b.blend(d, upper);
+            FloatVector bdOther = d.blend(b, upper).rearrange(across);
+            bd = bd.blend(bdOther, bdOther.compare(VectorOperators.GT, bd));
+            FloatVector max = ac.blend(bd, upperNext);
+            FloatVector other = bd.blend(ac, upperNext).rearrange(acrossNext);
+            max.blend(other, other.compare(VectorOperators.GT, max)).intoMemorySegment(folded, v * WIDTH * 4L, ORDER);
+        }
     }
 }

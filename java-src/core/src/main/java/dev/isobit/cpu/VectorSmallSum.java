@@ -1,11 +1,11 @@
 package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /** The sums of small rows, the elements that are their row's maximum left out, and how many these are. */
@@ -19,61 +19,96 @@ final class VectorSmallSum implements SegmentStage {
     @Override
     public void run(SegmentWork work) {
         SmallBlock block = work.block;
+        int classes = work.length;
+        sums(block, classes, block.sums);
+        int rows = block.groups * WIDTH;
+        // Every row with a finite maximum has an element equal to it; where these are no more than rows, each has one.
+        block.single = block.equal == rows && VectorMath.areFinite(block.maxima, rows);
+        if (block.single) {
+            Arrays.fill(block.counts, 0, rows, 1);
+        } else {
+            maximaAlone(block, rows * classes);
+            sums(block, classes, block.counts);
+        }
+    }
+
+    private static void sums(SmallBlock block, int classes, float[] to) {
+        boolean several = classes > WIDTH;
+        if (several) {
+            lanes(block, classes);
+        } else {
+            fours(block, classes);
+        }
+        VectorSmallFold.sums(block.folded, several ? 0 : 2, block.groups, to);
+    }
+
+    /** Rows of some vectors, added to one: lanes that are as many as the next power of two, folded to a vector's. */
+    private static void lanes(SmallBlock block, int classes) {
         MemorySegment others = block.others;
         MemorySegment folded = block.folded;
         VectorAccess.require(true, others);
         VectorAccess.require(true, folded);
-        int classes = work.length;
         int last = (classes - 1) / WIDTH * WIDTH;
         FloatVector zero = VectorMath.kept(1);
         VectorMask<Float> behind = SPECIES.indexInRange(last, classes).not();
-        int groups = block.groups;
-        for (int g = 0; g < groups; g++) {
-            for (int r = 0; r < WIDTH; r++) {
-                long row = (g * WIDTH + r) * classes * 4L;
-                FloatVector sum = FloatVector.fromMemorySegment(SPECIES, others, row + last * 4L, ORDER)
-                        .blend(zero, behind);
-                if (last == WIDTH) {
-                    sum = FloatVector.fromMemorySegment(SPECIES, others, row, ORDER).add(sum);
-                } else if (last > WIDTH) {
-                    FloatVector a = FloatVector.fromMemorySegment(SPECIES, others, row, ORDER);
-                    FloatVector b = FloatVector.fromMemorySegment(SPECIES, others, row + WIDTH * 4L, ORDER);
-                    if (last == 2 * WIDTH) {
-                        sum = a.add(sum).add(b);
-                    } else {
-                        FloatVector c = FloatVector.fromMemorySegment(SPECIES, others, row + 2 * WIDTH * 4L, ORDER);
-                        sum = a.add(c).add(b.add(sum));
-                    }
+        long row = 0;
+        for (int r = 0; r < block.groups * WIDTH; r++) {
+            FloatVector sum = FloatVector.fromMemorySegment(SPECIES, others, row + last * 4L, ORDER)
+                    .blend(zero, behind);
+            FloatVector a = FloatVector.fromMemorySegment(SPECIES, others, row, ORDER);
+            if (last == WIDTH) {
+                sum = a.add(sum);
+            } else {
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, others, row + WIDTH * 4L, ORDER);
+                if (last == 2 * WIDTH) {
+                    sum = a.add(sum).add(b);
+                } else {
+                    FloatVector c = FloatVector.fromMemorySegment(SPECIES, others, row + 2 * WIDTH * 4L, ORDER);
+                    sum = a.add(c).add(b.add(sum));
                 }
-                sum.intoMemorySegment(folded, (r * groups + g) * WIDTH * 4L, ORDER);
             }
-        }
-        VectorSmallFold.sums(folded, groups, block.sums);
-        count(block, classes);
-    }
-
-    /** Every row with a finite maximum has an element equal to it; where these are no more than rows, each has one. */
-    private static void count(SmallBlock block, int classes) {
-        int rows = block.groups * WIDTH;
-        Arrays.fill(block.counts, 0, rows, 1);
-        if (block.equal == rows && isFinite(block.maxima, rows)) {
-            return;
-        }
-        for (int r = 0; r < rows; r++) {
-            int count = 0;
-            for (int i = 0; i < classes; i++) {
-                count += block.logits.getAtIndex(ValueLayout.JAVA_FLOAT, r * classes + i) == block.maxima[r] ? 1 : 0;
-            }
-            block.counts[r] = count;
+            sum.intoMemorySegment(folded, r * WIDTH * 4L, ORDER);
+            row += classes * 4L;
         }
     }
 
-    /** By a loop that the JIT makes vectors of: where it does not inline this method, vectors written here would be boxed. */
-    private static boolean isFinite(float[] values, int count) {
-        int greatest = 0;
-        for (int i = 0; i < count; i++) {
-            greatest = Math.max(greatest, Float.floatToRawIntBits(values[i]) & Integer.MAX_VALUE);
+    /** Rows of at most a vector: the first two levels of {@link VectorSmallFold}. */
+    private static void fours(SmallBlock block, int classes) {
+        MemorySegment others = block.others;
+        MemorySegment folded = block.folded;
+        VectorAccess.require(true, others);
+        VectorAccess.require(true, folded);
+        FloatVector zero = VectorMath.kept(1);
+        VectorMask<Float> behind = SPECIES.indexInRange(0, classes).not();
+        VectorMask<Float> upper = VectorSmallFold.upper(0);
+        VectorShuffle<Float> across = VectorSmallFold.across(0);
+        VectorMask<Float> upperNext = VectorSmallFold.upper(1);
+        VectorShuffle<Float> acrossNext = VectorSmallFold.across(1);
+        long step = classes * 4L;
+        long at = 0;
+        for (int v = 0; v < block.groups * (WIDTH / 4); v++) {
+            FloatVector a = FloatVector.fromMemorySegment(SPECIES, others, at, ORDER).blend(zero, behind);
+            FloatVector b = FloatVector.fromMemorySegment(SPECIES, others, at + step, ORDER).blend(zero, behind);
+            FloatVector c = FloatVector.fromMemorySegment(SPECIES, others, at + 2 * step, ORDER).blend(zero, behind);
+            FloatVector d = FloatVector.fromMemorySegment(SPECIES, others, at + 3 * step, ORDER).blend(zero, behind);
+            FloatVector ac = a.blend(c, upper).add(c.blend(a, upper).rearrange(across));
+            FloatVector bd = b.blend(d, upper).add(d.blend(b, upper).rearrange(across));
+            ac.blend(bd, upperNext).add(bd.blend(ac, upperNext).rearrange(acrossNext))
+                    .intoMemorySegment(folded, v * WIDTH * 4L, ORDER);
+            at += 4 * step;
         }
-        return greatest < Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
+    }
+
+    /** Leaves 1 for an element that is its row's maximum, and 0 for another. */
+    private static void maximaAlone(SmallBlock block, int elements) {
+        MemorySegment others = block.others;
+        MemorySegment exponentials = block.exponentials;
+        VectorAccess.require(true, others);
+        VectorAccess.require(true, exponentials);
+        for (int i = 0; i < elements; i += WIDTH) {
+            FloatVector.fromMemorySegment(SPECIES, exponentials, i * 4L, ORDER)
+                    .sub(FloatVector.fromMemorySegment(SPECIES, others, i * 4L, ORDER))
+                    .intoMemorySegment(others, i * 4L, ORDER);
+        }
     }
 }
