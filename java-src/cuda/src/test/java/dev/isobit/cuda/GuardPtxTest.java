@@ -271,11 +271,31 @@ class GuardPtxTest {
         private void wholeStep() {
             PtxKernels.Buffer parts = kernels.new Buffer(4 * Math.max(1, segments), 4);
             guard.set("parts", parts);
+            launchWhole();
+            parts.free();
+        }
+
+        void launchWhole() {
             kernels.cooperative = true;
             kernels.launch(op + "_guarded", step.replace("_guarded", "").replace("_step_", "_guarded_"), blocks, 256,
                     0, params);
             kernels.cooperative = false;
-            parts.free();
+        }
+
+        /** Of one element each. */
+        void setSegments(float[] grads) {
+            PtxKernels.Buffer values = kernels.new Buffer(4L * grads.length, 4).set(grads);
+            PtxKernels.Buffer table = buffer("guard_piece", grads.length);
+            PtxKernels.Buffer firsts = kernels.new Buffer(8L * grads.length + 8, 8);
+            for (int i = 0; i < grads.length; i++) {
+                element(table, "guard_piece", i).set("grad", values.address + 4L * i).set("position", 0)
+                        .set("count", 1).set("group", 0).set("dtype", 0);
+                firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, i, i);
+            }
+            firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, grads.length, grads.length);
+            buffers.add(values);
+            buffers.add(firsts);
+            guard.set("pieces", table).set("first_pieces", firsts);
         }
 
         private void begin() {
@@ -309,7 +329,7 @@ class GuardPtxTest {
     }
 
     /** @param blocks of the one launch that a step is; 0 for three launches */
-    private static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
+    static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
             List<SgdOptions> sgd, List<List<AdamPtxTest.Parameter>> groups, int firstStep, long far, int blocks) {
         boolean amsgrad = adam != null && adam.get(0).amsgrad();
         List<AdamGroup> adamGroups = new ArrayList<>();
@@ -564,16 +584,20 @@ class GuardPtxTest {
     @ValueSource(strings = {"adam", "sgd"})
     void manySegments(String op) {
         for (int segments : new int[] {1, 1024, 2000, 6500}) {
-            manySegments(kernels, op, segments);
+            manySegments(kernels, op, segments, 0);
         }
+        manySegments(kernels, op, 1500, 3);
     }
 
-    static void manySegments(PtxKernels kernels, String op, int segments) {
+    /** @param blocks of one launch, in which a segment is of one element; or 0 */
+    static void manySegments(PtxKernels kernels, String op, int segments, int blocks) {
         Random random = new Random(segments);
+        float[] grads = new float[segments];
         float[] parts = new float[segments];
         double[] lanes = new double[1024];
         for (int i = 0; i < segments; i++) {
-            parts[i] = (float) Math.exp(20 * random.nextGaussian());
+            grads[i] = (float) Math.exp(10 * random.nextGaussian());
+            parts[i] = grads[i] * grads[i];
             lanes[i % 1024] += parts[i];
         }
         for (int half = 512; half > 0; half /= 2) {
@@ -585,9 +609,16 @@ class GuardPtxTest {
         Device device = new Device(kernels, PLAIN.withMaxNorm(1), groups, op, op + "_step_f32_guarded", 0);
         settings(device, op.equals("adam") ? adamOptions(false) : null, sgdOptions());
         device.set(List.of(0.1), -1);
-        PtxKernels.Buffer buffer = kernels.new Buffer(4L * segments, 4).set(parts);
+        PtxKernels.Buffer buffer = kernels.new Buffer(4L * segments, 4);
         device.guard.set("parts", buffer).set("segments", (long) segments);
-        device.begin();
+        device.blocks = blocks;
+        if (blocks == 0) {
+            buffer.set(parts);
+            device.begin();
+        } else {
+            device.setSegments(grads);
+            device.launchWhole();
+        }
         assertEquals(Math.sqrt(lanes[0]), device.state().gradNorm(), segments + " segments");
         assertEquals(List.of(), kernels.device.findings());
         buffer.free();

@@ -45,7 +45,7 @@ import org.junit.jupiter.api.Test;
  */
 class MutationTest {
     private static final List<String> OPS = List.of("cross_entropy", "cross_entropy_general", "bce_with_logits",
-            "bce_with_logits_focal", "adam", "sgd", "softmax", "nll_loss", "guard");
+            "bce_with_logits_focal", "adam", "adam_guarded", "sgd", "sgd_guarded", "softmax", "nll_loss", "guard");
     /** Of each kernel. */
     private static final int COUNT = Integer.getInteger("isobit.mutants", 6);
     /** Kernels of which a mutant passes that nobody has judged yet; other tests compare their bits. */
@@ -592,13 +592,27 @@ class MutationTest {
                                     isSgd ? GuardPtxTest.sgdOptions() : null,
                                     GuardPtxTest.groups(kernels, 6, from, even, new Random(from)),
                                     amsgrad ? 1_000_000 : 1, 0)));
+                    int blocks = 1 + kind % 3;
+                    suite.add(new Check(isSgd ? "sgd_guarded" : "adam_guarded", "guarded from " + from
+                            + " by " + blocks + " blocks", from < 100, kernels -> {
+                                kernels.seed = from + blocks;
+                                GuardPtxTest.check(kernels, cpu, options,
+                                        isSgd ? null : GuardPtxTest.adamOptions(amsgrad),
+                                        isSgd ? GuardPtxTest.sgdOptions() : null,
+                                        GuardPtxTest.groups(kernels, 6, from, even, new Random(from)),
+                                        amsgrad ? 1_000_000 : 1, 0, blocks);
+                            }));
                 }
             }
         }
         for (String op : List.of("adam", "sgd")) {
             for (int segments : new int[] {1, 1024, 2000, 6500}) {
                 suite.add(new Check(op, segments + " segments", segments < 2000,
-                        kernels -> GuardPtxTest.manySegments(kernels, op, segments)));
+                        kernels -> GuardPtxTest.manySegments(kernels, op, segments, 0)));
+            }
+            for (int segments : new int[] {900, 1500, 6500}) {
+                suite.add(new Check(op + "_guarded", segments + " segments in one launch", false,
+                        kernels -> GuardPtxTest.manySegments(kernels, op, segments, 3)));
             }
         }
         suite.add(new Check(List.of("guard", "adam", "sgd"), "guarded far", false,
