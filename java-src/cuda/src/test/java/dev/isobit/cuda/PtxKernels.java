@@ -40,10 +40,12 @@ final class PtxKernels implements AutoCloseable {
     private final Arena arena = Arena.ofConfined();
     final Device device;
     private static final Map<String, PtxModule> MODULES = new ConcurrentHashMap<>();
-    private final Map<String, PtxModule> modules = new HashMap<>();
-    private final Map<String, Map<String, Integer>> offsets;
+    /** Sizes of the structs of params.h, and of their fields where they lie. */
+    private static final Map<String, Integer> SIZES = new HashMap<>();
+    private static final Map<String, Map<String, Integer>> OFFSETS = readOffsets();
+    /** By text: those that are not shipped as they are. */
+    private final Map<String, PtxModule> modules;
     private final Map<PtxModule, Image> images = new IdentityHashMap<>();
-    private final Map<String, Integer> sizes = new HashMap<>();
     /** Scheduling order of the next launches; see {@link Launch#seed}. */
     long seed;
     /** Warp instructions of all launches. */
@@ -68,11 +70,16 @@ final class PtxKernels implements AutoCloseable {
 
     /** @param sanitizing whether launches are watched for races and reads of what nobody has written; slow */
     PtxKernels(boolean sanitizing) {
-        this.device = sanitizing ? Device.sanitizing() : new Device();
-        this.offsets = readOffsets();
+        this(sanitizing, new HashMap<>());
     }
 
-    private Map<String, Map<String, Integer>> readOffsets() {
+    /** @param modules parsed before by others of this thread, by text; more are added */
+    PtxKernels(boolean sanitizing, Map<String, PtxModule> modules) {
+        this.device = sanitizing ? Device.sanitizing() : new Device();
+        this.modules = modules;
+    }
+
+    private static Map<String, Map<String, Integer>> readOffsets() {
         Pattern struct = Pattern.compile(" {2}\"(\\w+)\": \\{");
         Pattern size = Pattern.compile(" {4}\"size\": (\\d+),");
         Pattern field = Pattern.compile(" {6}\"(\\w+)\": \\{\"offset\": (\\d+), .*");
@@ -86,7 +93,7 @@ final class PtxKernels implements AutoCloseable {
             }
             m = size.matcher(line);
             if (m.matches()) {
-                sizes.put(name, Integer.parseInt(m.group(1)));
+                SIZES.put(name, Integer.parseInt(m.group(1)));
             }
             m = field.matcher(line);
             if (m.matches()) {
@@ -198,7 +205,7 @@ final class PtxKernels implements AutoCloseable {
         final MemorySegment bytes;
 
         Struct(String name) {
-            this(name, arena.allocate(sizes.get(name), 8));
+            this(name, arena.allocate(SIZES.get(name), 8));
         }
 
         Struct(String name, MemorySegment bytes) {
@@ -207,7 +214,7 @@ final class PtxKernels implements AutoCloseable {
         }
 
         private int offset(String field) {
-            Integer offset = offsets.get(name).get(field);
+            Integer offset = OFFSETS.get(name).get(field);
             if (offset == null) {
                 throw new IllegalArgumentException(name + " has no field " + field);
             }
@@ -216,7 +223,7 @@ final class PtxKernels implements AutoCloseable {
 
         /** One of the structs that a field is an array of. */
         Struct element(String of, String field, int index) {
-            return new Struct(of, bytes.asSlice(offset(field) + (long) index * sizes.get(of), sizes.get(of)));
+            return new Struct(of, bytes.asSlice(offset(field) + (long) index * SIZES.get(of), SIZES.get(of)));
         }
 
         Struct set(String field, long value) {
@@ -240,7 +247,7 @@ final class PtxKernels implements AutoCloseable {
     }
 
     int size(String struct) {
-        return sizes.get(struct);
+        return SIZES.get(struct);
     }
 
     void launch(String op, String entry, int grid, int block, int sharedBytes, Struct params) {

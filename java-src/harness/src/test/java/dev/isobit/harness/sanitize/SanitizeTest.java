@@ -13,9 +13,11 @@ import dev.isobit.sim.SimProvider;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,7 +46,9 @@ class SanitizeTest {
 
     /** The kernels without their barriers, or with an access that goes too far: what is found says where. */
     @Test
-    void whatIsWrongIsFoundWithItsPlace() throws IOException {
+    void whatIsWrongIsFoundWithItsPlace() {
+        CompletableFuture<SanitizeReport> ofAdam = CompletableFuture.supplyAsync(() -> broken("adam.sm_75.ptx",
+                "(?m)^(\\s*ld\\.global\\S*\\s+[^\\[]*\\[%rd\\d+)\\]", "$1+65536]"));
         SanitizeReport races = broken("cross_entropy.sm_90.ptx", "(?m)^\\s*bar\\.sync.*$", "");
         SanitizeReport.Finding race = races.findings().stream().filter(f -> f.kind().equals("RACE")).findFirst()
                 .orElseThrow();
@@ -53,8 +57,7 @@ class SanitizeTest {
         assertTrue(race.source().matches("kernels/.*\\.cuh?:\\d+.*PTX line \\d+"), race.source());
         assertFalse(race.other().isEmpty());
 
-        SanitizeReport far =
-                broken("adam.sm_75.ptx", "(?m)^(\\s*ld\\.global\\S*\\s+[^\\[]*\\[%rd\\d+)\\]", "$1+65536]");
+        SanitizeReport far = ofAdam.join();
         SanitizeReport.Finding access = far.findings().getFirst();
         assertEquals("OUT_OF_BOUNDS", access.kind());
         // The fault is in every kernel of the file, and nowhere else.
@@ -70,12 +73,16 @@ class SanitizeTest {
     }
 
     /** A run with another PTX: what the boot class path is given comes before the jars. */
-    private SanitizeReport broken(String file, String pattern, String replacement) throws IOException {
-        String ptx = Files.readString(Path.of(System.getProperty("isobit.home"), "kernels", "ptx", file));
-        String changed = ptx.replaceAll(pattern, replacement);
-        assertNotEquals(ptx, changed);
+    private SanitizeReport broken(String file, String pattern, String replacement) {
         Path resources = folder.resolve(file);
-        Files.writeString(Files.createDirectories(resources.resolve("dev/isobit/cuda/ptx")).resolve(file), changed);
+        try {
+            String ptx = Files.readString(Path.of(System.getProperty("isobit.home"), "kernels", "ptx", file));
+            String changed = ptx.replaceAll(pattern, replacement);
+            assertNotEquals(ptx, changed);
+            Files.writeString(Files.createDirectories(resources.resolve("dev/isobit/cuda/ptx")).resolve(file), changed);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
         try (var workspace = new Workspace()) {
             SanitizeReport report =
                     SanitizeCommand.run(workspace, List.of("-Xbootclasspath/a:" + resources), 4);
