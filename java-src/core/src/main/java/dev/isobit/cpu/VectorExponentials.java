@@ -55,7 +55,8 @@ final class VectorExponentials implements SegmentStage {
         FloatVector c4 = VectorMath.kept(8);
         FloatVector c3 = VectorMath.kept(9);
         FloatVector c2 = VectorMath.kept(10);
-        FloatVector max = VectorMath.kept(one, work.max);
+        // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
+        FloatVector max = VectorMath.kept(one, work.max == 0 ? -0f : work.max);
         IntVector plainAbove = VectorMath.kept(one, KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max))
                 .reinterpretAsInts();
         int count = 0;

@@ -261,6 +261,37 @@ public abstract class CrossEntropyContract extends CrossEntropyInputContract {
         Bits.assertSame(what, gradient, block().read(g));
     }
 
+    /** Rows of -0 with one +0, wherever it stands: each is a maximum, also in a vector that has no +0. */
+    @ParameterizedTest
+    @ValueSource(ints = {5, 9, 16, 17, 31, 33, 65, 100, 1023, 1025})
+    void zerosOfBothSigns(int classes) {
+        int rows = 3;
+        float log = (float) Math.log(classes);
+        for (int place = 0; place < classes; place += classes > 100 ? 19 : 1) {
+            float[] logits = new float[rows * classes];
+            Arrays.fill(logits, -0f);
+            for (int row = 0; row < rows; row++) {
+                logits[row * classes + place] = 0;
+            }
+            block().begin(8L * logits.length + 64, 4);
+            Tensor z = block().floats(logits, 0, rows, classes);
+            Tensor t = block().indices(DType.I64, new long[rows], 0);
+            Tensor loss = block().room(DType.F32, 0, rows);
+            Tensor gradient = block().room(DType.F32, 0, rows, classes);
+            block().upload();
+            op(new CrossEntropyOptions(Reduction.NONE, -100)).lossAndGradient(z, t, loss, gradient);
+            block().download();
+            for (float found : block().read(loss)) {
+                assertEquals(log, found, 4 * Math.ulp(log), "+0 at " + place);
+            }
+            float[] found = block().read(gradient);
+            for (int i = 0; i < found.length; i++) {
+                float expected = 1f / classes - (i % classes == 0 ? 1 : 0);
+                assertEquals(expected, found[i], 6 * Math.ulp(expected), "+0 at " + place + ", element " + i);
+            }
+        }
+    }
+
     /** All rows ignored: no divisor. */
     @Test
     void allIgnored() {
