@@ -53,10 +53,10 @@ final class VectorAdam implements AdamUpdate {
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
     /**
-     * Elements of an inner loop. A method that is called once for a million elements is long compiled for the middle of its
-     * loop alone, where vectors that came in from the interpreter stay boxed.
+     * Elements of an inner loop. The JIT takes back what it has compiled of this loop more often where it is long, and until
+     * it is compiled anew all vectors are boxed; see bench/NOTES.md.
      */
-    private static final int RUN = 1 << 13;
+    static final int RUN = 1 << 13;
 
     /** Called through {@link Specialized}. */
     VectorAdam() {}

@@ -43,11 +43,6 @@ final class VectorSgd implements SgdUpdate {
     private static final VectorSpecies<Short> SHORTS = NarrowLanes.SHORTS;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
-    /**
-     * Elements of an inner loop. A method that is called once for a million elements is long compiled for the middle of its
-     * loop alone, where vectors that came in from the interpreter stay boxed.
-     */
-    private static final int RUN = 1 << 13;
 
     /** Called through {@link Specialized}. */
     VectorSgd() {}
@@ -59,8 +54,8 @@ final class VectorSgd implements SgdUpdate {
 
     @Override
     public void run(SgdOperands tensors, long from, long to, SgdScalars s) {
-        for (long at = from; at < to; at += RUN) {
-            update(tensors, at, (int) Math.min(RUN, to - at), s);
+        for (long at = from; at < to; at += VectorAdam.RUN) {
+            update(tensors, at, (int) Math.min(VectorAdam.RUN, to - at), s);
         }
     }
 

@@ -138,5 +138,4 @@ final class VectorStagedAdam implements AdamUpdate {
             }
         }
     }
-
 }
