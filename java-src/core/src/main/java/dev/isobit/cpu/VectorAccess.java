@@ -11,8 +11,20 @@ import jdk.incubator.vector.FloatVector;
  */
 final class VectorAccess {
     static final int WIDTH = VectorMath.SPECIES.length();
+    private static int step = WIDTH;
 
     private VectorAccess() {}
+
+    /**
+     * {@link #WIDTH}, for the loops over an operand. It is no constant to the JIT, so that it takes none of them for a loop
+     * that it can count. Such a loop it would put into another one, and before the inner one it would test, among what holds
+     * for all turns, that the segment belongs to the current thread, if most segments in this JVM do so far; for memory of a
+     * shared arena that fails, up to a hundred times, and until the loop is compiled anew its vectors are boxed. See
+     * bench/NOTES.md.
+     */
+    static int step() {
+        return step;
+    }
 
     /**
      * Tells the JIT a segment's class, see {@link FloatOperand#NATIVE_SEGMENT}: what follows in the caller knows it.

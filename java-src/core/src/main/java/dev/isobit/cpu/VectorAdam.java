@@ -52,10 +52,7 @@ final class VectorAdam implements AdamUpdate {
     private static final VectorSpecies<Short> SHORTS = NarrowLanes.SHORTS;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
-    /**
-     * Elements of an inner loop. The JIT takes back what it has compiled of this loop more often where it is long, and until
-     * it is compiled anew all vectors are boxed; see bench/NOTES.md.
-     */
+    /** Elements of an inner loop, which counts in int. */
     static final int RUN = 1 << 13;
 
     /** Called through {@link Specialized}. */
@@ -119,7 +116,8 @@ final class VectorAdam implements AdamUpdate {
         boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
-        for (int i = 0; i < count; i += WIDTH) {
+        int step = VectorAccess.step();
+        for (int i = 0; i < count; i += step) {
             FloatVector p = PARAM_BF16
                     ? ((IntVector) (PARAM_ARRAY
                             ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)

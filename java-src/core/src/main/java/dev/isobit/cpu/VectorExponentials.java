@@ -59,12 +59,13 @@ final class VectorExponentials implements SegmentStage {
         FloatVector max = VectorMath.kept(one, work.max == 0 ? -0f : work.max);
         IntVector plainAbove = VectorMath.kept(one, KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max))
                 .reinterpretAsInts();
+        int step = VectorAccess.step();
         int count = 0;
         int unplain = 0;
         for (int block = 0; block < length; block += SegmentWork.LANES) {
             int end = Math.min(block + SegmentWork.LANES, length);
             long lanesAt = -4L * block;
-            for (int i = block; i < end; i += WIDTH) {
+            for (int i = block; i < end; i += step) {
                 FloatVector z = IN_ARRAY
                         ? FloatVector.fromArray(SPECIES, in, (int) at + i)
                         : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);

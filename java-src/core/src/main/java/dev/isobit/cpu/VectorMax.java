@@ -34,9 +34,10 @@ final class VectorMax implements SegmentStage {
         FloatVector b = VectorMath.constant(Float.NEGATIVE_INFINITY);
         FloatVector c = VectorMath.constant(Float.NEGATIVE_INFINITY);
         FloatVector d = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        int step = VectorAccess.step();
         int i = 0;
         // Comparing and blending are two instructions; MAX, which must keep NaN, is six.
-        for (; i < whole - 3 * WIDTH; i += 4 * WIDTH) {
+        for (; i < whole - 3 * WIDTH; i += 4 * step) {
             FloatVector x = IN_ARRAY
                     ? FloatVector.fromArray(SPECIES, in, (int) at + i)
                     : FloatVector.fromMemorySegment(SPECIES, segment, at + i * 4L, ORDER);
@@ -54,7 +55,7 @@ final class VectorMax implements SegmentStage {
             c = c.blend(z, z.compare(VectorOperators.GT, c));
             d = d.blend(w, w.compare(VectorOperators.GT, d));
         }
-        for (; i < whole; i += WIDTH) {
+        for (; i < whole; i += step) {
             FloatVector x = IN_ARRAY
                     ? FloatVector.fromArray(SPECIES, in, (int) at + i)
                     : FloatVector.fromMemorySegment(SPECIES, segment, at + i * 4L, ORDER);

@@ -25,7 +25,8 @@ final class VectorScale implements SegmentStage {
         float factor = work.factor;
         int whole = Float.isFinite(factor) ? SPECIES.loopBound(work.length) : 0;
         FloatVector f = VectorMath.constant(factor);
-        for (int i = 0; i < whole; i += WIDTH) {
+        int step = VectorAccess.step();
+        for (int i = 0; i < whole; i += step) {
             if (OUT_ARRAY) {
                 FloatVector.fromArray(SPECIES, out, (int) at + i).mul(f).intoArray(out, (int) at + i);
             } else {

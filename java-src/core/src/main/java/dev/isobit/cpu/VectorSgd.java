@@ -93,7 +93,8 @@ final class VectorSgd implements SgdUpdate {
         boolean decays = s.decays;
         boolean first = s.first;
         boolean nesterov = s.nesterov;
-        for (int i = 0; i < count; i += WIDTH) {
+        int step = VectorAccess.step();
+        for (int i = 0; i < count; i += step) {
             FloatVector p = PARAM_BF16
                     ? ((IntVector) (PARAM_ARRAY
                             ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)

@@ -69,6 +69,7 @@ final class VectorShortRow implements SegmentStage {
         FloatVector factor = VectorMath.kept(one, work.factor);
         IntVector nextMax = VectorMath.kept(one, -0f).reinterpretAsInts();
         int whole = SPECIES.loopBound(length);
+        int step = VectorAccess.step();
         int count = 0;
         int unplain = 0;
         int maxAt = 0;
@@ -77,7 +78,7 @@ final class VectorShortRow implements SegmentStage {
             int end = pass == 0 ? whole : length;
             int mirror = pass == 0 ? whole - WIDTH : 2 * (length - WIDTH);
             long fresh = pass == 0 ? -1L : -1L << WIDTH - (length - whole);
-            for (; i < end; i += WIDTH) {
+            for (; i < end; i += step) {
                 FloatVector z = IN_ARRAY
                         ? FloatVector.fromArray(SPECIES, in, (int) at + i)
                         : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);

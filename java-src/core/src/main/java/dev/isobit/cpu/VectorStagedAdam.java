@@ -81,9 +81,10 @@ final class VectorStagedAdam implements AdamUpdate {
         boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
+        int step = VectorAccess.step();
         for (int start = 0; start < count; start += STAGE) {
             int end = Math.min(start + STAGE, count);
-            for (int i = start; i < end; i += WIDTH) {
+            for (int i = start; i < end; i += step) {
                 FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
                 FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
                 if (maximize) {
@@ -94,7 +95,7 @@ final class VectorStagedAdam implements AdamUpdate {
                 }
                 VectorAccess.store(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i, w1.fma(g.sub(m), m));
             }
-            for (int i = start; i < end; i += WIDTH) {
+            for (int i = start; i < end; i += step) {
                 FloatVector v = VectorAccess.load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
                 FloatVector g = VectorAccess.load(GRAD_ARRAY, grads, gradSegment, gradAt, i);
                 if (maximize) {
@@ -106,7 +107,7 @@ final class VectorStagedAdam implements AdamUpdate {
                 VectorAccess.store(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i,
                         w2.fma(g.fma(g, v.neg()), v));
             }
-            for (int i = start; i < end; i += WIDTH) {
+            for (int i = start; i < end; i += step) {
                 FloatVector p = VectorAccess.load(PARAM_ARRAY, params, paramSegment, paramAt, i);
                 FloatVector m = VectorAccess.load(EXP_AVG_ARRAY, expAvgs, expAvgSegment, expAvgAt, i);
                 FloatVector v = VectorAccess.load(EXP_AVG_SQ_ARRAY, expAvgSqs, expAvgSqSegment, expAvgSqAt, i);
