@@ -27,8 +27,6 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     private final CrossEntropyBatch batch = new CrossEntropyBatch();
     private final CrossEntropyRows[] rows;
     private final LaneSum laneSum = new LaneSum();
-    /** Stands for the memory in which rows of 16 bits are worked on. */
-    private final FloatOperand scratch = new FloatOperand();
     private SegmentStages stages;
     private @Nullable CpuGeneralCrossEntropy general;
 
@@ -37,7 +35,6 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         this.options = options;
         this.workers = backend.workers();
         this.stages = ScalarKernels.STAGES;
-        scratch.set(MemorySegment.NULL, 0);
         rows = new CrossEntropyRows[workers.count()];
         Arrays.setAll(rows, i -> new CrossEntropyRows());
     }
@@ -69,7 +66,7 @@ final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
         double upstream = gradLoss == null || perRow ? 1 : scalar(gradLoss);
         batch.upstream = options.reduction() == Reduction.MEAN ? upstream / kept : upstream;
         stages = batch.logits.isNarrow()
-                ? backend.kernels().stages(scratch, scratch, batch.wantsGradient)
+                ? backend.kernels().narrowStages(batch.logits, batch.gradLogits, batch.wantsGradient)
                 : backend.kernels().stages(batch.logits, batch.gradLogits, batch.wantsGradient);
         int chunk = (int) Math.min(CHUNK, call.rows);
         if (batch.rowLoss.length < chunk) {

@@ -5,6 +5,12 @@ interface CpuKernels {
     /** The stages for these operands; without a gradient, {@code gradLogits} is empty. */
     SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient);
 
+    /**
+     * The stages for operands of 16 bits: for float32 in native memory to which they are widened, unless
+     * {@link SegmentStages#hasBf16Rows}.
+     */
+    SegmentStages narrowStages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient);
+
     /** The loops over a row of cross-entropy with options. */
     RowStages rowStages();
 

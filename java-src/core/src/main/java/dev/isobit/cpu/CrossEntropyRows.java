@@ -12,14 +12,14 @@ final class CrossEntropyRows {
 
     /** Computes rows [from, to): their losses, and their gradients if these are wanted. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        if (ScratchRows.take(batch)) {
+        if (ScratchRows.take(batch, stages)) {
             scratchRows.run(batch, stages, from, to, this);
         } else {
             direct(batch, stages, from, to);
         }
     }
 
-    /** Computes rows [from, to) of float32 where they are. */
+    /** Computes rows [from, to) where they are. */
     void direct(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
         work.operands(batch.logits, batch.gradLogits, batch.wantsGradient);
         long row = stages.hasSmallRows(batch.classes) ? smallRows.run(batch, stages, from, to, this) : from;

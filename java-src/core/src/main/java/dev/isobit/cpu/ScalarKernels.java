@@ -22,6 +22,11 @@ final class ScalarKernels implements CpuKernels {
     }
 
     @Override
+    public SegmentStages narrowStages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+        return STAGES;
+    }
+
+    @Override
     public RowStages rowStages() {
         return ScalarRowStages.STAGES;
     }

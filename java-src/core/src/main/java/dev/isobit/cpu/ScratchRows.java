@@ -24,10 +24,13 @@ final class ScratchRows {
     private MemorySegment floats = MemorySegment.NULL;
 
     /** Whether rows go this way. */
-    static boolean take(CrossEntropyBatch batch) {
-        return batch.logits.isNarrow() || batch.wantsGradient && batch.elements >= MANY
-                && batch.classes > SegmentWork.SEGMENT && batch.classes <= LONGEST
-                && batch.gradLogits.kind == FloatOperand.Kind.NATIVE && !batch.gradLogits.isSameAs(batch.logits);
+    static boolean take(CrossEntropyBatch batch, SegmentStages stages) {
+        return batch.logits.isNarrow()
+                ? !stages.hasBf16Rows(batch.classes)
+                : batch.wantsGradient && batch.elements >= MANY
+                        && batch.classes > SegmentWork.SEGMENT && batch.classes <= LONGEST
+                        && batch.gradLogits.kind == FloatOperand.Kind.NATIVE
+                        && !batch.gradLogits.isSameAs(batch.logits);
     }
 
     /** Computes rows [from, to). */

@@ -19,6 +19,8 @@ final class SegmentStages {
     private @Nullable SegmentStage smallGradient;
     private @Nullable SegmentStage shortRow;
     private @Nullable SegmentStage anyShortRow;
+    private @Nullable SegmentStage bf16Row;
+    private @Nullable SegmentStage anyBf16Row;
 
     /**
      * Bundles stages.
@@ -53,6 +55,18 @@ final class SegmentStages {
         shortRow = row;
         anyShortRow = anyRow;
         return this;
+    }
+
+    /** The same stages, but for short rows of BF16, which these reach where they stand. */
+    SegmentStages withBf16Rows(SegmentStage row, SegmentStage anyRow) {
+        SegmentStages stages = new SegmentStages(width, max, exponentials, anyExponentials, tail, sum, scale);
+        stages.smallRows = smallRows;
+        stages.smallGradient = smallGradient;
+        stages.shortRow = shortRow;
+        stages.anyShortRow = anyShortRow;
+        stages.bf16Row = row;
+        stages.anyBf16Row = anyRow;
+        return stages;
     }
 
     /**
@@ -93,6 +107,16 @@ final class SegmentStages {
 
     void shortRow(SegmentWork work) {
         run(Objects.requireNonNull(shortRow), Objects.requireNonNull(anyShortRow), work);
+        run(sum, work);
+    }
+
+    /** Whether rows of BF16 are reached where they stand, by {@link #bf16Row}. */
+    boolean hasBf16Rows(long classes) {
+        return bf16Row != null && hasShortRows(classes) && !hasSmallRows(classes);
+    }
+
+    void bf16Row(SegmentWork work) {
+        run(Objects.requireNonNull(bf16Row), Objects.requireNonNull(anyBf16Row), work);
         run(sum, work);
     }
 

@@ -20,6 +20,7 @@ class SegmentWork extends LinesBefore {
 
     /** Where the gradient of no row goes. */
     private final float[] spare = new float[LANES];
+    private final short[] spareShorts = new short[LANES];
 
     /** Native and aligned: a vector in an array straddles two cache lines. */
     private final MemorySegment allLanes = Arena.ofAuto().allocate(3 * LANES_STEP, 128);
@@ -36,6 +37,9 @@ class SegmentWork extends LinesBefore {
 
     /** The logits and the gradient; {@link #at} and {@link #outAt} are of the segment's element 0, as in FloatOperand. */
     float[] in = tail;
+    /** The same of BF16. */
+    short[] inShorts = spareShorts;
+    short[] outShorts = spareShorts;
     MemorySegment inSegment = MemorySegment.NULL;
     long at;
     float[] out = tail;
@@ -84,6 +88,10 @@ class SegmentWork extends LinesBefore {
         return hasPrevious ? out : spare;
     }
 
+    final short[] previousOutShorts() {
+        return hasPrevious ? outShorts : spareShorts;
+    }
+
     final MemorySegment previousOutSegment() {
         return hasPrevious ? outSegment : folded;
     }
@@ -91,6 +99,8 @@ class SegmentWork extends LinesBefore {
     final void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         gradient = wantsGradient;
         in = logits.array;
+        inShorts = logits.shorts;
+        outShorts = gradLogits.shorts;
         inSegment = logits.segment;
         out = gradLogits.array;
         outSegment = gradLogits.segment;
@@ -112,6 +122,8 @@ class SegmentWork extends LinesBefore {
     final void clear() {
         previousGradient(null, 0, 0);
         in = tail;
+        inShorts = spareShorts;
+        outShorts = spareShorts;
         inSegment = MemorySegment.NULL;
         out = tail;
         outSegment = MemorySegment.NULL;

@@ -1,5 +1,6 @@
 package dev.isobit.cpu;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
@@ -69,7 +70,7 @@ class ShortRows extends LinesBefore {
         if (work.nextMax >= 0) {
             work.max = work.nextMax;
         } else {
-            stages.max(work);
+            findMax(batch, stages, start);
         }
         work.nextMax = UNKNOWN;
         if (!Float.isFinite(work.max)) {
@@ -77,7 +78,11 @@ class ShortRows extends LinesBefore {
         }
         work.nextAt = batch.logits.position(next * batch.classes);
         work.previousGradient(isPending ? batch.gradLogits : null, first, factor);
-        stages.shortRow(work);
+        if (batch.logits.isNarrow()) {
+            stages.bf16Row(work);
+        } else {
+            stages.shortRow(work);
+        }
         correct(batch);
         work.swap();
         if (work.sum != work.sum) {
@@ -104,6 +109,20 @@ class ShortRows extends LinesBefore {
         return state.loss(targetLogit);
     }
 
+    private void findMax(CrossEntropyBatch batch, SegmentStages stages, long start) {
+        if (batch.logits.isNarrow()) {
+            MemorySegment segment = work.inSegment;
+            batch.logits.widen(start, work.folded, 0, work.length);
+            work.inSegment = work.folded;
+            work.at = 0;
+            stages.max(work);
+            work.inSegment = segment;
+            work.at = batch.logits.position(start);
+        } else {
+            stages.max(work);
+        }
+    }
+
     /** Now, since the gradient may lie over the logits. */
     private void findMaxima(CrossEntropyBatch batch) {
         if (work.count == 1) {
@@ -121,7 +140,15 @@ class ShortRows extends LinesBefore {
 
     /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
     private void flush(CrossEntropyBatch batch, SegmentStages stages) {
-        if (isPending) {
+        if (isPending && batch.gradLogits.isNarrow()) {
+            MemorySegment exponentials = work.previous();
+            for (int i = 0; i < batch.classes; i++) {
+                float gradient = exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, i) * factor;
+                exponentials.setAtIndex(ValueLayout.JAVA_FLOAT, i, SegmentWork.canonical(gradient));
+            }
+            batch.gradLogits.narrow(first, exponentials, 0, (int) batch.classes);
+            correct(batch);
+        } else if (isPending) {
             batch.gradLogits.copyFrom(work.previous(), first, batch.classes);
             work.outAt = batch.gradLogits.position(first);
             work.factor = factor;

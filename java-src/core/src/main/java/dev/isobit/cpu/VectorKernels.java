@@ -1,5 +1,6 @@
 package dev.isobit.cpu;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -8,6 +9,15 @@ import org.jspecify.annotations.Nullable;
 /** The Vector API where memory allows, in copies specialised by kind of memory, made when first asked for. */
 final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
+    private static final AtomicReferenceArray<@Nullable SegmentStages> BF16_STAGES =
+            new AtomicReferenceArray<>(1 << 5);
+    /** Stands for the native memory in which rows of 16 bits are worked on. */
+    private static final FloatOperand SCRATCH = new FloatOperand();
+
+    static {
+        SCRATCH.set(MemorySegment.NULL, 0);
+    }
+
     /** By flags: of types and kinds of memory there are too many combinations for a table. */
     private static final Map<Integer, AdamUpdate> ADAM = new ConcurrentHashMap<>();
     private static final Map<Integer, AdamUpdate> STAGED_ADAM = new ConcurrentHashMap<>();
@@ -41,6 +51,23 @@ final class VectorKernels implements CpuKernels {
                                 stage(SmallTargets.class, flags), new VectorSmallJoin()},
                             stage(VectorSmallGradient.class, flags)));
             stages = STAGES.get(flags);
+        }
+        return stages;
+    }
+
+    @Override
+    public SegmentStages narrowStages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+        SegmentStages floats = stages(SCRATCH, SCRATCH, wantsGradient);
+        if (!reaches(logits) || wantsGradient && !reaches(gradLogits)) {
+            return floats;
+        }
+        int flags = (logits.shorts.length > 0 ? 1 : 2)
+                | (wantsGradient ? (gradLogits.shorts.length > 0 ? 4 : 8) | 1 << 4 : 0);
+        SegmentStages stages = BF16_STAGES.get(flags);
+        if (stages == null) {
+            BF16_STAGES.compareAndSet(flags, null, floats.withBf16Rows(stage(VectorShortRow.class, flags | 1 << 6),
+                    stage(VectorShortRow.class, flags | 1 << 5 | 1 << 6)));
+            stages = BF16_STAGES.get(flags);
         }
         return stages;
     }

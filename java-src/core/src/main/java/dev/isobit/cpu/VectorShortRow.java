@@ -6,6 +6,7 @@ import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
@@ -29,7 +30,11 @@ final class VectorShortRow implements SegmentStage {
     private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
     /** Whether the error of z - max is found for any two numbers, or only where {@link VectorMath#plainAbove} allows it. */
     private static final boolean KNUTH = Specialized.flag(MethodHandles.lookup(), 5);
+    /** Logits and gradients are BF16: widened and rounded in registers. */
+    private static final boolean BF16 = Specialized.flag(MethodHandles.lookup(), 6);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final VectorSpecies<Integer> INTS = NarrowLanes.INTS;
+    private static final VectorSpecies<Short> SHORTS = NarrowLanes.SHORTS;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
@@ -38,8 +43,10 @@ final class VectorShortRow implements SegmentStage {
     @Override
     public void run(SegmentWork work) {
         float[] in = work.in;
+        short[] inShorts = work.inShorts;
         MemorySegment inSegment = work.inSegment;
         float[] out = work.previousOut();
+        short[] outShorts = work.previousOutShorts();
         MemorySegment outSegment = work.previousOutSegment();
         MemorySegment lanes = work.lanes();
         MemorySegment previous = work.previous();
@@ -68,6 +75,7 @@ final class VectorShortRow implements SegmentStage {
                 .reinterpretAsInts();
         FloatVector factor = VectorMath.kept(one, work.factor);
         IntVector nextMax = VectorMath.kept(one, -0f).reinterpretAsInts();
+        ShortVector nextShorts = ShortVector.broadcast(SHORTS, Short.MIN_VALUE);
         int whole = SPECIES.loopBound(length);
         int step = VectorAccess.step();
         int count = 0;
@@ -79,17 +87,38 @@ final class VectorShortRow implements SegmentStage {
             int mirror = pass == 0 ? whole - WIDTH : 2 * (length - WIDTH);
             long fresh = pass == 0 ? -1L : -1L << WIDTH - (length - whole);
             for (; i < end; i += step) {
-                FloatVector z = IN_ARRAY
-                        ? FloatVector.fromArray(SPECIES, in, (int) at + i)
-                        : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
-                FloatVector next = IN_ARRAY
-                        ? FloatVector.fromArray(SPECIES, in, (int) nextAt + i)
-                        : FloatVector.fromMemorySegment(SPECIES, inSegment, nextAt + i * 4L, ORDER);
-                nextMax = nextMax.max(next.reinterpretAsInts());
+                FloatVector z = BF16
+                        ? ((IntVector) (IN_ARRAY
+                                ? ShortVector.fromArray(SHORTS, inShorts, (int) at + i)
+                                : ShortVector.fromMemorySegment(SHORTS, inSegment, at + i * 2L, ORDER))
+                                .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                                .reinterpretAsFloats()
+                        : IN_ARRAY
+                                ? FloatVector.fromArray(SPECIES, in, (int) at + i)
+                                : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                if (BF16) {
+                    nextShorts = nextShorts.max(IN_ARRAY
+                            ? ShortVector.fromArray(SHORTS, inShorts, (int) nextAt + i)
+                            : ShortVector.fromMemorySegment(SHORTS, inSegment, nextAt + i * 2L, ORDER));
+                } else {
+                    FloatVector next = IN_ARRAY
+                            ? FloatVector.fromArray(SPECIES, in, (int) nextAt + i)
+                            : FloatVector.fromMemorySegment(SPECIES, inSegment, nextAt + i * 4L, ORDER);
+                    nextMax = nextMax.max(next.reinterpretAsInts());
+                }
                 if (GRADIENT) {
                     int j = mirror - i;
                     FloatVector g = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
-                    if (OUT_ARRAY) {
+                    if (BF16) {
+                        ShortVector bits = (ShortVector) g.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
+                                .add(g.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
+                                .convertShape(VectorOperators.I2S, SHORTS, 0);
+                        if (OUT_ARRAY) {
+                            bits.intoArray(outShorts, (int) outAt + j);
+                        } else {
+                            bits.intoMemorySegment(outSegment, outAt + j * 2L, ORDER);
+                        }
+                    } else if (OUT_ARRAY) {
                         g.intoArray(out, (int) outAt + j);
                     } else {
                         g.intoMemorySegment(outSegment, outAt + j * 4L, ORDER);
@@ -133,6 +162,8 @@ final class VectorShortRow implements SegmentStage {
         work.count = count;
         work.unplain = unplain;
         work.maxAt = maxAt;
-        work.nextMax = Float.intBitsToFloat(nextMax.reduceLanes(VectorOperators.MAX));
+        work.nextMax = Float.intBitsToFloat(BF16
+                ? nextShorts.reduceLanes(VectorOperators.MAX) << 16
+                : nextMax.reduceLanes(VectorOperators.MAX));
     }
 }
