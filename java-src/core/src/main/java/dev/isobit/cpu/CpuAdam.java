@@ -20,7 +20,7 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
     private final AdamBlock[] blocks;
     /** Of each worker, the tensors as its block shows them. */
     private final AdamOperands[][] windows;
-    /** Between three loops and one; none where the tensors are too small for it to matter, or gradients are multiplied. */
+    /** Between one loop and three; none where the tensors are too small for it to matter, or gradients are multiplied. */
     private final @Nullable Trial trial;
     private AdamScalars[] scalars = {};
     private boolean staged;
@@ -40,7 +40,7 @@ final class CpuAdam extends ElementSplit implements AdamKernel {
                     t.maxExpAvgSq);
         }
         boolean mayBeStaged = Arrays.stream(tensors).anyMatch(t -> t.staged != t.update);
-        trial = mayBeStaged && !guarded && elements() >= LARGE ? new Trial() : null;
+        trial = !guarded && mayBeStaged && elements() >= LARGE ? new Trial() : null;
         boolean inBlocks = !Arrays.stream(tensors).allMatch(t -> t.isDirect(backend.kernels()));
         blocks = new AdamBlock[inBlocks ? backend.workers().count() : 0];
         windows = new AdamOperands[blocks.length][tensors.length];
