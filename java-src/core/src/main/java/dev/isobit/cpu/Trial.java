@@ -2,13 +2,16 @@ package dev.isobit.cpu;
 
 /**
  * Chooses between two ways to the same bits, of which one is faster on some machines and the other on others: by turns at
- * first, then the one that took less time at its best. One thread at a time.
+ * first, then the one that took less time at its best. Now and then the other one again, which may have been slow only
+ * because it was not compiled yet or something else ran. One thread at a time.
  */
 final class Trial {
-    /** Of both. The JIT is done long before. */
-    private static final int CALLS = 256;
+    /** Calls of both at first. */
+    static final int TURNS = 16;
+    /** One call of so many goes the way that was slower. */
+    static final int AGAIN = 64;
 
-    private int calls;
+    private long calls;
     private long firstBest = Long.MAX_VALUE;
     private long secondBest = Long.MAX_VALUE;
     private boolean second;
@@ -16,7 +19,9 @@ final class Trial {
 
     /** Whether the call that begins is to go the second way. */
     boolean begin() {
-        second = calls < CALLS ? calls++ % 2 != 0 : secondBest < firstBest;
+        boolean faster = secondBest < firstBest;
+        second = calls < TURNS ? calls % 2 != 0 : faster ^ calls % AGAIN == 0;
+        calls++;
         start = System.nanoTime();
         return second;
     }

@@ -40,25 +40,25 @@ final class VectorExponentials implements SegmentStage {
         VectorAccess.require(true, lanes);
         int length = VectorMath.SPECIES.loopBound(work.length);
         for (int lane = 0; lane < VectorSum.width(work.length); lane += WIDTH) {
-            VectorMath.kept(1).intoMemorySegment(lanes, lane * 4L, ORDER);
+            FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO).intoMemorySegment(lanes, lane * 4L, ORDER);
         }
         long at = work.at;
         long outAt = work.outAt;
-        FloatVector one = VectorMath.kept(0);
-        FloatVector zero = VectorMath.kept(1);
-        FloatVector log2e = VectorMath.kept(2);
-        FloatVector magic = VectorMath.kept(3);
-        FloatVector minusLn2Hi = VectorMath.kept(4);
-        FloatVector minusLn2Lo = VectorMath.kept(5);
-        FloatVector c6 = VectorMath.kept(6);
-        FloatVector c5 = VectorMath.kept(7);
-        FloatVector c4 = VectorMath.kept(8);
-        FloatVector c3 = VectorMath.kept(9);
-        FloatVector c2 = VectorMath.kept(10);
+        FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
+        FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
+        FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
+        FloatVector magic = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MAGIC);
+        FloatVector minusLn2Hi = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_HI);
+        FloatVector minusLn2Lo = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_LO);
+        FloatVector c6 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C6);
+        FloatVector c5 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C5);
+        FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
+        FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
+        FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
         // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
-        FloatVector max = VectorMath.kept(one, work.max == 0 ? -0f : work.max);
-        IntVector plainAbove = VectorMath.kept(one, KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max))
-                .reinterpretAsInts();
+        FloatVector max = one.mul(work.max == 0 ? -0f : work.max);
+        IntVector plainAbove =
+                one.mul(KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max)).reinterpretAsInts();
         int step = VectorAccess.step();
         int count = 0;
         int unplain = 0;

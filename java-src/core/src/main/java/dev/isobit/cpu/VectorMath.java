@@ -39,17 +39,9 @@ final class VectorMath {
     /** e^d is normal where d is not below this. */
     static final float NORMAL_ABOVE = -87;
     /** {@link ExactMath#EXP_MAGIC} without bias. */
-    private static final float MAGIC_0 = 0x1.8p23f;
+    static final float MAGIC_0 = 0x1.8p23f;
     /** What is missing from its low bits. */
     static final int BIAS = (int) (ExactMath.EXP_MAGIC - MAGIC_0);
-    /**
-     * The constants of {@link #expDifference}, {@link #SPECIES} wide each, in the order of {@link #kept}'s callers. A loop
-     * that is to keep a constant in a register must load it: the JIT repeats a broadcast on every turn.
-     */
-    private static final float[] KEPT = table(1, 0, ExactMath.LOG2E, MAGIC_0, -ExactMath.LN2_HI,
-            -ExactMath.LN2_LO, ExactMath.EXP_C6, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3,
-            ExactMath.EXP_C2);
-
     private VectorMath() {}
 
     /** Constants to be {@link #kept}, {@link #SPECIES} wide each. */
@@ -63,7 +55,7 @@ final class VectorMath {
 
     /** A constant that stays in a register: 0: 1; 1: 0; from 2: those of exp in the order of their use. */
     static FloatVector kept(int index) {
-        return kept(KEPT, index);
+        return kept(Kept.TABLE, index);
     }
 
     /** A constant of a table of its own, which stays in a register. */

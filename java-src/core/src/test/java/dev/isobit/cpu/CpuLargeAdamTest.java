@@ -1,6 +1,7 @@
 package dev.isobit.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
@@ -103,23 +104,41 @@ class CpuLargeAdamTest {
         compare("native " + nativeMemory, arrays, tensors);
     }
 
+    /** Whether call {@code i} went the second way, which takes 0.3 ms or nothing, the first way the other of both. */
+    private static boolean call(Trial trial, boolean secondIsSlow) throws InterruptedException {
+        boolean isSecond = trial.begin();
+        if (isSecond == secondIsSlow) {
+            Thread.sleep(0, 300_000);
+        }
+        trial.end();
+        return isSecond;
+    }
+
     @Test
     void aTrialTakesTheFasterWay() throws InterruptedException {
         for (boolean secondIsSlow : new boolean[] {false, true}) {
             Trial trial = new Trial();
-            int second = 0;
-            for (int i = 0; i < 300; i++) {
-                boolean isSecond = trial.begin();
-                if (i >= 256) {
-                    assertEquals(!secondIsSlow, isSecond, "call " + i);
-                }
-                second += isSecond ? 1 : 0;
-                if (isSecond == secondIsSlow) {
-                    Thread.sleep(0, 300_000);
-                }
-                trial.end();
+            for (int i = 0; i < Trial.TURNS; i++) {
+                assertEquals(i % 2 == 1, call(trial, secondIsSlow), "turn " + i);
             }
-            assertEquals(secondIsSlow ? 128 : 128 + 44, second);
+            for (int i = Trial.TURNS; i < 3 * Trial.AGAIN; i++) {
+                assertEquals(secondIsSlow == (i % Trial.AGAIN == 0), call(trial, secondIsSlow), "call " + i);
+            }
+        }
+    }
+
+    @Test
+    void aTrialNoticesWhatBecameFaster() throws InterruptedException {
+        Trial trial = new Trial();
+        for (int i = 0; i < Trial.AGAIN; i++) {
+            boolean isSecond = trial.begin();
+            Thread.sleep(0, isSecond ? 600_000 : 300_000);
+            trial.end();
+        }
+        // Compiled by now, say: the one call of 64 shows it.
+        call(trial, false);
+        for (int i = 1; i < Trial.AGAIN; i++) {
+            assertTrue(call(trial, false), "call " + i + " after it");
         }
     }
 }

@@ -1,0 +1,30 @@
+package dev.isobit.cpu;
+
+import dev.isobit.math.ExactMath;
+
+/**
+ * Constants of a loop that are to stay in registers: the JIT repeats a broadcast on every turn, but not a load. To be
+ * loaded by the Vector API itself, which the JIT always inlines. A method of ours between them would return a boxed vector
+ * where the JIT takes its call for a rare one.
+ */
+final class Kept {
+    /** Each constant as many times as a vector has lanes. */
+    static final float[] TABLE = VectorMath.table(1, 0, ExactMath.LOG2E, VectorMath.MAGIC_0, -ExactMath.LN2_HI,
+            -ExactMath.LN2_LO, ExactMath.EXP_C6, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3,
+            ExactMath.EXP_C2);
+    private static final int WIDTH = VectorMath.SPECIES.length();
+    /** Where each begins; those of exp in the order of their use. */
+    static final int ONE = 0;
+    static final int ZERO = WIDTH;
+    static final int LOG2E = 2 * WIDTH;
+    static final int MAGIC = 3 * WIDTH;
+    static final int MINUS_LN2_HI = 4 * WIDTH;
+    static final int MINUS_LN2_LO = 5 * WIDTH;
+    static final int C6 = 6 * WIDTH;
+    static final int C5 = 7 * WIDTH;
+    static final int C4 = 8 * WIDTH;
+    static final int C3 = 9 * WIDTH;
+    static final int C2 = 10 * WIDTH;
+
+    private Kept() {}
+}
