@@ -31,6 +31,7 @@
 #include "bce_with_logits_params.h"
 #include "exact_math.cuh"
 #include "lanes.cuh"
+#include "mean.cuh"
 #include "packed_io.cuh"
 
 namespace isobit {
@@ -596,7 +597,7 @@ __device__ __forceinline__ void begin(const bce_with_logits_params& p) {
     __shared__ float shared[kLanes];
     if ((p.flags & BCE_SUMMED_DENOMINATOR) != 0) {
         const double total = join<kBlock>(p.weight_parts, segments_of(p), shared);
-        if (threadIdx.x == 0) *p.denominator = total;
+        if (threadIdx.x == 0) *p.denominator = nan_for_zero(total);
     }
     if (p.arrivals != nullptr && threadIdx.x == 0) *p.arrivals = 0;
 }

@@ -28,6 +28,7 @@
 #include "cross_entropy_general_params.h"
 #include "exact_math.cuh"
 #include "lanes.cuh"
+#include "mean.cuh"
 #include "packed_io.cuh"
 #include "softcap.cuh"
 
@@ -94,7 +95,7 @@ struct Upstream {
         const float one = p.grad_loss == nullptr || per_row != nullptr ? 1.0f : p.grad_loss[0];
         common = __dmul_rn(static_cast<double>(p.grad_loss_scale), static_cast<double>(one));
         if (has(p, GENERAL_MEAN)) {
-            common = has(p, GENERAL_ZERO) && denominator == 0.0 ? 0.0 : __ddiv_rn(common, denominator);
+            common = denominator == 0.0 ? 0.0 : __ddiv_rn(common, denominator);
         }
     }
 
@@ -545,17 +546,23 @@ __device__ __forceinline__ double join(const Params& p, const float* parts, floa
     return total;
 }
 
-/* Of MEAN; each block joins it anew, which spares a launch. All threads get it; else 1. */
 template <int kThreads>
-__device__ __forceinline__ double denominator_of(const Params& p, float* shared) {
+__device__ __forceinline__ double sum_of_weights(const Params& p, float* shared) {
     __shared__ double joined;
-    if (!has(p, GENERAL_MEAN)) return 1.0;
     if (p.divisor != nullptr) return static_cast<double>(*p.divisor);
     if (!has(p, GENERAL_SUMMED_DENOMINATOR)) return __ll2double_rn(p.rows);
     const double total = join<kThreads>(p, p.weight_parts, shared);
     if (threadIdx.x == 0) joined = total;
     __syncthreads();
     return joined;
+}
+
+/* Of MEAN, 0 with GENERAL_ZERO alone; each block joins it anew, which spares a launch. All threads get it; else 1. */
+template <int kThreads>
+__device__ __forceinline__ double denominator_of(const Params& p, float* shared) {
+    if (!has(p, GENERAL_MEAN)) return 1.0;
+    const double sum = sum_of_weights<kThreads>(p, shared);
+    return has(p, GENERAL_ZERO) ? sum : nan_for_zero(sum);
 }
 
 /* For the reduce launch behind this one. */
@@ -1133,7 +1140,7 @@ __device__ __forceinline__ void reduce(const Params& p) {
     if (threadIdx.x == 0) {
         double result = total;
         if (has(p, GENERAL_MEAN)) {
-            result = has(p, GENERAL_ZERO) && denominator == 0.0 ? 0.0 : __ddiv_rn(total, denominator);
+            result = denominator == 0.0 ? 0.0 : __ddiv_rn(total, denominator);
         }
         *p.loss = canonical(__double2float_rn(result));
     }

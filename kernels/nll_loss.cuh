@@ -15,6 +15,7 @@
 
 #include "exact_math.cuh"
 #include "lanes.cuh"
+#include "mean.cuh"
 #include "nll_loss_params.h"
 #include "packed_io.cuh"
 
@@ -82,6 +83,10 @@ __device__ __forceinline__ double join(const nll_loss_params& p, const float* pa
     return total;
 }
 
+__device__ __forceinline__ double denominator_of(const nll_loss_params& p) {
+    return (p.flags & NLL_LOSS_MEAN) != 0 ? nan_for_zero(join(p, p.weight_parts)) : 1.0;
+}
+
 __device__ __forceinline__ void weigh(const nll_loss_params& p) {
     __shared__ __align__(16) float lanes[kLanes];
     sum_segments(p, p.weight_parts, lanes, [&](int64_t row) {
@@ -94,7 +99,7 @@ __device__ __forceinline__ void weigh(const nll_loss_params& p) {
 __device__ __forceinline__ void rows(const nll_loss_params& p) {
     __shared__ double denominator;
     const bool mean = (p.flags & NLL_LOSS_MEAN) != 0;
-    if (threadIdx.x == 0) denominator = mean ? join(p, p.weight_parts) : 1.0;
+    if (threadIdx.x == 0) denominator = denominator_of(p);
     __syncthreads();
     const double divisor = denominator;
     const int64_t chunk_rows = p.rows_per_block;
@@ -159,8 +164,7 @@ __device__ __forceinline__ void reduce(const nll_loss_params& p) {
         __threadfence();
     }
     const double total = join(p, p.loss_parts);
-    const double divisor = (p.flags & NLL_LOSS_MEAN) != 0 ? join(p, p.weight_parts) : 1.0;
-    *p.loss = canonical(__double2float_rn(__ddiv_rn(total, divisor)));
+    *p.loss = canonical(__double2float_rn(__ddiv_rn(total, denominator_of(p))));
 }
 
 } // namespace nll_loss

@@ -49,7 +49,7 @@ import org.jspecify.annotations.Nullable;
  * entropy, in that row alone, and argmax -1 if it has a NaN; a logit -inf elsewhere has probability 0, and loss +inf if
  * its label is not 0. Log-probabilities are those of the logits, whatever the target, of ignored rows too: NaN in a row
  * with NaN, +inf or only -inf, and -inf for padding. A weight or label of 0 takes away an infinite loss. If all rows are ignored {@code MEAN} is NaN
- * and the gradient 0; if the weights of the others add up to 0 both are NaN; or both are 0, by
+ * and the gradient 0; if the weights of the others add up to 0, or the denominator of the caller is 0, both are NaN; or both are 0, by
  * {@link CrossEntropyOptions#allIgnored}. A target outside [0, C) that is not the ignore index: in host memory an
  * {@link IllegalArgumentException} that names the first bad row, its value and how many there are, before anything is
  * written; in device memory loss and gradient of those rows are NaN, and the next call that synchronises throws

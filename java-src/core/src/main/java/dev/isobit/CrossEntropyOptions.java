@@ -41,7 +41,7 @@ public record CrossEntropyOptions(Reduction reduction, long ignoreIndex, double 
 
     /** What {@code MEAN} is where the denominator is 0. */
     public enum AllIgnored {
-        /** A division by 0: NaN where all rows are ignored, whose gradient is 0. */
+        /** NaN, as is the gradient of rows that are not ignored. */
         NAN,
         /** 0, as are the gradients of all rows that have a softmax. */
         ZERO

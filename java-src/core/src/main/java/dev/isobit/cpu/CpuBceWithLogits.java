@@ -123,7 +123,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             double denominator = 1;
             if (reduction == Reduction.MEAN) {
                 weighs = options.weightedMean() || ignores;
-                denominator = weighs ? sum() : count;
+                denominator = LaneSum.denominator(weighs ? sum() : count);
             }
             double upstream = call.gradLoss == null || perElement ? 1 : scalar(call.gradLoss);
             for (BceBlock block : blocks) {

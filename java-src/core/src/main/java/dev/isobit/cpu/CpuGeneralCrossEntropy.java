@@ -49,6 +49,7 @@ final class CpuGeneralCrossEntropy implements Workers.Task {
             double denominator = mean ? denominator(call, kept) : 1;
             boolean zero = mean && denominator == 0
                     && options.allIgnored() == CrossEntropyOptions.AllIgnored.ZERO;
+            denominator = LaneSum.denominator(denominator);
             double upstream = (double) call.gradLossScale
                     * (call.gradLoss == null || batch.hasGradLoss ? 1 : scalar(call.gradLoss));
             batch.upstream = zero ? 0 : mean ? upstream / denominator : upstream;

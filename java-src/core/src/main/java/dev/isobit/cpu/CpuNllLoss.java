@@ -75,7 +75,7 @@ final class CpuNllLoss implements NllLossKernel, Workers.Task {
                 values = new float[chunk];
             }
             upstream = call.gradLoss == null || perRow ? 1 : gradLoss.get(0);
-            denominator = reduction != Reduction.MEAN ? 1 : weighted ? sumOfWeights(rows) : kept;
+            denominator = reduction != Reduction.MEAN ? 1 : LaneSum.denominator(weighted ? sumOfWeights(rows) : kept);
             double total = 0;
             for (long first = 0; first < rows; first += CHUNK) {
                 firstRow = first;

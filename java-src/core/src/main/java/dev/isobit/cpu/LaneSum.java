@@ -52,6 +52,11 @@ final class LaneSum {
         return sum;
     }
 
+    /** What {@code MEAN} divides a loss and its gradient by: 0 makes them NaN, even where the loss is not 0. */
+    static double denominator(double sum) {
+        return sum == 0 ? Double.NaN : sum;
+    }
+
     /** Folds the lanes from the highest bit of the lane number to the lowest. */
     float fold() {
         return fold(lanes.length);

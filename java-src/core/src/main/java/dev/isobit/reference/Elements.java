@@ -23,6 +23,11 @@ final class Elements {
         return new Elements(tensor);
     }
 
+    /** What {@code MEAN} divides by: 0 makes loss and gradient NaN. */
+    static double denominator(double sum) {
+        return sum == 0 ? Double.NaN : sum;
+    }
+
     double get(long index) {
         return switch (dtype) {
             case F64 -> bytes.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, index * 8);

@@ -59,7 +59,7 @@ final class ReferenceBceWithLogits implements BceWithLogitsKernel {
         var gradLogits = elements(call.gradLogits);
         var sigmoid = elements(call.sigmoid);
         boolean mean = options.reduction() == Reduction.MEAN;
-        double denominator = mean ? denominator(call) : 1;
+        double denominator = mean ? Elements.denominator(denominator(call)) : 1;
         double total = 0;
         for (long i = 0; i < call.count; i++) {
             double x = logits.get(i);

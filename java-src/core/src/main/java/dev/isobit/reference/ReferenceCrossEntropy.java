@@ -111,6 +111,7 @@ final class ReferenceCrossEntropy implements CrossEntropyKernel {
             double denominator = mean ? denominator() : 1;
             boolean zero = mean && denominator == 0
                     && options.allIgnored() == CrossEntropyOptions.AllIgnored.ZERO;
+            denominator = Elements.denominator(denominator);
             var gradLoss = elements(call.gradLoss);
             var loss = elements(call.loss);
             double total = 0;

@@ -41,9 +41,7 @@ final class ReferenceNllLoss implements NllLossKernel {
             long target = targets.get(row);
             denominator += target == options.ignoreIndex() ? 0 : weights == null ? 1 : weights.get(target);
         }
-        if (options.reduction() != Reduction.MEAN) {
-            denominator = 1;
-        }
+        denominator = options.reduction() == Reduction.MEAN ? Elements.denominator(denominator) : 1;
         double total = 0;
         for (long row = 0; row < rows; row++) {
             long first = row / call.inner * call.classes * call.inner + row % call.inner;

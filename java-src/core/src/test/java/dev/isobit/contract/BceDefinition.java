@@ -45,7 +45,7 @@ public final class BceDefinition {
             live[i] = mask[i] != 0 && t[i] != (float) options.ignoreValue();
             shares[i] = !live[i] ? 0 : options.weightedMean() ? weights[i] : 1;
         }
-        double denominator = mean ? sum(shares) : 1;
+        double denominator = mean ? denominator(shares) : 1;
         float keep = (float) (1 - options.labelSmoothing());
         float half = (float) (options.labelSmoothing() / 2);
         float[] loss = new float[x.length];
@@ -124,6 +124,12 @@ public final class BceDefinition {
 
     private static float canonical(float value) {
         return Float.isNaN(value) ? NAN : value;
+    }
+
+    /** The sum of these, NaN for 0. */
+    static double denominator(float[] shares) {
+        double sum = sum(shares);
+        return sum == 0 ? Double.NaN : sum;
     }
 
     /** Lanes and segments in float32, segments joined in float64. */

@@ -310,6 +310,7 @@ public final class GeneralCase {
             case WEIGHTS -> targets == null ? rows : GeneralDefinition.sum(shares);
         };
         boolean zero = mean && divisor == 0 && options.allIgnored() == AllIgnored.ZERO;
+        divisor = divisor == 0 ? Double.NaN : divisor;
         float[] rowLoss = new float[rows];
         float[] rowLse = new float[rows];
         float[] rowEntropy = new float[rows];

@@ -11,6 +11,7 @@ import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOperands;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.CrossEntropyOptions.AllIgnored;
+import dev.isobit.CrossEntropyOptions.Denominator;
 import dev.isobit.DType;
 import dev.isobit.LogSoftmax;
 import dev.isobit.NllLoss;
@@ -21,6 +22,7 @@ import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
 import dev.isobit.TargetOutOfRangeException;
 import dev.isobit.Tensor;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
@@ -351,6 +353,52 @@ public abstract class LossEdgeContract {
         }
     }
 
+    /** Losses that do not vanish with the weights, as x/0; a class so far off that its probability is 0 in float32 alone. */
+    @Test
+    void denominatorOfZeroWhereLossesAreNone() {
+        CrossEntropyOptions mean = CrossEntropyOptions.defaults();
+        for (DType dtype : DTYPES) {
+            for (CrossEntropyOptions options : List.of(mean.withLabelSmoothing(1), mean.withLabelSmoothing(0.25),
+                    mean.withZLoss(0.5), mean.withZLoss(0.5).withAccumulate(true))) {
+                denominatorOfZero(dtype, options, 0, 0);
+            }
+            for (CrossEntropyOptions options : List.of(mean, mean.withLabelSmoothing(1), mean.withZLoss(0.5))) {
+                denominatorOfZero(dtype, options, 2, -2);
+                denominatorOfZero(dtype, options.withDenominator(Denominator.OPERAND), 1, 1);
+            }
+        }
+        rows(Loss.NLL, Reduction.MEAN, AllIgnored.NAN, new float[] {-1, -2, -3, -4}, 2, new float[] {2, -2}, null, 0,
+                1);
+        same(Loss.NLL, found.loss, NAN);
+        same(Loss.NLL, found.gradient, NAN, 0, 0, NAN);
+    }
+
+    private void denominatorOfZero(DType dtype, CrossEntropyOptions options, float... weights) {
+        for (AllIgnored allIgnored : AllIgnored.values()) {
+            boolean zero = allIgnored == AllIgnored.ZERO;
+            block.begin(1 << 12, 8);
+            var operands = CrossEntropyOperands
+                    .of(block.floats(dtype, new float[] {-200, 3, 1, 1, 2, -200}, 1, 2, CLASSES),
+                            block.indices(DType.I64, new long[] {0, 1}, 0))
+                    .withWeights(block.floats(weights, 0, 2));
+            operands = options.denominator() == Denominator.OPERAND
+                    ? operands.withDenominator(block.floats(new float[1], 0))
+                    : operands;
+            Tensor lossAt = block.room(DType.F32, 3);
+            Tensor gradAt = block.floats(dtype, new float[2 * CLASSES], 1, 2, CLASSES);
+            block.upload();
+            try (CrossEntropy op = CrossEntropy.on(backend, options.withAllIgnored(allIgnored))) {
+                op.lossAndGradient(operands, lossAt, gradAt);
+            }
+            block.download();
+            float[] gradient = new float[2 * CLASSES];
+            Arrays.fill(gradient, zero ? 0 : NAN);
+            String what = dtype + " " + options + " " + allIgnored;
+            same(what, block.read(lossAt), zero ? 0 : NAN);
+            equal(what, block.read(gradAt), gradient);
+        }
+    }
+
     /** A weight of 0 takes away an infinite loss. */
     @Test
     void zeroTimesInfinity() {
@@ -470,9 +518,13 @@ public abstract class LossEdgeContract {
                     operands -> operands.withWeights(block.floats(new float[2], 0, 2)));
             same(dtype, outcome.loss, NAN);
             same(dtype, outcome.gradient, NAN, NAN);
-            outcome = elements(dtype, mean, new float[] {0, 0}, new float[] {1, 0},
-                    operands -> operands.withWeights(block.floats(new float[] {2, -2}, 0, 2)));
-            same(dtype, outcome.gradient, -INF, -INF);
+            // The loss of the second, and its gradient, are 0 in float32 alone.
+            for (float logit : new float[] {0, -200}) {
+                outcome = elements(dtype, mean, new float[] {logit, -200}, new float[] {1, 0},
+                        operands -> operands.withWeights(block.floats(new float[] {2, -2}, 0, 2)));
+                same(dtype, outcome.loss, NAN);
+                same(dtype, outcome.gradient, NAN, NAN);
+            }
         }
     }
 }

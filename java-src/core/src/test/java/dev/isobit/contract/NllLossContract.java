@@ -97,7 +97,7 @@ public abstract class NllLossContract extends BackendContract {
                     rowLoss[row] = CrossEntropyDefinition.canonical(zero ? 0 : rowWeight[row] * gap);
                 }
             }
-            double denominator = reduction == Reduction.MEAN ? BceDefinition.sum(rowWeight) : 1;
+            double denominator = reduction == Reduction.MEAN ? BceDefinition.denominator(rowWeight) : 1;
             gradient = new float[input.length];
             for (int row = 0; row < rows; row++) {
                 if (targets[row] != ignoreIndex) {

@@ -29,7 +29,7 @@ public final class NllLossDefinition {
                 losses[row] = CrossEntropyDefinition.canonical(vanishes ? 0 : weights[row] * gap);
             }
         }
-        double denominator = reduction == Reduction.MEAN ? BceDefinition.sum(weights) : 1;
+        double denominator = reduction == Reduction.MEAN ? BceDefinition.denominator(weights) : 1;
         float[] gradient = new float[logProbabilities.length];
         for (int row = 0; row < targets.length; row++) {
             if (targets[row] != -100) {
