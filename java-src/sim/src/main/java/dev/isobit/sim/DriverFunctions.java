@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,7 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +43,9 @@ final class DriverFunctions {
             "cuDevicePrimaryCtxRelease_v2");
 
     /** PTX that was parsed before: a text is parsed once in a process. */
-    private static final Map<String, PtxModule> PARSED = new ConcurrentHashMap<>();
+    private static final List<Parsed> PARSED = new CopyOnWriteArrayList<>();
+
+    private record Parsed(MemorySegment text, PtxModule module) {}
 
     private static final long LEGACY_STREAM = 1;
     private static final long PER_THREAD_STREAM = 2;
@@ -507,11 +510,9 @@ final class DriverFunctions {
 
     private void load(long module, long image, long log, int logBytes) {
         SimContext context = contextOutsideCapture();
-        String text = StandIn.getText(image);
-        DriverError.unless(text.contains(".version"), Result.INVALID_IMAGE);
         PtxModule ptx;
         try {
-            ptx = PARSED.computeIfAbsent(text, PtxModule::parse);
+            ptx = parsed(image);
         } catch (PtxSyntaxException e) {
             StandIn.putText(log, logBytes, "ptxas application ptx input; error   : " + e.getMessage());
             throw new DriverError(Result.INVALID_PTX);
@@ -530,6 +531,22 @@ final class DriverFunctions {
         long handle = handle();
         context.modules.put(handle, new SimModule(context.memory.load(ptx)));
         putLong(module, handle);
+    }
+
+    /** The module of a text; one that is known to the byte is not parsed again, nor made a string of. */
+    private static PtxModule parsed(long image) {
+        MemorySegment bytes = StandIn.text(image);
+        for (Parsed known : PARSED) {
+            if (known.text.byteSize() == bytes.byteSize() && known.text.mismatch(bytes) < 0) {
+                return known.module;
+            }
+        }
+        byte[] copy = bytes.toArray(ValueLayout.JAVA_BYTE);
+        String text = new String(copy, StandardCharsets.UTF_8);
+        DriverError.unless(text.contains(".version"), Result.INVALID_IMAGE);
+        var added = new Parsed(MemorySegment.ofArray(copy), PtxModule.parse(text));
+        PARSED.add(added);
+        return added.module;
     }
 
     /** {@code 7.8} as 78. */

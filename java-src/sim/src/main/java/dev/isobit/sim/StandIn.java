@@ -137,6 +137,27 @@ final class StandIn {
         return at(address, Long.MAX_VALUE).getString(0);
     }
 
+    /** The bytes of a text before its zero byte. It is read in aligned words, none of which lies on two pages. */
+    static MemorySegment text(long address) {
+        DriverError.unless(address != 0, Result.INVALID_VALUE);
+        MemorySegment bytes = at(address, Long.MAX_VALUE - address);
+        long i = 0;
+        while ((address + i) % Long.BYTES != 0 && bytes.get(ValueLayout.JAVA_BYTE, i) != 0) {
+            i++;
+        }
+        while ((address + i) % Long.BYTES == 0 && !hasZeroByte(bytes.get(ValueLayout.JAVA_LONG, i))) {
+            i += Long.BYTES;
+        }
+        while (bytes.get(ValueLayout.JAVA_BYTE, i) != 0) {
+            i++;
+        }
+        return bytes.asSlice(0, i);
+    }
+
+    private static boolean hasZeroByte(long word) {
+        return (word - 0x0101010101010101L & ~word & 0x8080808080808080L) != 0;
+    }
+
     /** Writes as much of a text as there is room for, and a zero byte. */
     static void putText(long address, long room, String text) {
         byte[] bytes = text.getBytes(java.nio.charset.StandardCharsets.UTF_8);

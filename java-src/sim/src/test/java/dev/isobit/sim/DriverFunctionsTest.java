@@ -231,6 +231,21 @@ class DriverFunctionsTest {
         }
     }
 
+    /** Texts of one length that differ in one byte, loaded by turns. */
+    @Test
+    void aModuleIsThatOfItsTextToTheByte() {
+        String addTwo = Driver.ADD_ONE.replace("%r2, 1;", "%r2, 2;");
+        try (var driver = new Driver()) {
+            long memory = driver.device(40, 0);
+            for (int turn = 0; turn < 4; turn++) {
+                long module = driver.out("cuModuleLoadData", driver.text(turn % 2 == 0 ? Driver.ADD_ONE : addTwo));
+                long function = driver.out("cuModuleGetFunction", module, driver.text("add_one"));
+                assertEquals(0, driver.launch(function, 1, 0, memory + 4, memory));
+                assertEquals(41 + turn % 2, driver.read(memory, 2)[1]);
+            }
+        }
+    }
+
     @Test
     void contextsArePerThread() throws InterruptedException {
         try (var driver = new Driver()) {

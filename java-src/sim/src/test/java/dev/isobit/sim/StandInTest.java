@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -41,6 +44,21 @@ class StandInTest {
                 assertEquals(Result.NOT_SUPPORTED.code(), driver.call(function), function);
             }
             assertEquals(missing, simulated.notSupported());
+        }
+    }
+
+    @Test
+    void aTextEndsAtItsFirstZeroByte() {
+        try (var arena = Arena.ofConfined()) {
+            MemorySegment memory = arena.allocate(64, 8);
+            for (int from = 0; from < 9; from++) {
+                for (int length = 0; length < 40; length++) {
+                    // Of every value, 0x80 and 0x01 too, which differ from 0 by what the search looks at.
+                    memory.fill((byte) (length % 3 == 0 ? 0x80 : length % 3 == 1 ? 0x01 : 'x'));
+                    memory.set(ValueLayout.JAVA_BYTE, from + length, (byte) 0);
+                    assertEquals(length, StandIn.text(memory.address() + from).byteSize(), from + " " + length);
+                }
+            }
         }
     }
 
