@@ -51,6 +51,10 @@ final class CrossEntropyBatch {
         firstRow = batch.firstRow;
     }
 
+    boolean hasUpstreamPerRow() {
+        return gradLoss != null;
+    }
+
     double upstream(long row) {
         MemorySegment perRow = gradLoss;
         return perRow == null ? upstream : perRow.get(ValueLayout.JAVA_FLOAT_UNALIGNED, gradLossOffset + row * 4);

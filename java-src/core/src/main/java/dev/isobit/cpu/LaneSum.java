@@ -8,6 +8,7 @@ import java.util.Arrays;
  */
 final class LaneSum {
     private final float[] lanes = new float[SegmentWork.LANES];
+    private final float[] addends = new float[SegmentWork.LANES];
 
     void clear() {
         Arrays.fill(lanes, 0);
@@ -45,7 +46,12 @@ final class LaneSum {
             int end = Math.min(segment + SegmentWork.SEGMENT, count);
             clear();
             for (int at = segment; at < end; at += SegmentWork.LANES) {
-                add(values, at, Math.min(SegmentWork.LANES, end - at));
+                // At the numbers of their lanes they are added by vectors, from anywhere else in an array not.
+                int some = Math.min(SegmentWork.LANES, end - at);
+                System.arraycopy(values, at, addends, 0, some);
+                for (int i = 0; i < some; i++) {
+                    lanes[i] += addends[i];
+                }
             }
             sum += fold();
         }

@@ -31,7 +31,11 @@ final class SmallBlock {
     final float[] sums;
     final float[] counts;
     final float[] logSums;
-    /** In bytes from the first row's first element; of an ignored row, where it begins. */
+    /** Class indices. */
+    final long[] targets;
+    /** Where rows begin, in bytes from the first one's first element. */
+    final long[] firstOffsets;
+    /** Of targets, as {@link #firstOffsets}; of an ignored row, where it begins. */
     final long[] targetOffsets;
     final float[] targetLogits;
     final float[] targetExps;
@@ -40,8 +44,8 @@ final class SmallBlock {
     final float[] targetGradients;
     final float[] losses;
 
-    /** The row within its group of each element, for rows of {@link #classes}. */
-    private final int[] rows;
+    /** The row within its group of each element. */
+    final int[] rows;
     /** The first row of the group of each vector of elements. */
     final int[] firsts;
     private int classes;
@@ -73,6 +77,8 @@ final class SmallBlock {
         sums = new float[GROUPS * width];
         counts = new float[GROUPS * width];
         logSums = new float[GROUPS * width];
+        targets = new long[GROUPS * width];
+        firstOffsets = new long[GROUPS * width];
         targetOffsets = new long[GROUPS * width];
         targetLogits = new float[GROUPS * width];
         targetExps = new float[GROUPS * width];
@@ -95,15 +101,18 @@ final class SmallBlock {
         return Math.min(GROUPS, capacity / (ofClasses * width));
     }
 
-    /** The row of each element within its group. */
-    int[] rows(int ofClasses) {
+    /** Prepares for rows of so many classes. */
+    void use(int ofClasses) {
         if (classes != ofClasses) {
             classes = ofClasses;
-            for (int i = 0; i < groupsAtOnce(classes) * classes * width; i++) {
+            int groupsAtOnce = groupsAtOnce(classes);
+            for (int i = 0; i < groupsAtOnce * classes * width; i++) {
                 rows[i] = i / classes % width;
                 firsts[i / width] = i / (classes * width) * width;
             }
+            for (int r = 0; r < groupsAtOnce * width; r++) {
+                firstOffsets[r] = (long) r * classes * Float.BYTES;
+            }
         }
-        return rows;
     }
 }

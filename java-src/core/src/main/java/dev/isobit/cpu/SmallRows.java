@@ -1,5 +1,7 @@
 package dev.isobit.cpu;
 
+import java.util.Arrays;
+
 /** Rows of a few classes, as many at a time as a vector has lanes. One per worker, reused. */
 final class SmallRows {
     private final SegmentWork work;
@@ -21,6 +23,8 @@ final class SmallRows {
             work.block = new SmallBlock(width);
         }
         SmallBlock block = work.block;
+        block.use(classes);
+        Arrays.fill(block.upstream, batch.upstream);
         long whole = (to - from) / width;
         int most = block.groupsAtOnce(classes);
         long row = from;
@@ -53,21 +57,24 @@ final class SmallRows {
 
     /** Takes what the batch has of each row; whether some are ignored. */
     private boolean targets(CrossEntropyBatch batch, long row, int rows) {
-        long[] offsets = work.block.targetOffsets;
-        double[] upstream = work.block.upstream;
-        boolean someIgnored = false;
-        long first = 0;
+        SmallBlock block = work.block;
+        long[] targets = block.targets;
+        long[] offsets = block.targetOffsets;
+        long[] firsts = block.firstOffsets;
+        batch.targets.copy(row, rows, targets);
+        long ignoreIndex = batch.ignoreIndex;
+        long kept = 0;
+        // Neither branches nor comparisons: the JIT makes vectors of this.
         for (int r = 0; r < rows; r++) {
-            long target = batch.targets.get(row + r);
-            boolean ignored = target == batch.ignoreIndex;
-            offsets[r] = first + (ignored ? 0 : target * Float.BYTES);
-            someIgnored |= ignored;
-            first += batch.classes * Float.BYTES;
+            long difference = targets[r] ^ ignoreIndex;
+            long isKept = (difference | -difference) >>> 63;
+            offsets[r] = firsts[r] + ((targets[r] & -isKept) << 2);
+            kept += isKept;
         }
-        for (int r = 0; r < rows; r++) {
-            upstream[r] = batch.upstream(row + r);
+        for (int r = 0; batch.hasUpstreamPerRow() && r < rows; r++) {
+            block.upstream[r] = batch.upstream(row + r);
         }
-        return someIgnored;
+        return kept < rows;
     }
 
     /** Names the rows that go another way. */

@@ -42,7 +42,7 @@ final class VectorSmallExponentials implements SegmentStage {
         VectorAccess.require(true, others);
         long at = work.at;
         int count = work.length * WIDTH;
-        int[] rows = block.rows(work.length);
+        int[] rows = block.rows;
         FloatVector one = VectorMath.kept(0);
         FloatVector zero = VectorMath.kept(1);
         FloatVector log2e = VectorMath.kept(2);

@@ -33,7 +33,7 @@ final class VectorSmallGradient implements SegmentStage {
         long at = work.outAt;
         int classes = work.length;
         int count = classes * WIDTH;
-        int[] rows = block.rows(classes);
+        int[] rows = block.rows;
         int groups = block.groups;
         if (block.skipsSome) {
             rowByRow(work);

@@ -9,13 +9,14 @@ import java.lang.foreign.ValueLayout;
 /**
  * Class indices in host memory: checked before anything is written, and read. A reusable view of a tensor.
  *
- * <p>Not thread-safe while {@link #view} runs; reading is.
+ * <p>Not thread-safe while {@link #view} or {@link #countNotIgnored} runs; reading is.
  */
 public final class HostTargets {
     private static final long[] NO_LONGS = new long[0];
     private static final int[] NO_INTS = new int[0];
     private static final short[] NO_SHORTS = new short[0];
     private static final byte[] NO_BYTES = new byte[0];
+    private static final int SOME = 512;
 
     /** Arrays are read as arrays: one access site that meets segments of several classes costs ten times as much. */
     private long[] longs = NO_LONGS;
@@ -27,6 +28,8 @@ public final class HostTargets {
     private long base;
     private DType dtype = DType.I64;
     private long rows;
+    /** Some targets while all are counted. */
+    private final long[] some = new long[SOME];
 
     /** Makes a view of nothing. */
     public HostTargets() {}
@@ -107,6 +110,25 @@ public final class HostTargets {
     }
 
     /**
+     * Several targets.
+     *
+     * @param row the first one's, from 0
+     * @param count how many
+     * @param to takes their class indices, from its element 0 on
+     */
+    public void copy(long row, int count, long[] to) {
+        if (longs.length > 0) {
+            System.arraycopy(longs, (int) (base + row), to, 0, count);
+        } else if (dtype == DType.I64) {
+            MemorySegment.copy(segment, ValueLayout.JAVA_LONG_UNALIGNED, base + row * Long.BYTES, to, 0, count);
+        } else {
+            for (int i = 0; i < count; i++) {
+                to[i] = get(row + i);
+            }
+        }
+    }
+
+    /**
      * Checks all targets and counts those that are not ignored, the denominator of {@code MEAN}.
      *
      * @param operation for the message
@@ -118,23 +140,37 @@ public final class HostTargets {
      */
     public long countNotIgnored(String operation, long classes, long ignoreIndex) {
         long kept = 0;
+        long signs = 0;
+        long last = classes - 1;
+        for (long row = 0; row < rows; row += SOME) {
+            int count = (int) Math.min(SOME, rows - row);
+            copy(row, count, some);
+            // Neither branches nor comparisons: the JIT makes vectors of this. A sign tells what is the case.
+            for (int i = 0; i < count; i++) {
+                long target = some[i];
+                long difference = target ^ ignoreIndex;
+                long isKept = difference | -difference;
+                kept += isKept >>> 63;
+                signs |= isKept & (target | last - target);
+            }
+        }
+        if (signs < 0) {
+            throw new IllegalArgumentException(message(operation, classes, ignoreIndex));
+        }
+        return kept;
+    }
+
+    private String message(String operation, long classes, long ignoreIndex) {
         long bad = 0;
         long firstBad = -1;
         for (long row = 0; row < rows; row++) {
             long target = get(row);
-            if (target != ignoreIndex) {
-                kept++;
-                if (target < 0 || target >= classes) {
-                    bad++;
-                    firstBad = firstBad < 0 ? row : firstBad;
-                }
+            if (target != ignoreIndex && (target < 0 || target >= classes)) {
+                bad++;
+                firstBad = firstBad < 0 ? row : firstBad;
             }
         }
-        if (bad > 0) {
-            throw new IllegalArgumentException(operation + ": target " + get(firstBad) + " in row " + firstBad
-                    + " is outside [0, " + classes + ") and is not ignoreIndex " + ignoreIndex + "; " + bad + " of "
-                    + rows + " rows have such a target");
-        }
-        return kept;
+        return operation + ": target " + get(firstBad) + " in row " + firstBad + " is outside [0, " + classes
+                + ") and is not ignoreIndex " + ignoreIndex + "; " + bad + " of " + rows + " rows have such a target";
     }
 }
