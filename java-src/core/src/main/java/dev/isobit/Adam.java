@@ -36,7 +36,7 @@ import org.jspecify.annotations.Nullable;
  * <p>The learning rate of a group follows the {@link LrSchedule} in its options.
  *
  * <p>Around the update, see {@link StepOptions}: loss scaling, a divisor of gradients, clipping, steps that
- * are skipped, zeroed gradients.
+ * are skipped, zeroed gradients, gradients summed over micro-batches.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
@@ -49,7 +49,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Adam implements AutoCloseable {
     private static final String[] ROLES =
-            {"param", "grad", "expAvg", "expAvgSq", "maxExpAvgSq", OptimizerTensors.MASTER};
+            {"param", "grad", "expAvg", "expAvgSq", "maxExpAvgSq", OptimizerTensors.MASTER,
+                OptimizerTensors.ACCUMULATOR};
 
     private final OptimizerTensors tensors;
     private final List<AdamGroup> groups;
@@ -172,8 +173,9 @@ public final class Adam implements AutoCloseable {
                     throw new IllegalArgumentException(
                             "Adam.on: maxExpAvgSq of " + p.name() + " is given, and amsgrad is false");
                 }
+                tensors.requireAccumulates(stepOptions, p.name(), p.gradAccumulator());
                 tensors.add(p.name(), ROLES, p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq(),
-                        p.master());
+                        p.master(), p.gradAccumulator());
             }
         }
         tensors.checkOverlap();
@@ -181,7 +183,8 @@ public final class Adam implements AutoCloseable {
         for (AdamGroup group : given) {
             completed.add(new AdamGroup(group.options(), group.parameters().stream()
                     .map(p -> new AdamParameter(p.name(), p.param(), p.grad(), state(p, p.expAvg(), 2),
-                            state(p, p.expAvgSq(), 3), amsgrad ? state(p, p.maxExpAvgSq(), 4) : null, p.master()))
+                            state(p, p.expAvgSq(), 3), amsgrad ? state(p, p.maxExpAvgSq(), 4) : null, p.master(),
+                            stepOptions.accumulateGrad() ? state(p, p.gradAccumulator(), 6) : null))
                     .toList()));
         }
         tensors.complete();
@@ -202,7 +205,7 @@ public final class Adam implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("Adam is closed");
         }
-        tensors.requireUsable();
+        tensors.requireUsable("step");
         if (kernel == null) {
             guarded().step();
             return;
@@ -216,6 +219,25 @@ public final class Adam implements AutoCloseable {
                 stepCounts[i]++;
             }
         }
+    }
+
+    /**
+     * Adds the gradients of the enabled groups to their accumulators, which the next step takes in their place: see
+     * {@link StepOptions}. With {@code zeroGrad} the gradients are zero afterwards.
+     *
+     * @throws IllegalStateException if the optimizer or one of its tensors is closed, or it was made without
+     *     {@code accumulateGrad}
+     * @throws WrongThreadException if a tensor is confined to another thread
+     */
+    public void accumulate() {
+        if (closed) {
+            throw new IllegalStateException("Adam is closed");
+        }
+        if (!stepOptions.accumulateGrad()) {
+            throw new IllegalStateException("Adam.accumulate: Adam was made without accumulateGrad in its StepOptions");
+        }
+        tensors.requireUsable("accumulate");
+        guarded().accumulate();
     }
 
     /**

@@ -14,14 +14,33 @@ import org.jspecify.annotations.Nullable;
  * @param expAvgSq second moment, updated in place; null to have it allocated
  * @param maxExpAvgSq largest second moment so far, updated in place, with {@code amsgrad} only; null to have it allocated
  * @param master what the update works on in place of a parameter of 16 bits, see {@link #withMaster}; null for none
+ * @param gradAccumulator sum of gradients, updated in place, with {@link StepOptions#accumulateGrad} only, F32; null to have it
+ *     allocated
  */
 public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg,
-        @Nullable Tensor expAvgSq, @Nullable Tensor maxExpAvgSq, @Nullable Tensor master) {
+        @Nullable Tensor expAvgSq, @Nullable Tensor maxExpAvgSq, @Nullable Tensor master,
+        @Nullable Tensor gradAccumulator) {
     /** Checks for null. */
     public AdamParameter {
         Objects.requireNonNull(name, "name");
         Objects.requireNonNull(param, "param");
         Objects.requireNonNull(grad, "grad");
+    }
+
+    /**
+     * A parameter whose accumulator, where there is one, the optimizer allocates.
+     *
+     * @param name for messages and saved state
+     * @param param the parameter
+     * @param grad its gradient
+     * @param expAvg first moment; null to have it allocated
+     * @param expAvgSq second moment; null to have it allocated
+     * @param maxExpAvgSq largest second moment so far; null to have it allocated
+     * @param master what the update works on in place of a parameter of 16 bits; null for none
+     */
+    public AdamParameter(String name, Tensor param, Tensor grad, @Nullable Tensor expAvg, @Nullable Tensor expAvgSq,
+            @Nullable Tensor maxExpAvgSq, @Nullable Tensor master) {
+        this(name, param, grad, expAvg, expAvgSq, maxExpAvgSq, master, null);
     }
 
     /**
@@ -81,6 +100,25 @@ public record AdamParameter(String name, Tensor param, Tensor grad, @Nullable Te
      * @return changed parameter
      */
     public AdamParameter withMaster(@Nullable Tensor master) {
-        return new AdamParameter(name, param, grad, expAvg, expAvgSq, maxExpAvgSq, master);
+        return new AdamParameter(name, param, grad, expAvg, expAvgSq, maxExpAvgSq, master, gradAccumulator);
+    }
+
+    /**
+     * A copy with an accumulator of its gradients, for {@link StepOptions#accumulateGrad}.
+     *
+     * @param accumulator F32, of as many elements, updated in place; null to have it allocated, zeroed
+     * @return changed parameter
+     */
+    public AdamParameter withGradAccumulator(@Nullable Tensor accumulator) {
+        return new AdamParameter(name, param, grad, expAvg, expAvgSq, maxExpAvgSq, master, accumulator);
+    }
+
+    /**
+     * What a step takes for the gradient.
+     *
+     * @return the accumulator if there is one, else the gradient
+     */
+    public Tensor stepGrad() {
+        return gradAccumulator == null ? grad : gradAccumulator;
     }
 }

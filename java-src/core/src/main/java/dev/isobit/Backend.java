@@ -223,7 +223,7 @@ public interface Backend extends AutoCloseable {
     /**
      * For {@link Adam} with {@link StepOptions}: prepares the operation on a stream.
      *
-     * @param groups the parameters, checked, with moments
+     * @param groups the parameters, checked, with moments and, where the options ask for them, accumulators of gradients
      * @param step what is done around the update
      * @param stream a stream of this backend
      * @return the prepared operation, used by one thread
@@ -233,7 +233,7 @@ public interface Backend extends AutoCloseable {
     /**
      * For {@link Sgd} with {@link StepOptions}: prepares the operation on a stream.
      *
-     * @param groups the parameters, checked, with momentum buffers
+     * @param groups the parameters, checked, with momentum buffers and, where the options ask for them, accumulators
      * @param step what is done around the update
      * @param stream a stream of this backend
      * @return the prepared operation, used by one thread

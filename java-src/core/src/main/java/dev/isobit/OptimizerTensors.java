@@ -15,6 +15,8 @@ import org.jspecify.annotations.Nullable;
 final class OptimizerTensors {
     /** The role of what a parameter of 16 bits is computed in. */
     static final String MASTER = "master";
+    /** The role of what gradients are added to. */
+    static final String ACCUMULATOR = "gradAccumulator";
 
     private static final long MAX_STEP_COUNT = 1L << 53;
 
@@ -49,7 +51,7 @@ final class OptimizerTensors {
 
     /**
      * Takes a parameter and its tensors: their roles, param first, the second one the gradient, then state; null is to be
-     * allocated. All of them may be BF16, parameter and gradient F16, too; a master may not.
+     * allocated. All of them may be BF16, parameter and gradient F16, too; a master and an accumulator may not.
      */
     void add(String parameter, String[] roles, @Nullable Tensor... tensors) {
         Tensor param = Objects.requireNonNull(tensors[0]);
@@ -61,6 +63,8 @@ final class OptimizerTensors {
                         param.elementCount() + " elements as in param");
                 if (roles[role].equals(MASTER)) {
                     checkMaster(o, param);
+                } else if (roles[role].equals(ACCUMULATOR)) {
+                    checkAccumulator(o);
                 } else {
                     checkType(o, role >= 2);
                 }
@@ -70,11 +74,23 @@ final class OptimizerTensors {
         }
     }
 
+    /** Refuses an accumulator that nothing would use. */
+    void requireAccumulates(StepOptions options, String parameter, @Nullable Tensor accumulator) {
+        if (accumulator != null && !options.accumulateGrad()) {
+            throw checks.refuse(ACCUMULATOR + " of " + parameter + " is given, and accumulateGrad is false");
+        }
+    }
+
     private void checkType(Operand o, boolean isState) {
         DType dtype = o.tensor.dtype();
         checks.dtype(o.name, o.tensor, dtype == DType.BF16 || dtype == DType.F16 && !isState
                 || dtype.isFloating() && backend.dtypes().contains(dtype),
                 backend.dtypes() + (isState ? ", BF16" : ", BF16, F16"));
+    }
+
+    /** A sum of many gradients would lose most of them in 16 bits. */
+    private void checkAccumulator(Operand o) {
+        checks.dtype(o.name, o.tensor, backend.dtypes().contains(o.tensor.dtype()), backend.dtypes().toString());
     }
 
     private void checkMaster(Operand o, Tensor param) {
@@ -157,16 +173,16 @@ final class OptimizerTensors {
         memories = distinct.values().toArray(new Memory[0]);
     }
 
-    /** Before a step: all memory is open, and the calling thread's to use. */
-    void requireUsable() {
+    /** Before a step, or another call: all memory is open, and the calling thread's to use. */
+    void requireUsable(String call) {
         for (Memory memory : memories) {
             if (!memory.isAlive()) {
                 throw new IllegalStateException(
-                        optimizer + ".step: the memory of " + operandIn(memory) + " is closed");
+                        optimizer + "." + call + ": the memory of " + operandIn(memory) + " is closed");
             }
             if (!Operands.isAccessible(memory)) {
                 throw new WrongThreadException(
-                        optimizer + ".step: " + operandIn(memory) + " is confined to another thread than "
+                        optimizer + "." + call + ": " + operandIn(memory) + " is confined to another thread than "
                                 + Thread.currentThread().getName());
             }
         }

@@ -34,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  * <p>The learning rate of a group follows the {@link LrSchedule} in its options.
  *
  * <p>Around the update, see {@link StepOptions}: loss scaling, a divisor of gradients, clipping, steps that
- * are skipped, zeroed gradients.
+ * are skipped, zeroed gradients, gradients summed over micro-batches.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, overlap, devices and hyper-parameters;
  * {@link UnsupportedOperationException} for types the backend does not have; {@link IllegalStateException} for closed
@@ -46,7 +46,8 @@ import org.jspecify.annotations.Nullable;
  * {@code torch.optim.SGD}.
  */
 public final class Sgd implements AutoCloseable {
-    private static final String[] ROLES = {"param", "grad", "momentumBuffer", OptimizerTensors.MASTER};
+    private static final String[] ROLES = {"param", "grad", "momentumBuffer", OptimizerTensors.MASTER,
+        OptimizerTensors.ACCUMULATOR};
 
     private final OptimizerTensors tensors;
     private final List<SgdGroup> groups;
@@ -163,7 +164,8 @@ public final class Sgd implements AutoCloseable {
                     throw new IllegalArgumentException(
                             "Sgd.on: momentumBuffer of " + p.name() + " is given, and momentum is 0");
                 }
-                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.momentumBuffer(), p.master());
+                tensors.requireAccumulates(stepOptions, p.name(), p.gradAccumulator());
+                tensors.add(p.name(), ROLES, p.param(), p.grad(), p.momentumBuffer(), p.master(), p.gradAccumulator());
             }
         }
         tensors.checkOverlap();
@@ -171,15 +173,17 @@ public final class Sgd implements AutoCloseable {
         for (SgdGroup group : given) {
             boolean hasMomentum = group.options().momentum() != 0;
             completed.add(new SgdGroup(group.options(), group.parameters().stream().map(
-                    p -> hasMomentum
-                            ? new SgdParameter(p.name(), p.param(), p.grad(),
-                                    tensors.orAllocate(p.momentumBuffer(), "momentumBuffer of " + p.name(), p.param()),
-                                    p.master())
-                            : p)
+                    p -> new SgdParameter(p.name(), p.param(), p.grad(),
+                            hasMomentum ? state(p, p.momentumBuffer(), 2) : null, p.master(),
+                            stepOptions.accumulateGrad() ? state(p, p.gradAccumulator(), 4) : null))
                     .toList()));
         }
         tensors.complete();
         return List.copyOf(completed);
+    }
+
+    private Tensor state(SgdParameter p, @Nullable Tensor given, int role) {
+        return tensors.orAllocate(given, ROLES[role] + " of " + p.name(), p.param());
     }
 
     /**
@@ -192,7 +196,7 @@ public final class Sgd implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("Sgd is closed");
         }
-        tensors.requireUsable();
+        tensors.requireUsable("step");
         if (kernel == null) {
             guarded().step();
             return;
@@ -206,6 +210,25 @@ public final class Sgd implements AutoCloseable {
                 stepCounts[i]++;
             }
         }
+    }
+
+    /**
+     * Adds the gradients of the enabled groups to their accumulators, which the next step takes in their place: see
+     * {@link StepOptions}. With {@code zeroGrad} the gradients are zero afterwards.
+     *
+     * @throws IllegalStateException if the optimizer or one of its tensors is closed, or it was made without
+     *     {@code accumulateGrad}
+     * @throws WrongThreadException if a tensor is confined to another thread
+     */
+    public void accumulate() {
+        if (closed) {
+            throw new IllegalStateException("Sgd is closed");
+        }
+        if (!stepOptions.accumulateGrad()) {
+            throw new IllegalStateException("Sgd.accumulate: Sgd was made without accumulateGrad in its StepOptions");
+        }
+        tensors.requireUsable("accumulate");
+        guarded().accumulate();
     }
 
     /**

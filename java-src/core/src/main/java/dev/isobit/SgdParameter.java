@@ -13,9 +13,11 @@ import org.jspecify.annotations.Nullable;
  * @param momentumBuffer momentum, updated in place, with {@code momentum} other than 0 only; null to have it allocated
  * @param master what the update works on in place of a parameter of 16 bits, see {@link AdamParameter#withMaster}; null for
  *     none
+ * @param gradAccumulator sum of gradients, updated in place, with {@link StepOptions#accumulateGrad} only, F32; null to have it
+ *     allocated
  */
 public record SgdParameter(String name, Tensor param, Tensor grad, @Nullable Tensor momentumBuffer,
-        @Nullable Tensor master) {
+        @Nullable Tensor master, @Nullable Tensor gradAccumulator) {
     /** Checks for null. */
     public SgdParameter {
         Objects.requireNonNull(name, "name");
@@ -32,7 +34,7 @@ public record SgdParameter(String name, Tensor param, Tensor grad, @Nullable Ten
      * @param momentumBuffer momentum; null to have it allocated
      */
     public SgdParameter(String name, Tensor param, Tensor grad, @Nullable Tensor momentumBuffer) {
-        this(name, param, grad, momentumBuffer, null);
+        this(name, param, grad, momentumBuffer, null, null);
     }
 
     /**
@@ -42,7 +44,26 @@ public record SgdParameter(String name, Tensor param, Tensor grad, @Nullable Ten
      * @return changed parameter
      */
     public SgdParameter withMaster(@Nullable Tensor master) {
-        return new SgdParameter(name, param, grad, momentumBuffer, master);
+        return new SgdParameter(name, param, grad, momentumBuffer, master, gradAccumulator);
+    }
+
+    /**
+     * A copy with an accumulator of its gradients, for {@link StepOptions#accumulateGrad}.
+     *
+     * @param accumulator F32, of as many elements, updated in place; null to have it allocated, zeroed
+     * @return changed parameter
+     */
+    public SgdParameter withGradAccumulator(@Nullable Tensor accumulator) {
+        return new SgdParameter(name, param, grad, momentumBuffer, master, accumulator);
+    }
+
+    /**
+     * What a step takes for the gradient.
+     *
+     * @return the accumulator if there is one, else the gradient
+     */
+    public Tensor stepGrad() {
+        return gradAccumulator == null ? grad : gradAccumulator;
     }
 
     /**

@@ -13,23 +13,49 @@ import org.jspecify.annotations.Nullable;
  * factor = float(min(1, maxNorm / (norm + 1e-6)) / (gradScale·gradDivisor))
  * g      = g·factor, and at most clipValue in magnitude
  * </pre>
- * and {@code g} is the gradient of the update. Gradients of several micro-batches are added up in the gradient tensors, which may be
- * F32 beside parameters of 16 bits, and divided once, here; {@code zeroGrad} makes them ready for the next. No host waits for any of this: {@code stepState()} and
+ * and {@code g} is the gradient of the update. No host waits for any of this: {@code stepState()} and
  * {@code stepCount()} of an optimizer with such options do.
+ *
+ * <p>Gradients of several micro-batches are added up, and the sum divided once, here. A loss may add to its gradient; else,
+ * with {@code accumulateGrad}, the optimizer does: each parameter has an accumulator, F32 whatever the type of its gradient, and
+ * {@code accumulate()}, one launch over all parameters of enabled groups, does
+ * <pre>
+ * accumulator = accumulator + g        float32, one rounding; g = 0 with zeroGrad
+ * </pre>
+ * {@code step()} then takes the accumulators for gradients, does with them all that stands above, and leaves those of enabled groups
+ * at +0 in the same launch, whether the step is skipped or not, as {@code zeroGrad} does with gradients: a sum that is not
+ * finite would else have every later step skipped. It does not look at the gradients themselves. A group that is not enabled
+ * keeps gradients and accumulators, in both calls. A sum beyond float32 is an infinity, and of opposite infinities a
+ * NaN: with {@code skipNonFinite} the step is skipped. Four micro-batches a step, their mean clipped:
+ * <pre>
+ * StepOptions options = StepOptions.defaults().withAccumulateGrad(true).withGradDivisor(4).withMaxNorm(1);
+ * try (Adam adam = Adam.on(backend, groups, options, stream)) {
+ *     for (int batch = 1; batch &lt;= batches; batch++) {
+ *         backward(batch);             // writes the gradients, BF16 perhaps
+ *         adam.accumulate();
+ *         if (batch % 4 == 0) {
+ *             adam.step();
+ *         }
+ *     }
+ * }
+ * </pre>
  *
  * @param maxNorm the norm that gradients are clipped to, more than 0; infinity: they are not
  * @param clipValue the magnitude that each element of a gradient is clipped to, more than 0; infinity: it is not. A NaN
  *     stays
  * @param skipNonFinite whether a step whose gradients are not finite is skipped; it is with maxNorm or gradScaling, too
- * @param zeroGrad whether the gradients of enabled groups are zero after the step, skipped or not
+ * @param zeroGrad whether the gradients of enabled groups are zero after the step, skipped or not; with accumulateGrad after
+ *     {@code accumulate()}
  * @param gradScaling dynamic loss scaling; null for none
  * @param gradDivisor what gradients are divided by besides, before they are clipped: how many micro-batches, devices or tokens
  *     they are a sum over; a normal positive float. {@code setGradDivisor} of an optimizer changes it
+ * @param accumulateGrad whether {@code accumulate()} of the optimizer adds gradients to accumulators, which a step takes in their
+ *     place and zeroes
  */
 public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinite, boolean zeroGrad,
-        @Nullable GradScaling gradScaling, float gradDivisor) {
+        @Nullable GradScaling gradScaling, float gradDivisor, boolean accumulateGrad) {
     private static final StepOptions DEFAULTS =
-            new StepOptions(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, false, false, null, 1);
+            new StepOptions(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY, false, false, null, 1, false);
 
     /** Checks the ranges. */
     public StepOptions {
@@ -63,13 +89,23 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
     }
 
     /**
+     * Whether a step zeroes what it takes for gradients.
+     *
+     * @return true with {@code zeroGrad}, or with {@code accumulateGrad}: then they are accumulators
+     */
+    public boolean zeroesStepGrad() {
+        return zeroGrad || accumulateGrad;
+    }
+
+    /**
      * A copy that clips by norm.
      *
      * @param maxNorm the norm that gradients are clipped to
      * @return changed options
      */
     public StepOptions withMaxNorm(double maxNorm) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
     }
 
     /**
@@ -79,7 +115,8 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withClipValue(double clipValue) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
     }
 
     /**
@@ -89,7 +126,8 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withSkipNonFinite(boolean skipNonFinite) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
     }
 
     /**
@@ -99,7 +137,8 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withZeroGrad(boolean zeroGrad) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
     }
 
     /**
@@ -109,7 +148,8 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withGradScaling(@Nullable GradScaling gradScaling) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
     }
 
     /**
@@ -119,6 +159,18 @@ public record StepOptions(double maxNorm, double clipValue, boolean skipNonFinit
      * @return changed options
      */
     public StepOptions withGradDivisor(float gradDivisor) {
-        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor);
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
+    }
+
+    /**
+     * A copy that adds up the gradients of micro-batches or does not.
+     *
+     * @param accumulateGrad whether {@code accumulate()} adds gradients to accumulators
+     * @return changed options
+     */
+    public StepOptions withAccumulateGrad(boolean accumulateGrad) {
+        return new StepOptions(maxNorm, clipValue, skipNonFinite, zeroGrad, gradScaling, gradDivisor,
+                accumulateGrad);
     }
 }

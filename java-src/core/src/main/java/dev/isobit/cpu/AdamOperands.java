@@ -27,7 +27,7 @@ final class AdamOperands {
     }
 
     private AdamOperands(ParamStorage storage, AdamParameter parameter, int group, CpuKernels kernels) {
-        this(storage, operand(parameter.grad(), kernels),
+        this(storage, operand(parameter.stepGrad(), kernels),
                 operand(parameter.expAvg(), kernels), operand(parameter.expAvgSq(), kernels),
                 operand(parameter.maxExpAvgSq(), kernels), parameter.maxExpAvgSq() != null,
                 parameter.param().elementCount(), group, kernels);

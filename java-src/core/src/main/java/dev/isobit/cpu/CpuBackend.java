@@ -1,16 +1,13 @@
 package dev.isobit.cpu;
 
 import dev.isobit.AdamGroup;
-import dev.isobit.AdamParameter;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
-import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
 import dev.isobit.Stream;
-import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
@@ -102,18 +99,14 @@ final class CpuBackend extends HostBackend {
     @Override
     public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
         requireOpen();
-        List<List<Tensor>> gradients = groups.stream()
-                .map(group -> group.parameters().stream().map(AdamParameter::grad).toList()).toList();
-        return HostGuardedKernel.adam(this, groups, step, new CpuGradients(this, gradients),
+        return HostGuardedKernel.adam(this, groups, step, tensors -> new CpuGradients(this, tensors),
                 new CpuAdam(this, groups, true));
     }
 
     @Override
     public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream) {
         requireOpen();
-        List<List<Tensor>> gradients = groups.stream()
-                .map(group -> group.parameters().stream().map(SgdParameter::grad).toList()).toList();
-        return HostGuardedKernel.sgd(this, groups, step, new CpuGradients(this, gradients),
+        return HostGuardedKernel.sgd(this, groups, step, tensors -> new CpuGradients(this, tensors),
                 new CpuSgd(this, groups));
     }
 

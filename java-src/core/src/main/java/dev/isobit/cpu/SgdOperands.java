@@ -23,7 +23,7 @@ final class SgdOperands {
     }
 
     private SgdOperands(ParamStorage storage, SgdParameter parameter, int group, CpuKernels kernels) {
-        this(storage, operand(parameter.grad(), kernels),
+        this(storage, operand(parameter.stepGrad(), kernels),
                 operand(parameter.momentumBuffer(), kernels), parameter.momentumBuffer() != null,
                 parameter.param().elementCount(), group, kernels);
     }

@@ -62,7 +62,7 @@ final class ReferenceAdam implements AdamKernel {
         for (AdamParameter parameter : group.parameters()) {
             var param = new ParamElements(parameter.param(), parameter.master(), options.rounding(), number++,
                     scalars.step);
-            var grad = Elements.of(parameter.grad());
+            var grad = Elements.of(parameter.stepGrad());
             var expAvg = Elements.of(Objects.requireNonNull(parameter.expAvg()));
             var expAvgSq = Elements.of(Objects.requireNonNull(parameter.expAvgSq()));
             var maxExpAvgSq = options.amsgrad() ? Elements.of(Objects.requireNonNull(parameter.maxExpAvgSq())) : null;

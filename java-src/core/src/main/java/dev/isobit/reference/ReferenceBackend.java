@@ -1,16 +1,13 @@
 package dev.isobit.reference;
 
 import dev.isobit.AdamGroup;
-import dev.isobit.AdamParameter;
 import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
-import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
 import dev.isobit.Stream;
-import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
 import dev.isobit.spi.BceWithLogitsKernel;
 import dev.isobit.spi.CrossEntropyKernel;
@@ -89,18 +86,14 @@ final class ReferenceBackend extends HostBackend {
     @Override
     public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
         requireOpen();
-        List<List<Tensor>> gradients = groups.stream()
-                .map(group -> group.parameters().stream().map(AdamParameter::grad).toList()).toList();
-        return HostGuardedKernel.adam(this, groups, step, new ReferenceGradients(gradients),
+        return HostGuardedKernel.adam(this, groups, step, ReferenceGradients::new,
                 new ReferenceAdam(this, groups));
     }
 
     @Override
     public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream) {
         requireOpen();
-        List<List<Tensor>> gradients = groups.stream()
-                .map(group -> group.parameters().stream().map(SgdParameter::grad).toList()).toList();
-        return HostGuardedKernel.sgd(this, groups, step, new ReferenceGradients(gradients),
+        return HostGuardedKernel.sgd(this, groups, step, ReferenceGradients::new,
                 new ReferenceSgd(this, groups));
     }
 }

@@ -47,7 +47,7 @@ final class ReferenceSgd implements SgdKernel {
         for (SgdParameter parameter : group.parameters()) {
             var param = new ParamElements(parameter.param(), parameter.master(), options.rounding(), number++,
                     scalars.step);
-            var grad = Elements.of(parameter.grad());
+            var grad = Elements.of(parameter.stepGrad());
             var buffer = parameter.momentumBuffer() == null ? null : Elements.of(parameter.momentumBuffer());
             for (long i = 0; i < parameter.param().elementCount(); i++) {
                 double p = param.get(i);

@@ -27,7 +27,13 @@ public interface GuardedKernel extends AutoCloseable {
     /** Queues what {@link #set} and {@link #setGradDivisor} changed now; else the next step does. */
     void queueChanges();
 
-    /** Runs, or queues, one step over all parameters. */
+    /**
+     * Adds, or queues it, the gradients of enabled groups to the accumulators; only with
+     * {@link dev.isobit.StepOptions#accumulateGrad}.
+     */
+    void accumulate();
+
+    /** Runs, or queues, one step over all parameters. With accumulators it takes those for gradients, and zeroes them. */
     void step();
 
     /**

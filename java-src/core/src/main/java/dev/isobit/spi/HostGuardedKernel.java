@@ -4,6 +4,8 @@ import dev.isobit.AdamGroup;
 import dev.isobit.DType;
 import dev.isobit.GradScaling;
 import dev.isobit.SgdGroup;
+import dev.isobit.SgdOptions;
+import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
 import dev.isobit.Tensor;
@@ -11,6 +13,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A guarded step over host memory: decides, in exactly rounded float64 operations, whether a step is done and what the
@@ -24,9 +29,47 @@ public final class HostGuardedKernel implements GuardedKernel {
         void close();
     }
 
+    /** Adds gradients to accumulators: a step of SGD at a learning rate of -1, since fma(1, g, a) is a + g. */
+    private static final class Accumulation {
+        private final SgdKernel sum;
+        private final SgdScalars[] scalars;
+        private final HostGradients gradients;
+        private final boolean zeroes;
+
+        Accumulation(HostBackend backend, StepOptions options, Function<List<List<Tensor>>, HostGradients> view,
+                List<List<SgdParameter>> groups) {
+            sum = backend.sgdKernel(
+                    groups.stream().map(group -> new SgdGroup(SgdOptions.defaults(), group)).toList(),
+                    backend.defaultStream());
+            scalars = new SgdScalars[groups.size()];
+            Arrays.setAll(scalars, i -> new SgdScalars());
+            for (SgdScalars of : scalars) {
+                of.negLr = 1;
+            }
+            gradients = view.apply(tensors(groups, SgdParameter::grad));
+            zeroes = options.zeroGrad();
+        }
+
+        void run(boolean[] enabled) {
+            for (int i = 0; i < scalars.length; i++) {
+                scalars[i].enabled = enabled[i];
+            }
+            sum.step(scalars);
+            if (zeroes) {
+                gradients.zero(enabled);
+            }
+        }
+    }
+
+    private static List<List<Tensor>> tensors(List<List<SgdParameter>> groups, Function<SgdParameter, Tensor> which) {
+        return groups.stream().map(group -> group.stream().map(which).toList()).toList();
+    }
+
     private final HostBackend backend;
     private final StepOptions options;
+    /** Of a step: with accumulators those. */
     private final HostGradients gradients;
+    private final @Nullable Accumulation accumulation;
     private final GroupScalars[] scalars;
     private final Update update;
     private final double[] lrs;
@@ -41,11 +84,14 @@ public final class HostGuardedKernel implements GuardedKernel {
     private boolean foundInf;
     private float gradDivisor;
 
-    private HostGuardedKernel(HostBackend backend, StepOptions options, HostGradients gradients,
+    /** @param gradients of each group, what a step takes for gradients, with the gradients that are added to it */
+    private HostGuardedKernel(HostBackend backend, StepOptions options,
+            Function<List<List<Tensor>>, HostGradients> view, List<List<SgdParameter>> gradients,
             GroupScalars[] scalars, Update update) {
         this.backend = backend;
         this.options = options;
-        this.gradients = gradients;
+        this.gradients = view.apply(tensors(gradients, SgdParameter::param));
+        this.accumulation = options.accumulateGrad() ? new Accumulation(backend, options, view, gradients) : null;
         this.scalars = scalars;
         this.update = update;
         this.lrs = new double[scalars.length];
@@ -65,15 +111,17 @@ public final class HostGuardedKernel implements GuardedKernel {
      * @param backend where it runs
      * @param groups the parameters, with moments
      * @param options options
-     * @param gradients their gradients
+     * @param view of tensors that are gradients, of each group
      * @param kernel the update; it looks at {@link GroupScalars#scaled}
      * @return the prepared step, which closes the kernel
      */
     public static HostGuardedKernel adam(HostBackend backend, List<AdamGroup> groups, StepOptions options,
-            HostGradients gradients, AdamKernel kernel) {
+            Function<List<List<Tensor>>, HostGradients> view, AdamKernel kernel) {
         AdamScalars[] scalars = new AdamScalars[groups.size()];
         Arrays.setAll(scalars, i -> new AdamScalars());
-        return new HostGuardedKernel(backend, options, gradients, scalars, new Update() {
+        List<List<SgdParameter>> gradients = groups.stream().map(group -> group.parameters().stream()
+                .map(p -> new SgdParameter(p.name(), p.stepGrad(), p.grad(), null)).toList()).toList();
+        return new HostGuardedKernel(backend, options, view, gradients, scalars, new Update() {
             @Override
             public void step(double[] lrs, long[] steps) {
                 for (int i = 0; i < scalars.length; i++) {
@@ -95,15 +143,17 @@ public final class HostGuardedKernel implements GuardedKernel {
      * @param backend where it runs
      * @param groups the parameters, with momentum buffers
      * @param options options
-     * @param gradients their gradients
+     * @param view of tensors that are gradients, of each group
      * @param kernel the update; it looks at {@link GroupScalars#scaled}
      * @return the prepared step, which closes the kernel
      */
     public static HostGuardedKernel sgd(HostBackend backend, List<SgdGroup> groups, StepOptions options,
-            HostGradients gradients, SgdKernel kernel) {
+            Function<List<List<Tensor>>, HostGradients> view, SgdKernel kernel) {
         SgdScalars[] scalars = new SgdScalars[groups.size()];
         Arrays.setAll(scalars, i -> new SgdScalars());
-        return new HostGuardedKernel(backend, options, gradients, scalars, new Update() {
+        List<List<SgdParameter>> gradients = groups.stream().map(group -> group.parameters().stream()
+                .map(p -> new SgdParameter(p.name(), p.stepGrad(), p.grad(), null)).toList()).toList();
+        return new HostGuardedKernel(backend, options, view, gradients, scalars, new Update() {
             @Override
             public void step(double[] lrs, long[] steps) {
                 for (int i = 0; i < scalars.length; i++) {
@@ -145,6 +195,12 @@ public final class HostGuardedKernel implements GuardedKernel {
     }
 
     @Override
+    public void accumulate() {
+        backend.requireOpen();
+        Objects.requireNonNull(accumulation).run(enabled);
+    }
+
+    @Override
     public void step() {
         backend.requireOpen();
         double divisor = (double) scale() * gradDivisor;
@@ -170,7 +226,7 @@ public final class HostGuardedKernel implements GuardedKernel {
                 steps[i] = enabled[i] ? next[i] : steps[i];
             }
         }
-        if (options.zeroGrad()) {
+        if (options.zeroesStepGrad()) {
             gradients.zero(enabled);
         }
         gradNorm = norm;

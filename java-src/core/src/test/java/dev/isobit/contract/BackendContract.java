@@ -10,40 +10,36 @@ import dev.isobit.Memory;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.function.Executable;
 
 /** What all contracts of a backend share: the backend, room for operands, operands that must be refused. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class BackendContract {
-    private Backend backend;
-    private OperandBlock block;
+    private @Nullable Backend backend;
+    private @Nullable OperandBlock block;
 
     /** For subclasses. */
     protected BackendContract() {}
 
     /**
-     * Opens the backend under test; it is closed after the tests.
+     * Opens the backend under test, when it is first needed; it is closed after the tests.
      *
      * @return an open backend
      */
     protected abstract Backend open();
 
-    @BeforeAll
-    void openBackend() {
-        backend = open();
-        block = new OperandBlock(backend);
-    }
-
     @AfterAll
     void closeBackend() {
         if (block != null) {
             block.close();
+            block = null;
         }
         if (backend != null) {
             backend.close();
+            backend = null;
         }
     }
 
@@ -53,18 +49,24 @@ public abstract class BackendContract {
      * @return an open backend
      */
     protected Backend backend() {
+        if (backend == null) {
+            backend = open();
+        }
         return backend;
     }
 
     /** Room for operands, reused. */
     OperandBlock block() {
+        if (block == null) {
+            block = new OperandBlock(backend());
+        }
         return block;
     }
 
     /** A tensor whose memory is closed. */
     Tensor closed(DType dtype, long... shape) {
-        if (!backend.usesHostMemory()) {
-            Tensor tensor = backend.allocate(dtype, shape);
+        if (!backend().usesHostMemory()) {
+            Tensor tensor = backend().allocate(dtype, shape);
             tensor.memory().close();
             return tensor;
         }
@@ -75,7 +77,7 @@ public abstract class BackendContract {
 
     /** A tensor in memory that this backend has nothing to do with. */
     Tensor foreign(DType dtype, long... shape) {
-        return backend.usesHostMemory()
+        return backend().usesHostMemory()
                 ? Tensor.of(dtype, new ElsewhereMemory(), 0, shape)
                 : Tensor.of(dtype, MemorySegment.ofArray(new long[1 << 9]), shape);
     }
@@ -119,14 +121,14 @@ public abstract class BackendContract {
      * @return the exception
      */
     <T extends Throwable> T refused(Class<T> type, Executable call, String... words) {
-        block.upload();
+        block().upload();
         T thrown = assertThrows(type, call, () -> "expected words: " + String.join(", ", words));
         for (String word : words) {
             assertTrue(thrown.getMessage() != null && thrown.getMessage().contains(word),
                     () -> "\"" + word + "\" is missing in: " + thrown.getMessage());
         }
-        block.download();
-        block.assertUntouchedBut(thrown.getMessage());
+        block().download();
+        block().assertUntouchedBut(thrown.getMessage());
         return thrown;
     }
 

@@ -233,6 +233,10 @@ class CpuAllocationTest {
                 backend.defaultStream());
         opened.add(guarded);
         ops.add(new Op("guarded Adam.step" + where, repeats, guarded::step));
+        Adam accumulating = Adam.on(backend, List.of(new AdamGroup(adamW, parameters)),
+                step.withAccumulateGrad(true), backend.defaultStream());
+        opened.add(accumulating);
+        ops.add(new Op("Adam.accumulate" + where, repeats, accumulating::accumulate));
         for (SgdOptions options : List.of(SgdOptions.defaults(), SgdOptions.defaults().withMomentum(0.9))) {
             Sgd sgd = Sgd.on(backend, options,
                     parameters.stream().map(p -> SgdParameter.of(p.name(), p.param(), p.grad())

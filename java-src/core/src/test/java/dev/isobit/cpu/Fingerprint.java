@@ -92,6 +92,9 @@ final class Fingerprint {
         /** Loss, then gradient, of negative log-likelihood; -100 is ignored. */
         List<float[]> nllLoss(Reduction reduction, float[] logProbabilities, long[] targets, float[] classWeights);
 
+        /** Adds the gradient, of a type, to the parameter as to an accumulator, so many times. */
+        void accumulate(DType dtype, int times, AdamArrays arrays);
+
         /** Guarded steps over the parameter, its tensors of these types: param, grad, moments. */
         void mixed(StepOptions step, AdamOptions options, int steps, DType[] types, AdamArrays arrays);
 
@@ -249,6 +252,13 @@ final class Fingerprint {
                     add(digest, List.of(arrays));
                 }
             }
+            for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
+                for (AdamArrays.Kind kind : AdamArrays.Kind.values()) {
+                    AdamArrays arrays = AdamArrays.of(kind, 1047, new SplittableRandom(12));
+                    source.accumulate(dtype, 3, arrays);
+                    add(digest, List.of(arrays));
+                }
+            }
             AdamOptions scheduled = AdamOptions.adamW().withLr(0.1)
                     .withSchedule(LrSchedule.cosine(700, 0.1).withWarmup(100, 0.2));
             for (AdamOptions each : List.of(scheduled, AdamOptions.adam().withWeightDecay(0.1)
@@ -341,6 +351,17 @@ final class Fingerprint {
             for (int i = 0; i < steps; i++) {
                 definition.adam(List.of(options), new double[] {options.lr()}, new boolean[] {true},
                         List.of(arrays));
+            }
+        }
+
+        @Override
+        public void accumulate(DType dtype, int times, AdamArrays arrays) {
+            float[] grad = Rounded.to(dtype, arrays.grad());
+            for (int turn = 0; turn < times; turn++) {
+                for (int i = 0; i < grad.length; i++) {
+                    float sum = arrays.param()[i] + grad[i];
+                    arrays.param()[i] = sum != sum ? Float.NaN : sum;
+                }
             }
         }
 
@@ -577,6 +598,21 @@ final class Fingerprint {
                 }
             }
             readAll(options, parameters, arrays);
+        }
+
+        @Override
+        public void accumulate(DType dtype, int times, AdamArrays arrays) {
+            int size = arrays.param().length;
+            Tensor sum = tensor(arrays.param(), size);
+            SgdParameter parameter = SgdParameter.of("p", tensor(new float[size], size),
+                    tensor(dtype, arrays.grad(), size)).withGradAccumulator(sum);
+            try (Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(SgdOptions.defaults(), List.of(parameter))),
+                    StepOptions.defaults().withAccumulateGrad(true), backend.defaultStream())) {
+                for (int i = 0; i < times; i++) {
+                    sgd.accumulate();
+                }
+            }
+            System.arraycopy(read(sum), 0, arrays.param(), 0, size);
         }
 
         @Override

@@ -3,6 +3,7 @@ package dev.isobit.cuda;
 import dev.isobit.DType;
 import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
+import dev.isobit.cuda.KernelParams.AccumulateChunk;
 import dev.isobit.cuda.KernelParams.GuardPiece;
 import dev.isobit.math.RoundingNoise;
 import java.lang.foreign.MemorySegment;
@@ -20,17 +21,20 @@ record ChunkTable(List<List<Parameter>> groups) {
     /**
      * A parameter.
      *
-     * @param tensors in the order of the pointers of a chunk; null for none
+     * @param tensors in the order of the pointers of a chunk; null for none. The second one is what a step takes for the
+     *     gradient: the accumulator if there is one
      * @param master of them apart; null for none
      * @param rounding of BF16 without a master; null to nearest
+     * @param microGrad the gradient: what is added to an accumulator
      */
-    record Parameter(@Nullable Tensor[] tensors, @Nullable Tensor master, @Nullable StochasticRounding rounding) {
+    record Parameter(@Nullable Tensor[] tensors, @Nullable Tensor master, @Nullable StochasticRounding rounding,
+            Tensor microGrad) {
         /** The parameter itself. */
         Tensor param() {
             return Objects.requireNonNull(tensors[0]);
         }
 
-        /** Its gradient. */
+        /** What a step takes for its gradient. */
         Tensor grad() {
             return Objects.requireNonNull(tensors[1]);
         }
@@ -119,6 +123,25 @@ record ChunkTable(List<List<Parameter>> groups) {
                     }
                 }
                 number++;
+            }
+        }
+    }
+
+    /** Writes the table of what is added to accumulators. */
+    void fillSums(MemorySegment table) {
+        long at = 0;
+        for (int g = 0; g < groups.size(); g++) {
+            for (Parameter parameter : groups.get(g)) {
+                Tensor from = parameter.microGrad;
+                for (long first = 0; first < from.elementCount(); first += CHUNK) {
+                    pointer(table, at + AccumulateChunk.ACCUMULATOR, parameter.grad(), first);
+                    pointer(table, at + AccumulateChunk.GRAD, from, first);
+                    table.set(ValueLayout.JAVA_INT, at + AccumulateChunk.COUNT,
+                            (int) Math.min(CHUNK, from.elementCount() - first));
+                    table.set(ValueLayout.JAVA_INT, at + AccumulateChunk.GROUP, g);
+                    table.set(ValueLayout.JAVA_INT, at + AccumulateChunk.DTYPE, code(from.dtype()));
+                    at += AccumulateChunk.LAYOUT.byteSize();
+                }
             }
         }
     }

@@ -38,8 +38,8 @@ final class CudaAdam implements AdamKernel {
     private static ChunkTable tensors(List<AdamGroup> groups) {
         return new ChunkTable(groups.stream().map(group -> group.parameters().stream()
                 .map(p -> new ChunkTable.Parameter(
-                        new @Nullable Tensor[] {p.param(), p.grad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()},
-                        p.master(), group.options().rounding()))
+                        new @Nullable Tensor[] {p.param(), p.stepGrad(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq()},
+                        p.master(), group.options().rounding(), p.grad()))
                 .toList()).toList());
     }
 

@@ -32,8 +32,9 @@ final class CudaSgd implements SgdKernel {
 
     private static ChunkTable tensors(List<SgdGroup> groups) {
         return new ChunkTable(groups.stream().map(group -> group.parameters().stream()
-                .map(p -> new ChunkTable.Parameter(new @Nullable Tensor[] {p.param(), p.grad(), p.momentumBuffer()},
-                        p.master(), group.options().rounding()))
+                .map(p -> new ChunkTable.Parameter(
+                        new @Nullable Tensor[] {p.param(), p.stepGrad(), p.momentumBuffer()},
+                        p.master(), group.options().rounding(), p.grad()))
                 .toList()).toList());
     }
 

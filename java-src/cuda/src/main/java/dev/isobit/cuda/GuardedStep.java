@@ -6,6 +6,8 @@ import dev.isobit.LrSchedule;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
 import dev.isobit.Tensor;
+import dev.isobit.cuda.KernelParams.Accumulate;
+import dev.isobit.cuda.KernelParams.AccumulateChunk;
 import dev.isobit.cuda.KernelParams.GridBarrier;
 import dev.isobit.cuda.KernelParams.Guard;
 import dev.isobit.cuda.KernelParams.GuardControl;
@@ -64,6 +66,9 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         }
     }
 
+    /** What adds gradients to accumulators; a grid of 0 where there is nothing to add. */
+    private record Sums(Launcher launcher, CudaFunction function, int grid) {}
+
     /** The kernels of a step in three launches. */
     private record Parts(CudaFunction square, CudaFunction begin, CudaFunction step) {}
 
@@ -78,6 +83,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     /** Null where a step is three launches. */
     private @Nullable CudaFunction whole;
     private @Nullable Parts parts;
+    private final @Nullable Sums sums;
     private final MemorySegment setParams;
     private final Launcher setLauncher;
     private final Launcher launcher;
@@ -150,9 +156,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         long pieceTable = at.next(pieces * GuardPiece.LAYOUT.byteSize());
         long chunkTable = at.next(chunks * tensors.chunkBytes());
         long scalars = at.next(groups.size() * optimizer.groupBytes);
+        boolean accumulates = options.accumulateGrad();
+        long sumTable = at.next(accumulates ? chunks * AccumulateChunk.LAYOUT.byteSize() : 0);
         long barrier = at.next(GridBarrier.LAYOUT.byteSize());
         long filled = at.end;
-        long sums = at.next(segments * Float.BYTES);
+        long squares = at.next(segments * Float.BYTES);
         memory = new CudaMemory(driver, backend.handles(), driver.allocate(making, at.end), at.end);
         boolean made = false;
         try (Arena arena = Arena.ofConfined()) {
@@ -164,6 +172,9 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
             MemorySegment.copy(optimizer.settings, 0, host, settings, optimizer.settings.byteSize());
             fillSchedules(host.asSlice(schedules), optimizer.schedules);
             tensors.fill(host.asSlice(chunkTable), groups.size());
+            if (accumulates) {
+                tensors.fillSums(host.asSlice(sumTable));
+            }
             if (checks) {
                 fillPieces(host.asSlice(pieceTable), host.asSlice(firstPieces), groups);
             }
@@ -180,7 +191,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         to.set(ValueLayout.JAVA_LONG, Guard.PIECES, base + pieceTable);
         to.set(ValueLayout.JAVA_LONG, Guard.FIRST_PIECES, base + firstPieces);
         to.set(ValueLayout.JAVA_LONG, Guard.CONTROLS_FIELD, base + controls);
-        to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + sums);
+        to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + squares);
         to.set(ValueLayout.JAVA_LONG, Guard.STATE, base + state);
         to.set(ValueLayout.JAVA_LONG, Guard.STEPS, base + steps);
         to.set(ValueLayout.JAVA_LONG, Guard.SCHEDULES, base + schedules);
@@ -196,6 +207,21 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         ArgumentBlock setting = new ArgumentBlock(GuardSet.LAYOUT);
         setParams = setting.struct();
         setLauncher = backend.launcher(stream, setting);
+        sums = accumulates
+                ? sums(making, options, base + sumTable, chunks)
+                : null;
+    }
+
+    private Sums sums(String making, StepOptions options, long table, long chunks) {
+        ArgumentBlock arguments = new ArgumentBlock(Accumulate.LAYOUT);
+        MemorySegment to = arguments.struct();
+        to.set(ValueLayout.JAVA_LONG, Accumulate.CHUNKS, table);
+        to.set(ValueLayout.JAVA_LONG, Accumulate.CONTROLS, memory.address() + controls);
+        to.set(ValueLayout.JAVA_LONG, Accumulate.CHUNK_COUNT, chunks);
+        to.set(ValueLayout.JAVA_INT, Accumulate.FLAGS, options.zeroGrad() ? Accumulate.ZERO_GRAD : 0);
+        return new Sums(backend.launcher(stream, arguments),
+                new Entry("accumulate", "accumulate_grad").load(backend, making),
+                chunks == 0 ? 0 : backend.launchTable().sgdGrid(chunks));
     }
 
     /** Places arrays behind each other. */
@@ -221,7 +247,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         to.set(ValueLayout.JAVA_FLOAT, Guard.GROWTH_FACTOR, scaling == null ? 0 : scaling.growthFactor());
         to.set(ValueLayout.JAVA_FLOAT, Guard.BACKOFF_FACTOR, scaling == null ? 0 : scaling.backoffFactor());
         to.set(ValueLayout.JAVA_INT, Guard.FLAGS, (options.checksGrad() ? Guard.CHECK : 0)
-                | (scaling == null ? 0 : Guard.SCALING) | (options.zeroGrad() ? Guard.ZERO_GRAD : 0));
+                | (scaling == null ? 0 : Guard.SCALING) | (options.zeroesStepGrad() ? Guard.ZERO_GRAD : 0));
     }
 
     private static void fillSchedules(MemorySegment table, List<LrSchedule> schedules) {
@@ -303,6 +329,17 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     }
 
     @Override
+    public void accumulate() {
+        String call = optimizer.name + ".accumulate";
+        check(call);
+        launchChanges();
+        Sums all = Objects.requireNonNull(sums);
+        if (all.grid > 0) {
+            launch(call, all.launcher, all.function, all.grid, LaunchTable.OPTIMIZER_THREADS);
+        }
+    }
+
+    @Override
     public void step() {
         check(operation);
         launchChanges();
@@ -329,11 +366,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
 
     private void stepInParts(Parts kernels) {
         if (squareGrid > 0) {
-            launch(launcher, kernels.square, squareGrid, LaunchTable.GUARD_THREADS);
+            launch(operation, launcher, kernels.square, squareGrid, LaunchTable.GUARD_THREADS);
         }
-        launch(launcher, kernels.begin, 1, LaunchTable.GUARD_THREADS);
+        launch(operation, launcher, kernels.begin, 1, LaunchTable.GUARD_THREADS);
         if (stepGrid > 0) {
-            launch(launcher, kernels.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
+            launch(operation, launcher, kernels.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
         }
     }
 
@@ -348,11 +385,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
             setParams.set(ValueLayout.JAVA_INT, at + GuardControl.DISABLED, enabled[first + i] ? 0 : 1);
             setParams.set(ValueLayout.JAVA_FLOAT, at + GuardControl.GRAD_DIVISOR, gradDivisor);
         }
-        launch(setLauncher, set, 1, LaunchTable.GUARD_SET_THREADS);
+        launch(operation, setLauncher, set, 1, LaunchTable.GUARD_SET_THREADS);
     }
 
-    private void launch(Launcher by, CudaFunction function, int grid, int threads) {
-        driver.checkLaunch(operation, function, grid, threads, 0, by.launch(function, grid, threads, 0));
+    private void launch(String call, Launcher by, CudaFunction function, int grid, int threads) {
+        driver.checkLaunch(call, function, grid, threads, 0, by.launch(function, grid, threads, 0));
     }
 
     /** Waits for the stream, then reads part of the memory. */

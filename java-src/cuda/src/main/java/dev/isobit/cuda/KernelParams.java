@@ -551,6 +551,38 @@ final class KernelParams {
         private GuardSet() {}
     }
 
+    /** {@code accumulate_chunk} */
+    static final class AccumulateChunk {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("accumulator"),
+                POINTER.withName("grad"), I32.withName("count"), I32.withName("group"), I32.withName("dtype"),
+                I32.withName("reserved")).withName("accumulate_chunk");
+
+        static final long ACCUMULATOR = offset(LAYOUT, "accumulator");
+        static final long GRAD = offset(LAYOUT, "grad");
+        static final long COUNT = offset(LAYOUT, "count");
+        static final long GROUP = offset(LAYOUT, "group");
+        static final long DTYPE = offset(LAYOUT, "dtype");
+
+        private AccumulateChunk() {}
+    }
+
+    /** {@code accumulate_params} */
+    static final class Accumulate {
+        static final int ZERO_GRAD = 1;
+        static final int CHUNK = 2048;
+
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
+                POINTER.withName("controls"), I64.withName("chunk_count"), I32.withName("flags"),
+                I32.withName("reserved")).withName("accumulate_params");
+
+        static final long CHUNKS = offset(LAYOUT, "chunks");
+        static final long CONTROLS = offset(LAYOUT, "controls");
+        static final long CHUNK_COUNT = offset(LAYOUT, "chunk_count");
+        static final long FLAGS = offset(LAYOUT, "flags");
+
+        private Accumulate() {}
+    }
+
     /** {@code adam_setting} */
     static final class AdamSetting {
         static final int PARAM_DECAY = 8;

@@ -38,9 +38,10 @@ class KernelParamsTest {
             KernelParams.GuardPiece.LAYOUT, KernelParams.GuardControl.LAYOUT, KernelParams.Schedule.LAYOUT,
             KernelParams.GuardState.LAYOUT, KernelParams.GridBarrier.LAYOUT,
             KernelParams.Guard.LAYOUT, KernelParams.GuardSet.LAYOUT, KernelParams.AdamSetting.LAYOUT,
-            KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT);
+            KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT, KernelParams.AccumulateChunk.LAYOUT,
+            KernelParams.Accumulate.LAYOUT);
 
-    private static final List<String> ENTRIES = List.of("adam_begin", "adam_guarded_f32",
+    private static final List<String> ENTRIES = List.of("accumulate_grad", "adam_begin", "adam_guarded_f32",
             "adam_guarded_f32_amsgrad", "adam_guarded_mixed", "adam_guarded_mixed_amsgrad", "adam_step_f32",
             "adam_step_f32_amsgrad",
             "adam_step_f32_amsgrad_guarded", "adam_step_f32_guarded", "adam_step_mixed",
@@ -181,6 +182,8 @@ class KernelParamsTest {
         found.put("GUARD_PIECE", (long) KernelParams.Guard.PIECE);
         found.put("GUARD_SEGMENT", (long) KernelParams.Guard.SEGMENT);
         found.put("GUARD_CONTROLS", (long) KernelParams.Guard.CONTROLS);
+        found.put("ACCUMULATE_ZERO_GRAD", (long) KernelParams.Accumulate.ZERO_GRAD);
+        found.put("ACCUMULATE_CHUNK", (long) KernelParams.Accumulate.CHUNK);
         found.put("ADAM_PARAM_DECAY", (long) KernelParams.AdamSetting.PARAM_DECAY);
         found.put("ADAM_EPSILON_HAT", (long) KernelParams.AdamSetting.EPSILON_HAT);
         found.put("ADAM_DECAY_AFTER", (long) KernelParams.AdamSetting.DECAY_AFTER);
@@ -195,6 +198,7 @@ class KernelParamsTest {
         assertEquals(constants, found);
         assertEquals(KernelParams.Adam.CHUNK, ChunkTable.CHUNK);
         assertEquals(KernelParams.Sgd.CHUNK, ChunkTable.CHUNK);
+        assertEquals(KernelParams.Accumulate.CHUNK, ChunkTable.CHUNK);
         assertEquals(KernelParams.Adam.GROUPS, ChunkedStep.GROUPS);
         assertEquals(KernelParams.Sgd.GROUPS, ChunkedStep.GROUPS);
     }
@@ -204,7 +208,9 @@ class KernelParamsTest {
     @ValueSource(strings = {"sm_75", "sm_90"})
     void everyEntryTakesOneStructOfThatSize(String target) throws IOException {
         TreeSet<String> entries = new TreeSet<>();
-        for (String op : List.of("adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded", "sgd_guarded", "sgd_mixed",
+        for (String op : List.of("accumulate", "adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded",
+                "sgd_guarded",
+                "sgd_mixed",
                 "sgd_mixed_guarded", "bce_with_logits", "bce_with_logits_bf16",
                 "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
                 "bce_with_logits_focal_f16", "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16",
@@ -223,6 +229,7 @@ class KernelParamsTest {
                 assertTrue(parameter.find(), entry.group());
                 boolean guarded = entry.group(1).endsWith("_begin") || entry.group(1).endsWith("_guarded");
                 StructLayout layout = switch (op) {
+                    case "accumulate" -> KernelParams.Accumulate.LAYOUT;
                     case "adam" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
                     case "adam_guarded", "adam_mixed_guarded" -> KernelParams.AdamGuarded.LAYOUT;
                     case "sgd_guarded", "sgd_mixed_guarded" -> KernelParams.SgdGuarded.LAYOUT;
@@ -268,7 +275,7 @@ class KernelParamsTest {
             threads.put("cross_entropy_loss_grad_f32_" + variant.suffix, variant.threads);
         }
         threads.forEach((name, expected) -> assertEquals(expected, entries.get(name).get("max_threads").asInt(), name));
-        for (String op : List.of("adam", "adam_mixed", "sgd", "sgd_mixed")) {
+        for (String op : List.of("accumulate", "adam", "adam_mixed", "sgd", "sgd_mixed")) {
             files.get(op + "." + target + ".ptx").get("entries").properties().forEach(entry -> assertEquals(
                     entry.getKey().endsWith("_begin") ? LaunchTable.GUARD_THREADS : LaunchTable.OPTIMIZER_THREADS,
                     entry.getValue().get("max_threads").asInt(), entry.getKey()));

@@ -42,7 +42,8 @@ class PtxRulesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"adam.sm_75.ptx", "adam.sm_90.ptx", "bce_with_logits.sm_75.ptx",
+    @ValueSource(strings = {"accumulate.sm_75.ptx", "accumulate.sm_90.ptx", "adam.sm_75.ptx", "adam.sm_90.ptx",
+        "bce_with_logits.sm_75.ptx",
         "bce_with_logits.sm_90.ptx", "bce_with_logits_bf16.sm_75.ptx", "bce_with_logits_bf16.sm_90.ptx",
         "bce_with_logits_focal.sm_75.ptx", "bce_with_logits_focal.sm_90.ptx", "bce_with_logits_focal_bf16.sm_75.ptx",
         "bce_with_logits_focal_bf16.sm_90.ptx", "bce_with_logits_focal_f16.sm_75.ptx",

@@ -349,7 +349,8 @@ public final class DeviceStandIn implements Backend {
     private List<AdamGroup> hiddenAdam(List<AdamGroup> groups) {
         return groups.stream().map(group -> new AdamGroup(group.options(), group.parameters().stream()
                 .map(p -> new AdamParameter(p.name(), hidden(p.param()), hidden(p.grad()), hiddenOrNull(p.expAvg()),
-                        hiddenOrNull(p.expAvgSq()), hiddenOrNull(p.maxExpAvgSq()), hiddenOrNull(p.master())))
+                        hiddenOrNull(p.expAvgSq()), hiddenOrNull(p.maxExpAvgSq()), hiddenOrNull(p.master()),
+                        hiddenOrNull(p.gradAccumulator())))
                 .toList())).toList();
     }
 
@@ -366,7 +367,8 @@ public final class DeviceStandIn implements Backend {
     private List<SgdGroup> hiddenSgd(List<SgdGroup> groups) {
         return groups.stream().map(group -> new SgdGroup(group.options(), group.parameters().stream()
                 .map(p -> new SgdParameter(p.name(), hidden(p.param()), hidden(p.grad()),
-                        hiddenOrNull(p.momentumBuffer()), hiddenOrNull(p.master())))
+                        hiddenOrNull(p.momentumBuffer()), hiddenOrNull(p.master()),
+                        hiddenOrNull(p.gradAccumulator())))
                 .toList())).toList();
     }
 

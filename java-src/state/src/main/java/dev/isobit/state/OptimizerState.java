@@ -41,12 +41,14 @@ import org.jspecify.annotations.Nullable;
  * fc.weight.max_exp_avg_sq   its maximum, with amsgrad
  * fc.weight.momentum_buffer  momentum, of SGD
  * fc.weight.master_param     the master of a parameter of 16 bits, F32, or its remainders, I16: as Transformer Engine names them
+ * fc.weight.grad_accumulator sum of the gradients since the last step, with accumulateGrad
  * fc.weight.step             steps done, a scalar: F32 as in PyTorch while it is exact there, up to 2^24; else I64
  * grad_scaler.scale           with StepOptions that look at gradients: the loss scale, an F32 scalar
  * grad_scaler._growth_tracker steps since it changed, an I64 scalar; both as PyTorch's GradScaler names them
  * grad_scaler.skipped_steps   steps that were skipped, an I64 scalar
  * </pre>
- * The last three may be absent from a file that is loaded: the optimizer keeps its own. The steps of SGD are not in PyTorch's files: they are taken to be begun where there is a momentum buffer. All parameters of
+ * The last three may be absent from a file that is loaded: the optimizer keeps its own. So may the sums of gradients, all of
+ * them: they become zero, as they are after a step. The steps of SGD are not in PyTorch's files: they are taken to be begun where there is a momentum buffer. All parameters of
  * a group have done the same number of steps. The metadata has {@code format} = {@code pt}. Options and the learning rate are code, not state: they are not in the file.
  *
  * <p>A file from PyTorch is loaded if its names are made of the parameters' names in this way, with or without the
@@ -73,7 +75,11 @@ public final class OptimizerState {
     private OptimizerState() {}
 
     /** What an optimizer keeps under a name. */
-    private record Slot(String name, Tensor tensor) {}
+    private record Slot(String name, Tensor tensor, boolean isSum) {
+        Slot(String name, Tensor tensor) {
+            this(name, tensor, false);
+        }
+    }
 
     /**
      * Parameters with one step count.
@@ -206,9 +212,13 @@ public final class OptimizerState {
                 groups.get(i).parameters
                         .forEach(slots -> wanted.addAll(withParameters ? slots : slots.subList(1, slots.size())));
             }
+            boolean withSums = wanted.stream().anyMatch(slot -> slot.isSum && left.contains(slot.name));
+            List<Slot> zeros = withSums ? List.of() : wanted.stream().filter(Slot::isSum).toList();
+            wanted.removeAll(zeros);
             for (Slot slot : wanted) {
                 check(saved, slot, left);
             }
+            zeros.forEach(OptimizerState::checkAlive);
             StepState state = scaler != null && saved.find(SCALE) != null ? state(saved, left) : null;
             if (!left.isEmpty()) {
                 throw new SafetensorsException(file, left.iterator().next(),
@@ -216,6 +226,9 @@ public final class OptimizerState {
             }
             for (Slot slot : wanted) {
                 fill(backend, saved.tensor(slot.name).bytes(), slot.tensor, arena);
+            }
+            for (Slot slot : zeros) {
+                fill(backend, arena.allocate(slot.tensor.byteSize(), Long.BYTES), slot.tensor, arena);
             }
             for (int i = 0; i < steps.length; i++) {
                 groups.get(i).setStepCount.accept(steps[i]);
@@ -252,6 +265,9 @@ public final class OptimizerState {
         add(slots, p.name() + ".exp_avg_sq", p.expAvgSq());
         add(slots, p.name() + ".max_exp_avg_sq", p.maxExpAvgSq());
         add(slots, p.name() + ".master_param", p.master());
+        if (p.gradAccumulator() != null) {
+            slots.add(new Slot(p.name() + ".grad_accumulator", p.gradAccumulator(), true));
+        }
         return slots;
     }
 
@@ -259,6 +275,9 @@ public final class OptimizerState {
         List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
         add(slots, p.name() + ".momentum_buffer", p.momentumBuffer());
         add(slots, p.name() + ".master_param", p.master());
+        if (p.gradAccumulator() != null) {
+            slots.add(new Slot(p.name() + ".grad_accumulator", p.gradAccumulator(), true));
+        }
         return slots;
     }
 
@@ -354,6 +373,10 @@ public final class OptimizerState {
                     + Arrays.toString(stored.shape()) + ", the optimizer's is " + slot.tensor.dtype()
                     + Arrays.toString(slot.tensor.shape()));
         }
+        checkAlive(slot);
+    }
+
+    private static void checkAlive(Slot slot) {
         if (!slot.tensor.memory().isAlive()) {
             throw new IllegalStateException("OptimizerState.load: the memory of " + slot.name + " is closed");
         }

@@ -231,6 +231,65 @@ class OptimizerStateTest {
         }
     }
 
+    /** Saved between two micro-batches: the sums go along, in F32, and what is loaded has the bits of a run in one piece. */
+    @ParameterizedTest
+    @CsvSource({"cpu, cpu", "sim, cpu", "cpu, sim"})
+    void sumsOfGradients(String first, String second) {
+        assumeRuns(first);
+        assumeRuns(second);
+        StepOptions step = StepOptions.defaults().withAccumulateGrad(true).withGradDivisor(3).withMaxNorm(1);
+        short[] whole;
+        try (Backend backend = Backend.open("cpu"); Adam adam = summing(backend, step)) {
+            microBatches(backend, adam, 0, 9);
+            whole = param(backend, adam);
+        }
+        try (Backend backend = Backend.open(first); Adam adam = summing(backend, step)) {
+            microBatches(backend, adam, 0, 5);
+            OptimizerState.save(file, backend, adam);
+        }
+        try (SafetensorsFile saved = SafetensorsFile.open(file)) {
+            assertEquals(StoredType.F32, saved.tensor("p.grad_accumulator").dtype());
+        }
+        try (Backend backend = Backend.open(second); Adam adam = summing(backend, step)) {
+            microBatches(backend, adam, 3, 4);
+            OptimizerState.load(file, backend, adam);
+            assertEquals(1, adam.stepCount());
+            microBatches(backend, adam, 5, 9);
+            assertArrayEquals(whole, param(backend, adam));
+        }
+        // An optimizer without them refuses the file; of a file without them they are zero.
+        StepOptions without = step.withAccumulateGrad(false);
+        try (Backend backend = Backend.open(second); Adam adam = summing(backend, without)) {
+            var e = assertThrows(SafetensorsException.class, () -> OptimizerState.load(file, backend, adam));
+            assertTrue(e.getMessage().contains("p.grad_accumulator"), e.getMessage());
+            OptimizerState.save(file, backend, adam);
+        }
+        try (Backend backend = Backend.open(second); Adam adam = summing(backend, step)) {
+            microBatches(backend, adam, 0, 1);
+            OptimizerState.load(file, backend, adam);
+            float[] sum = {1, 1};
+            backend.copy(adam.parameters().getFirst().stepGrad(), Tensor.of(sum, 2));
+            assertArrayEquals(new float[2], sum);
+        }
+    }
+
+    private static Adam summing(Backend backend, StepOptions step) {
+        return Adam.on(backend, List.of(new AdamGroup(OPTIONS, List.of(AdamParameter.of("p",
+                backend.allocate(DType.BF16, 2), backend.allocate(DType.BF16, 2))))), step, backend.defaultStream());
+    }
+
+    /** Every third ends a step. */
+    private static void microBatches(Backend backend, Adam adam, int from, int to) {
+        for (int i = from; i < to; i++) {
+            short[] bits = {(short) (0x3f80 + 31 * i), (short) (0xbf80 + 17 * i)};
+            backend.copy(Tensor.of(DType.BF16, MemorySegment.ofArray(bits), 2), adam.parameters().getFirst().grad());
+            adam.accumulate();
+            if (i % 3 == 2) {
+                adam.step();
+            }
+        }
+    }
+
     private static Adam scaled(Backend backend, StepOptions step) {
         return Adam.on(backend, List.of(new AdamGroup(OPTIONS, List.of(AdamParameter.of("p",
                 backend.allocate(DType.F32, 2), backend.allocate(DType.F32, 2))))), step, backend.defaultStream());

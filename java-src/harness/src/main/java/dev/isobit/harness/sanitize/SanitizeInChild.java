@@ -112,7 +112,8 @@ final class SanitizeInChild {
                 "cross_entropy_general_bf16", "cross_entropy_general_f16", "bce_with_logits", "bce_with_logits_bf16",
                 "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
                 "bce_with_logits_focal_f16",
-                "adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded", "sgd", "sgd_guarded", "sgd_mixed",
+                "accumulate", "adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded", "sgd", "sgd_guarded",
+                "sgd_mixed",
                 "sgd_mixed_guarded", "softmax", "nll_loss", "guard")) {
             for (String kernel : kernels(op, Objects.requireNonNull(ptx))) {
                 if (!launches.containsKey(chip.target() + " " + kernel)) {

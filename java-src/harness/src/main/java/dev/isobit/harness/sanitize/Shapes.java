@@ -214,6 +214,9 @@ final class Shapes {
                             backend, operands, each, options, StepOptions.defaults(), offset, mixed)));
                     shapes.add(new Shape("guarded Sgd of " + each.length + types + " +" + offset,
                             (backend, operands) -> sgd(backend, operands, each, options, GUARDED, offset, mixed)));
+                    shapes.add(new Shape("accumulating Sgd of " + each.length + types + " +" + offset,
+                            (backend, operands) -> sgd(backend, operands, each, options,
+                                    GUARDED.withAccumulateGrad(true), offset, mixed)));
                 }
             }
         }
@@ -374,6 +377,9 @@ final class Shapes {
         try (Adam adam =
                 Adam.on(backend, List.of(new AdamGroup(options.withRounding(new StochasticRounding(3)), parameters)),
                         step, backend.defaultStream())) {
+            if (step.accumulateGrad()) {
+                adam.accumulate();
+            }
             adam.step();
             adam.step();
         }
@@ -408,6 +414,9 @@ final class Shapes {
         try (Sgd sgd =
                 Sgd.on(backend, List.of(new SgdGroup(options.withRounding(new StochasticRounding(3)), parameters)),
                         step, backend.defaultStream())) {
+            if (step.accumulateGrad()) {
+                sgd.accumulate();
+            }
             sgd.step();
             sgd.step();
         }

@@ -12,6 +12,7 @@ import dev.isobit.harness.verify.CrossEntropyProblem.Ignore;
 import dev.isobit.harness.verify.CrossEntropyProblem.Logits;
 import dev.isobit.harness.verify.CrossEntropyProblem.Upstream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -35,6 +36,10 @@ record Grid(String name, List<Problem> problems) {
 
     /** Of logits, in grids that are not recorded. */
     private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16};
+
+    /** What is met with everything else: sums have a place of their own. */
+    private static final List<GuardedProblem.Guard> GUARDS = Arrays.stream(GuardedProblem.Guard.values())
+            .filter(guard -> guard != GuardedProblem.Guard.SUMS).toList();
 
     /** How many times more combinations of options small shapes meet in a full run. */
     private static final int SMALL_TIMES = 8;
@@ -163,10 +168,11 @@ record Grid(String name, List<Problem> problems) {
                         1 + rng.nextInt(2), 1 + rng.nextInt(2), seed, true));
             }
         }
-        for (List<List<Integer>> shape : List.of(List.of(List.of(0)), List.of(List.of(5, 0, 33), List.of(7)),
-                List.of(List.of(1023, 2, 1024), List.of(17), List.of(6130, 1)))) {
+        List<List<List<Integer>>> groups = List.of(List.of(List.of(0)), List.of(List.of(5, 0, 33), List.of(7)),
+                List.of(List.of(1023, 2, 1024), List.of(17), List.of(6130, 1)));
+        for (List<List<Integer>> shape : groups) {
             for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
-                for (GuardedProblem.Guard guard : GuardedProblem.Guard.values()) {
+                for (GuardedProblem.Guard guard : GUARDS) {
                     for (GuardedProblem.Values values : GuardedProblem.Values.values()) {
                         seed++;
                         if (new Rng(seed).nextInt(4) == 0) {
@@ -176,6 +182,7 @@ record Grid(String name, List<Problem> problems) {
                 }
             }
         }
+        sums(problems, groups, false);
         trajectories(problems);
         return new Grid(SIMULATED, Collections.unmodifiableList(problems));
     }
@@ -321,7 +328,7 @@ record Grid(String name, List<Problem> problems) {
                 List.of(IntStream.range(0, 300).map(i -> 1 + i * 7 % 70).boxed().toList(), List.of(3)));
         for (List<List<Integer>> shape : shapes) {
             for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
-                for (GuardedProblem.Guard guard : GuardedProblem.Guard.values()) {
+                for (GuardedProblem.Guard guard : GUARDS) {
                     for (GuardedProblem.Values values : GuardedProblem.Values.values()) {
                         for (int steps : new int[] {1, 5}) {
                             seed++;
@@ -337,11 +344,34 @@ record Grid(String name, List<Problem> problems) {
                 }
             }
         }
+        sums(problems, shapes, full);
         // More than a chunk for every thread or block.
         problems.add(guarded(List.of(List.of(300_003, 5), List.of(100_000)), GuardedProblem.Optimizer.ADAM,
                 GuardedProblem.Guard.ALL, GuardedProblem.Values.NORMAL, 1, seed));
         if (full) {
             trajectories(problems);
+        }
+    }
+
+    /** Gradients added to accumulators; not among the others, so that these keep their seeds. */
+    private static void sums(List<Problem> problems, List<List<List<Integer>>> shapes, boolean full) {
+        long seed = 9L << 34;
+        for (List<List<Integer>> shape : shapes) {
+            for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
+                for (GuardedProblem.Values values : GuardedProblem.Values.values()) {
+                    for (int steps : new int[] {1, 5}) {
+                        seed++;
+                        if (full || new Rng(seed).nextInt(3) == 0) {
+                            GuardedProblem problem =
+                                    guarded(shape, optimizer, GuardedProblem.Guard.SUMS, values, steps, seed);
+                            problems.add(problem.withMixed(seed % 2 == 0));
+                            if (full) {
+                                problems.add(problem.withMixed(seed % 2 == 1));
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -352,6 +382,8 @@ record Grid(String name, List<Problem> problems) {
                     GuardedProblem.Values.NORMAL, 1000, (8L << 34) + 4 * optimizer.ordinal());
             problems.add(problem.withMixed(false));
             problems.add(problem.withMixed(true));
+            problems.add(guarded(problem.groups(), optimizer, GuardedProblem.Guard.SUMS, GuardedProblem.Values.NORMAL,
+                    1000, problem.seed()).withMixed(optimizer != GuardedProblem.Optimizer.ADAM));
         }
     }
 

@@ -32,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * One guarded step, or several, of Adam or SGD over groups of parameters, each group with options of its own. Over several
  * steps gradients and learning rates change, some gradients are not finite, and the last group is disabled for one step; in
- * half of these problems each group has a schedule.
+ * half of these problems each group has a schedule. Gradients may be added to accumulators, which are not zero before the first
+ * step; over several steps twice.
  *
  * @param shape what the sizes are, for people
  * @param groups elements of each parameter of each group
@@ -67,7 +68,9 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         /** Gradients are divided by a scale. */
         SCALES("scales"),
         /** All of it. */
-        ALL("scales, clips, zeroes");
+        ALL("scales, clips, zeroes"),
+        /** Accumulators are stepped with. */
+        SUMS("sums micro-batches");
 
         private final String label;
 
@@ -138,6 +141,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             case SCALES -> plain.withGradScaling(scaling);
             case ALL -> plain.withGradScaling(new GradScaling(1000, 4, 0.25f, 2)).withMaxNorm(1e-4).withClipValue(2e-6)
                     .withZeroGrad(true).withGradDivisor(3);
+            case SUMS ->
+                plain.withAccumulateGrad(true).withMaxNorm(0.01).withGradDivisor(2).withZeroGrad(seed % 2 == 0);
         };
     }
 
@@ -145,6 +150,10 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
     private double divisor() {
         GradScaling scaling = options().gradScaling();
         return (scaling == null ? 1.0 : scaling.initialScale()) * options().gradDivisor();
+    }
+
+    private boolean accumulates() {
+        return guard == Guard.SUMS;
     }
 
     private boolean isSgd() {
@@ -201,7 +210,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
     }
 
     /** A parameter's tensors. */
-    private record Parts(Tensor[] roles, @Nullable Tensor master) {}
+    private record Parts(Tensor[] roles, @Nullable Tensor master, @Nullable Tensor sum) {}
 
     /** An optimizer with these groups. */
     private Stepper open(Backend backend, List<List<Parts>> parts, @Nullable StochasticRounding rounding) {
@@ -209,7 +218,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             return Stepper.of(Sgd.on(backend, IntStream.range(0, parts.size())
                     .mapToObj(g -> new SgdGroup(sgd(g).withRounding(rounding), parts.get(g).stream()
                             .map(p -> new SgdParameter("p", p.roles[PARAM], p.roles[GRAD],
-                                    hasBuffer(g) ? p.roles[EXP_AVG] : null).withMaster(p.master))
+                                    hasBuffer(g) ? p.roles[EXP_AVG] : null).withMaster(p.master)
+                                    .withGradAccumulator(p.sum))
                             .toList()))
                     .toList(), options(), backend.defaultStream()));
         }
@@ -217,13 +227,15 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 .mapToObj(g -> new AdamGroup(adam(g).withRounding(rounding), parts.get(g).stream()
                         .map(p -> new AdamParameter("p", p.roles[PARAM], p.roles[GRAD], p.roles[EXP_AVG],
                                 p.roles[EXP_AVG_SQ], optimizer == Optimizer.AMSGRAD ? p.roles[MAX_EXP_AVG_SQ] : null,
-                                p.master))
+                                p.master, p.sum))
                         .toList()))
                 .toList(), options(), backend.defaultStream()));
     }
 
     /** Adam or SGD. */
     private interface Stepper extends AutoCloseable {
+        void accumulate();
+
         void step();
 
         void set(int group, double lr, boolean enabled);
@@ -239,6 +251,11 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
 
         static Stepper of(Adam adam) {
             return new Stepper() {
+                @Override
+                public void accumulate() {
+                    adam.accumulate();
+                }
+
                 @Override
                 public void step() {
                     adam.step();
@@ -274,6 +291,11 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
 
         static Stepper of(Sgd sgd) {
             return new Stepper() {
+                @Override
+                public void accumulate() {
+                    sgd.accumulate();
+                }
+
                 @Override
                 public void step() {
                     sgd.step();
@@ -314,6 +336,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         private final float[][] arrays = new float[roles()][total];
         /** The gradients of each step. */
         private final float[][] grads = new float[steps][total];
+        /** What stands in the accumulators before the first step. */
+        private final float[] sumsBefore = new float[total];
         private final long first;
         private final int shift;
         /** Of each parameter, in the order of the roles. */
@@ -356,6 +380,14 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 }
                 start += sizes.get(p);
             }
+            for (int i = 0; accumulates() && i < total; i++) {
+                sumsBefore[i] = gradient(rng);
+            }
+        }
+
+        /** What the first step takes for a gradient. */
+        private double firstGrad(int i) {
+            return (double) arrays[GRAD][i] + sumsBefore[i];
         }
 
         private float gradient(Rng rng) {
@@ -389,6 +421,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             List<List<Operand[]>> operands = new ArrayList<>();
             List<@Nullable Operand> masterOperands = new ArrayList<>();
             List<List<Parts>> parts = new ArrayList<>();
+            List<Operand> sumOperands = new ArrayList<>();
             int start = 0;
             var own = types.iterator();
             for (List<Integer> sizes : groups) {
@@ -405,8 +438,13 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                         put(all[role], arrays[role], start, size);
                     }
                     ofGroup.add(all);
+                    if (accumulates()) {
+                        sumOperands.add(slab.place(DType.F32, form.placement(), shift, size));
+                        put(sumOperands.getLast(), sumsBefore, start, size);
+                    }
                     partsOfGroup.add(new Parts(Arrays.stream(all).map(Operand::tensor).toArray(Tensor[]::new),
-                            Masters.tensor(masterOperands.getLast())));
+                            Masters.tensor(masterOperands.getLast()),
+                            accumulates() ? sumOperands.getLast().tensor() : null));
                     start += size;
                 }
                 operands.add(ofGroup);
@@ -419,6 +457,15 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                     if (step > 0) {
                         next(stepper, step, operands);
                     }
+                    if (accumulates()) {
+                        stepper.accumulate();
+                    }
+                    if (accumulates() && step == 0) {
+                        backend.defaultStream().synchronize();
+                        results.put(Output.GRAD_SUM, sums(results, sumOperands));
+                    } else if (accumulates()) {
+                        stepper.accumulate();
+                    }
                     stepper.step();
                 }
                 // The memory is read next.
@@ -429,7 +476,22 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 results.put(Output.GRAD_NORM, bits(stepper.state().gradNorm()));
             }
             collect(results, operands, masterOperands.iterator());
+            if (accumulates()) {
+                results.put(Output.GRAD_SUM_AFTER, sums(results, sumOperands));
+            }
             return results;
+        }
+
+        private int[] sums(Results results, List<Operand> sumOperands) {
+            int[] bits = new int[total];
+            int at = 0;
+            for (Operand sum : sumOperands) {
+                sum.download();
+                int[] written = results.written("gradAccumulator", sum);
+                System.arraycopy(written, 0, bits, at, written.length);
+                at += written.length;
+            }
+            return bits;
         }
 
         /** Other gradients and learning rates; the last group sits out the second step. */
@@ -509,6 +571,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         public Map<Output, double[]> reference(Backend reference) {
             List<float[]> gradients = new ArrayList<>();
             List<double[][]> wide = new ArrayList<>();
+            List<double[]> wideSums = new ArrayList<>();
             List<List<Parts>> tensors = new ArrayList<>();
             int start = 0;
             for (List<Integer> sizes : groups) {
@@ -526,13 +589,22 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                 }
                 gradients.add(grad);
                 wide.add(values);
-                tensors.add(List.of(new Parts(all, null)));
+                double[] sums = IntStream.range(start, end).mapToDouble(i -> sumsBefore[i]).toArray();
+                wideSums.add(sums);
+                tensors.add(List.of(new Parts(all, null, accumulates() ? Tensor.of(sums, sums.length) : null)));
                 start = end;
             }
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
             try (Stepper stepper = open(reference, tensors, null)) {
                 stepper.setStepCount(first - 1);
+                if (accumulates()) {
+                    stepper.accumulate();
+                    exact.put(Output.GRAD_SUM, flat(wideSums));
+                }
                 stepper.step();
+                if (accumulates()) {
+                    exact.put(Output.GRAD_SUM_AFTER, flat(wideSums));
+                }
                 exact.put(Output.COUNTS, counts(stepper));
                 exact.put(Output.GRAD_NORM, new double[] {stepper.state().gradNorm()});
             }
@@ -549,14 +621,19 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
             return exact;
         }
 
+        private static double[] flat(List<double[]> all) {
+            return all.stream().flatMapToDouble(Arrays::stream).toArray();
+        }
+
         /** A step that is skipped changes nothing. */
         @Override
         public void judge(Output output, double[] expected, int[] actual, Judge judge) {
             double norm = norm();
             boolean skipped = options().checksGrad() && !Double.isFinite(norm);
-            if (skipped || output == Output.GRAD || output == Output.COUNTS || output == Output.GRAD_NORM) {
+            if (skipped || output == Output.GRAD || output == Output.COUNTS || output == Output.GRAD_NORM
+                    || output == Output.GRAD_SUM || output == Output.GRAD_SUM_AFTER) {
                 for (int i = 0; i < expected.length; i++) {
-                    double budget = output == Output.GRAD_NORM ? output.budget() : 0;
+                    double budget = output == Output.GRAD_NORM || output == Output.GRAD_SUM ? output.budget() : 0;
                     judge.add(GuardedProblem.this, i, expected[i], actual[i], expected[i], 1, budget);
                 }
                 return;
@@ -580,7 +657,7 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                     number++;
                     for (int end = i + size; i < end; i++) {
                         double p = arrays[PARAM][i];
-                        double grad = scalars.scaled((double) arrays[GRAD][i]);
+                        double grad = scalars.scaled(firstGrad(i));
                         double m = arrays[EXP_AVG][i];
                         double magnitude = unused
                                 ? m
@@ -611,8 +688,8 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
         /** Of the first step. */
         private double norm() {
             double sum = 0;
-            for (float g : arrays[GRAD]) {
-                sum += (double) g * g;
+            for (int i = 0; i < total; i++) {
+                sum += firstGrad(i) * firstGrad(i);
             }
             return Math.sqrt(sum) / divisor();
         }

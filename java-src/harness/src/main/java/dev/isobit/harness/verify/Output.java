@@ -63,7 +63,11 @@ enum Output {
     /** What a guarded step counts, and the loss scale. */
     COUNTS("counts and scale", 0),
     /** The gradients after a guarded step. */
-    GRAD("grad", 0);
+    GRAD("grad", 0),
+    /** Gradients added to accumulators: one rounding. */
+    GRAD_SUM("gradAccumulator", 0.5),
+    /** The accumulators after a guarded step. */
+    GRAD_SUM_AFTER("gradAccumulator after a step", 0);
 
     private final String label;
     private final double budget;

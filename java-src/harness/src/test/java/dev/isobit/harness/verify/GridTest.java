@@ -20,6 +20,6 @@ class GridTest {
         Set<String> names = problems.stream().filter(GridTest::isOfAnOptimizer).map(Problem::name)
                 .collect(Collectors.toSet());
         assertTrue(names.size() >= 20_000, names.size() + " cases");
-        assertEquals(6, problems.stream().filter(p -> p instanceof GuardedProblem g && g.steps() == 1000).count());
+        assertEquals(9, problems.stream().filter(p -> p instanceof GuardedProblem g && g.steps() == 1000).count());
     }
 }

@@ -1,0 +1,7 @@
+/* Entry point of gradients summed over micro-batches. What it does: accumulate.cuh; how it is launched: accumulate_params.h. */
+#include "accumulate.cuh"
+
+extern "C" __global__ void __launch_bounds__(isobit::chunks::kBlock, 4)
+    accumulate_grad(const __grid_constant__ accumulate_params p) {
+    isobit::accumulate::add(p);
+}

@@ -1,0 +1,53 @@
+/*
+ * Gradients of F32, BF16 or F16 added to accumulators of float32, over all tensors of a model in one launch:
+ *
+ *   accumulator' = accumulator + grad        grad' = 0 if that is asked for
+ *
+ * one rounding. accumulate_params.h: arguments, the table of chunks, launch; chunks.cuh, mixed_chunks.cuh: how elements are
+ * reached.
+ *
+ * Memory moved: accumulator read and written, grad read: 12 bytes an element, with a gradient of 16 bits 10, and 4 or 2 more where
+ * it is zeroed; 32 bytes a chunk. Aliasing: no two arrays overlap.
+ */
+#pragma once
+
+#include "accumulate_params.h"
+#include "exact_math.cuh"
+#include "mixed_chunks.cuh"
+
+namespace isobit {
+namespace accumulate {
+
+/* An update of chunks.cuh whose parameter is the accumulator. */
+struct Sum {
+    struct Group {
+        bool zeroes;
+    };
+    static constexpr int kArrays = 2;
+
+    static __device__ __forceinline__ bool writes_grad(const Group& group) { return group.zeroes; }
+
+    static __device__ __forceinline__ void update(const Group&, float (&x)[kArrays]) {
+        x[0] = canonical(__fadd_rn(x[0], x[chunks::kGrad]));
+        x[chunks::kGrad] = 0.0f;
+    }
+};
+
+__device__ __forceinline__ void add(const accumulate_params& p) {
+    const Sum::Group group = {(p.flags & ACCUMULATE_ZERO_GRAD) != 0};
+    for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
+        const accumulate_chunk chunk = p.chunks[c];
+        if (p.controls[chunk.group].disabled != 0) continue;
+        if (chunk.dtype == DTYPE_F32) {
+            float* const arrays[] = {chunk.accumulator, static_cast<float*>(chunk.grad)};
+            chunks::step_chunk<Sum>(group, arrays, chunk.count, chunks::lane());
+        } else {
+            void* const arrays[] = {chunk.accumulator, chunk.grad};
+            const mixed::Keeping alone = {nullptr, false, false, 0, 0, 0};
+            mixed::step_chunk<Sum>(group, arrays, alone, chunk.dtype << 4, chunk.count, chunks::lane());
+        }
+    }
+}
+
+} // namespace accumulate
+} // namespace isobit
