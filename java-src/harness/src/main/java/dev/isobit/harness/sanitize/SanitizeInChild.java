@@ -9,7 +9,6 @@ import dev.isobit.harness.Json;
 import dev.isobit.harness.Workspace;
 import dev.isobit.harness.sanitize.SanitizeReport.Finding;
 import dev.isobit.ptx.DeviceFault;
-import dev.isobit.ptx.PtxModule;
 import dev.isobit.ptx.ThreadLocation;
 import dev.isobit.sim.Chip;
 import dev.isobit.sim.SimOptions;
@@ -26,6 +25,7 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +34,8 @@ final class SanitizeInChild {
     /** One chip for each PTX that is shipped; one multiprocessor, so that kernels go round and round. */
     private static final List<Chip> CHIPS =
             List.of(Chip.of("sm_75").withMultiprocessors(1), Chip.of("sm_90").withMultiprocessors(1));
+
+    private static final Pattern ENTRY = Pattern.compile("\\.entry\\s+(\\w+)");
 
     /** Held, or its level would be collected: the report has what the driver warns of. */
     private static final Logger LOG = Logger.getLogger("isobit");
@@ -136,7 +138,11 @@ final class SanitizeInChild {
         try (InputStream in =
                 CudaBackend.class.getResourceAsStream("/dev/isobit/cuda/ptx/" + op + "." + target + ".ptx")) {
             String text = new String(Objects.requireNonNull(in).readAllBytes(), StandardCharsets.UTF_8);
-            return PtxModule.parse(text).entries().stream().map(entry -> entry.name()).toList();
+            List<String> kernels = ENTRY.matcher(text).results().map(found -> found.group(1)).toList();
+            if (kernels.isEmpty()) {
+                throw new IllegalStateException(op + "." + target + ".ptx has no kernel");
+            }
+            return kernels;
         }
     }
 }
