@@ -7,7 +7,7 @@ interface CpuKernels {
 
     /**
      * The stages for operands of 16 bits: for float32 in native memory to which they are widened, unless
-     * {@link SegmentStages#hasBf16Rows}.
+     * {@link SegmentStages#reachesNarrow}.
      */
     SegmentStages narrowStages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient);
 

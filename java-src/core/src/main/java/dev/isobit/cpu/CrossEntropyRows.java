@@ -1,5 +1,8 @@
 package dev.isobit.cpu;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+
 /** Works on rows of a batch: the same code over scalar and vector stages. One per worker, reused. */
 final class CrossEntropyRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
@@ -26,8 +29,10 @@ final class CrossEntropyRows {
         if (stages.hasShortRows(batch.classes)) {
             shortRows.run(batch, stages, row, to);
         } else {
+            SegmentStages ofRows = batch.logits.isNarrow() ? stages.longRows() : stages;
+            reserve(batch);
             for (; row < to; row++) {
-                run(batch, stages, row);
+                run(batch, ofRows, row);
             }
         }
         work.clear();
@@ -60,10 +65,10 @@ final class CrossEntropyRows {
         state.join();
         if (gradient) {
             double upstream = batch.upstream(row);
-            float targetExp = batch.gradLogits.get(first + target);
+            float targetExp = exponential(batch, stages, first, target);
             int j = 0;
             for (long offset = 0; offset < classes; offset += SEGMENT) {
-                place(batch, first + offset, (int) Math.min(SEGMENT, classes - offset));
+                place(batch, first, offset);
                 work.factor = state.factor(j++, upstream);
                 stages.scale(work);
             }
@@ -78,18 +83,19 @@ final class CrossEntropyRows {
         long classes = batch.classes;
         state.begin(classes);
         for (long offset = 0; offset < classes; offset += SEGMENT) {
-            int length = (int) Math.min(SEGMENT, classes - offset);
-            place(batch, first + offset, length);
+            place(batch, first, offset);
             stages.max(work);
             if (work.max == Float.POSITIVE_INFINITY) {
                 return false;
             }
             if (work.max == Float.NEGATIVE_INFINITY) {
-                if (batch.logits.hasNaN(first + offset, length)) {
+                if (batch.logits.hasNaN(first + offset, work.length)) {
                     return false;
                 }
-                if (batch.wantsGradient) {
-                    batch.gradLogits.fill(first + offset, length, 0);
+                if (batch.wantsGradient && batch.logits.isNarrow()) {
+                    work.waiting.asSlice(work.waitingAt, SEGMENT * (long) Float.BYTES).fill((byte) 0);
+                } else if (batch.wantsGradient) {
+                    batch.gradLogits.fill(first + offset, work.length, 0);
                 }
                 work.count = 0;
                 work.sum = 0;
@@ -104,9 +110,28 @@ final class CrossEntropyRows {
         return !state.isInvalid();
     }
 
-    private void place(CrossEntropyBatch batch, long element, int length) {
-        work.at = batch.logits.position(element);
-        work.outAt = batch.gradLogits.position(element);
-        work.length = length;
+    private void place(CrossEntropyBatch batch, long first, long offset) {
+        work.at = batch.logits.position(first + offset);
+        work.outAt = batch.gradLogits.position(first + offset);
+        work.waitingAt = offset * Float.BYTES;
+        work.length = (int) Math.min(SEGMENT, batch.classes - offset);
+    }
+
+    /** Of 16 bits the exponentials of a row wait as float32; the memory grows with the longest row so far. */
+    private void reserve(CrossEntropyBatch batch) {
+        long bytes = Math.ceilDiv(batch.classes, SEGMENT) * SEGMENT * Float.BYTES;
+        if (batch.logits.isNarrow() && batch.wantsGradient && work.waiting.byteSize() < bytes) {
+            work.waiting = Arena.ofAuto().allocate(bytes, 64);
+        }
+    }
+
+    /** The exponential that waits for the target's class, around its segment's maximum. */
+    private float exponential(CrossEntropyBatch batch, SegmentStages stages, long first, long target) {
+        if (!batch.logits.isNarrow()) {
+            return batch.gradLogits.get(first + target);
+        }
+        long place = target % stages.width();
+        return work.waiting.getAtIndex(ValueLayout.JAVA_FLOAT,
+                target - place + place / 2 + place % 2 * (stages.width() / 2));
     }
 }

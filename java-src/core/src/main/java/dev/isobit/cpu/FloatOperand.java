@@ -99,6 +99,21 @@ final class FloatOperand {
         base = -firstElement * Float.BYTES;
     }
 
+    /** Points to scratch memory for elements of 16 bits, of which one that need not be 0 is the first. */
+    void setNarrow(MemorySegment scratch, long firstElement, boolean isF16) {
+        kind = Kind.NARROW;
+        array = NO_ARRAY;
+        shorts = NO_SHORTS;
+        f16 = isF16;
+        segment = scratch;
+        base = -firstElement * Short.BYTES;
+    }
+
+    /** Whether it is in memory of the class {@link #NATIVE_SEGMENT}. */
+    boolean isNative() {
+        return array.length == 0 && shorts.length == 0 && segment.getClass() == NATIVE_SEGMENT;
+    }
+
     boolean isNarrow() {
         return kind == Kind.NARROW;
     }
@@ -111,10 +126,12 @@ final class FloatOperand {
         base = 0;
     }
 
-    /** Points to where another operand points, which is F32. */
+    /** Points to where another operand points. */
     void set(FloatOperand other) {
         kind = other.kind;
         array = other.array;
+        shorts = other.shorts;
+        f16 = other.f16;
         segment = other.segment;
         base = other.base;
     }

@@ -26,5 +26,19 @@ final class Kept {
     static final int C3 = 9 * WIDTH;
     static final int C2 = 10 * WIDTH;
 
+    /** Masks in the same way. */
+    static final int[] MASKS = masks(0xffff0000, 0x8fffe000);
+    /** The upper 16 bits; of those, moved down by 3 with their sign, the sign and the rest. */
+    static final int UPPER = 0;
+    static final int F16_BITS = WIDTH;
+
     private Kept() {}
+
+    private static int[] masks(int... values) {
+        int[] masks = new int[values.length * WIDTH];
+        for (int i = 0; i < masks.length; i++) {
+            masks[i] = values[i / WIDTH];
+        }
+        return masks;
+    }
 }

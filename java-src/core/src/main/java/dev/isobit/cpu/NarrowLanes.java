@@ -17,15 +17,18 @@ final class NarrowLanes {
             VectorSpecies.of(short.class, VectorShape.forBitSize(VectorMath.SPECIES.vectorBitSize() / 2));
     static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, VectorMath.SPECIES.vectorShape());
 
+    /** A vector of shorts as large as one of floats: an even element is the lower half of a lane of ints, an odd one the upper. */
+    static final VectorSpecies<Short> PAIRS = VectorSpecies.of(short.class, VectorMath.SPECIES.vectorShape());
+
     /** Of float32: what the bits of F16, moved to the upper end, are smaller by than those of the same number. */
-    private static final float F16_SCALE = 0x1p112f;
+    static final float F16_SCALE = 0x1p112f;
     /** Infinity of F16, moved so. */
     private static final int F16_INFINITY = 0x7c00 << 13;
-    private static final int F32_INFINITY = 0x7f800000;
+    static final int F32_INFINITY = 0x7f800000;
     /** 2^16, the first float whose exponent F16 does not have; 2^-14, the last normal one; 127 - 15 exponents. */
     private static final int F16_END = 0x47800000;
     private static final int F16_NORMAL = 0x38800000;
-    private static final int F16_BIAS = 112 << 23;
+    static final int F16_BIAS = 112 << 23;
     /** A unit in its last place is the smallest F16: adding it rounds a small number to one. */
     private static final float F16_ROUNDER = 0.5f;
 

@@ -21,6 +21,7 @@ final class SegmentStages {
     private @Nullable SegmentStage anyShortRow;
     private @Nullable SegmentStage bf16Row;
     private @Nullable SegmentStage anyBf16Row;
+    private @Nullable SegmentStages longRows;
 
     /**
      * Bundles stages.
@@ -57,16 +58,22 @@ final class SegmentStages {
         return this;
     }
 
-    /** The same stages, but for short rows of BF16, which these reach where they stand. */
-    SegmentStages withBf16Rows(SegmentStage row, SegmentStage anyRow) {
+    /** The same stages, but for long rows of 16 bits, which others reach where they stand. */
+    SegmentStages withLongRows(SegmentStages others) {
         SegmentStages stages = new SegmentStages(width, max, exponentials, anyExponentials, tail, sum, scale);
         stages.smallRows = smallRows;
         stages.smallGradient = smallGradient;
         stages.shortRow = shortRow;
         stages.anyShortRow = anyShortRow;
-        stages.bf16Row = row;
-        stages.anyBf16Row = anyRow;
+        stages.longRows = others;
         return stages;
+    }
+
+    /** Adds what short rows of BF16 go through, which these stages reach where they stand. */
+    SegmentStages withBf16Rows(SegmentStage row, SegmentStage anyRow) {
+        bf16Row = row;
+        anyBf16Row = anyRow;
+        return this;
     }
 
     /**
@@ -110,9 +117,16 @@ final class SegmentStages {
         run(sum, work);
     }
 
-    /** Whether rows of BF16 are reached where they stand, by {@link #bf16Row}. */
-    boolean hasBf16Rows(long classes) {
-        return bf16Row != null && hasShortRows(classes) && !hasSmallRows(classes);
+    /** Whether rows of 16 bits are reached where they stand, by {@link #bf16Row} or {@link #longRows}. */
+    boolean reachesNarrow(long classes) {
+        return classes > SegmentWork.LANES
+                ? longRows != null
+                : bf16Row != null && hasShortRows(classes) && !hasSmallRows(classes);
+    }
+
+    /** The stages of long rows of 16 bits; {@link #width()} is that of a pair of vectors, see {@link VectorExponentials}. */
+    SegmentStages longRows() {
+        return Objects.requireNonNull(longRows);
     }
 
     void bf16Row(SegmentWork work) {
@@ -146,7 +160,7 @@ final class SegmentStages {
         }
     }
 
-    private static void run(SegmentStage stage, SegmentWork work) {
+    static void run(SegmentStage stage, SegmentWork work) {
         stage.run(work);
     }
 }

@@ -33,7 +33,7 @@ class SegmentWork extends LinesBefore {
     /** Of small rows; made when there are some. */
     SmallBlock block = new SmallBlock(0);
     /** What is left of a segment behind the whole vectors. */
-    final float[] tail = new float[WIDEST];
+    final float[] tail = new float[2 * WIDEST];
 
     /** The logits and the gradient; {@link #at} and {@link #outAt} are of the segment's element 0, as in FloatOperand. */
     float[] in = tail;
@@ -45,6 +45,9 @@ class SegmentWork extends LinesBefore {
     float[] out = tail;
     MemorySegment outSegment = MemorySegment.NULL;
     long outAt;
+    /** Long rows of 16 bits: native memory where exponentials wait for their factor, and the segment's first. */
+    MemorySegment waiting = MemorySegment.NULL;
+    long waitingAt;
     int length;
     boolean gradient;
     /** Whether the gradient of the row before is to be written, and where. */

@@ -6,6 +6,7 @@ import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
@@ -13,6 +14,10 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Whole vectors of a segment: exponentials around its maximum into the gradient's memory, their sums into the lanes.
  * Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
+ *
+ * <p>Of 16 bits one copy takes the even elements of a segment, another one the odd ones after it: as floats they are the
+ * lower and the upper halves of as many ints, moved or masked. Exponentials wait in scratch memory, a vector of even
+ * elements and one of odd ones in turn, and the lanes lie in that order.
  */
 final class VectorExponentials implements SegmentStage {
     private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
@@ -22,7 +27,21 @@ final class VectorExponentials implements SegmentStage {
     private static final boolean GRADIENT = Specialized.flag(MethodHandles.lookup(), 4);
     /** Whether the error of z - max is found for any two numbers, or only where {@link VectorMath#plainAbove} allows it. */
     private static final boolean KNUTH = Specialized.flag(MethodHandles.lookup(), 5);
+    static final int BF16_BIT = 6;
+    static final int F16_BIT = 7;
+    static final int ODD_BIT = 8;
+    private static final boolean BF16 = Specialized.flag(MethodHandles.lookup(), BF16_BIT);
+    private static final boolean F16 = Specialized.flag(MethodHandles.lookup(), F16_BIT);
+    private static final boolean NARROW = BF16 || F16;
+    private static final boolean ODD = Specialized.flag(MethodHandles.lookup(), ODD_BIT);
+    /** With a maximum not below this, -infinity of F16 needs no care: as a float it is -2^16, whose exponential is 0. */
+    static final float F16_LOW = -0x1p15f;
+    private static final float F16_MINUS_INFINITY = -0x1p16f;
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final VectorSpecies<Short> PAIRS = NarrowLanes.PAIRS;
+    /** Elements from one vector to the next, and how many of them come before the first. */
+    private static final int STRIDE = NARROW ? 2 : 1;
+    private static final int SHIFT = ODD ? VectorAccess.WIDTH : 0;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
@@ -31,19 +50,21 @@ final class VectorExponentials implements SegmentStage {
     @Override
     public void run(SegmentWork work) {
         float[] in = work.in;
+        short[] inShorts = work.inShorts;
         MemorySegment inSegment = work.inSegment;
         float[] out = work.out;
-        MemorySegment outSegment = work.outSegment;
+        MemorySegment outSegment = NARROW ? work.waiting : work.outSegment;
         MemorySegment lanes = work.lanes();
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE, outSegment);
         VectorAccess.require(true, lanes);
-        int length = VectorMath.SPECIES.loopBound(work.length);
-        for (int lane = 0; lane < VectorSum.width(work.length); lane += WIDTH) {
+        int length = work.length - work.length % (STRIDE * WIDTH);
+        for (int lane = ODD ? SegmentWork.LANES : 0; lane < VectorSum.width(work.length, STRIDE * WIDTH); lane +=
+                WIDTH) {
             FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO).intoMemorySegment(lanes, lane * 4L, ORDER);
         }
         long at = work.at;
-        long outAt = work.outAt;
+        long outAt = (NARROW ? work.waitingAt : work.outAt) + SHIFT * 4L;
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
         FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
@@ -59,16 +80,36 @@ final class VectorExponentials implements SegmentStage {
         FloatVector max = one.mul(work.max == 0 ? -0f : work.max);
         IntVector plainAbove =
                 one.mul(KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max)).reinterpretAsInts();
-        int step = VectorAccess.step();
-        int count = 0;
-        int unplain = 0;
+        IntVector upper = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.UPPER);
+        IntVector f16Bits = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.F16_BITS);
+        FloatVector f16Scale = one.mul(NarrowLanes.F16_SCALE);
+        int step = STRIDE * VectorAccess.step();
+        int count = ODD ? work.count : 0;
+        int unplain = ODD ? work.unplain : 0;
         for (int block = 0; block < length; block += SegmentWork.LANES) {
             int end = Math.min(block + SegmentWork.LANES, length);
-            long lanesAt = -4L * block;
+            long lanesAt = SHIFT * 4L - 4L * block;
             for (int i = block; i < end; i += step) {
-                FloatVector z = IN_ARRAY
-                        ? FloatVector.fromArray(SPECIES, in, (int) at + i)
-                        : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                FloatVector z;
+                if (NARROW) {
+                    IntVector pair = (IN_ARRAY
+                            ? ShortVector.fromArray(PAIRS, inShorts, (int) at + i)
+                            : ShortVector.fromMemorySegment(PAIRS, inSegment, at + i * 2L, ORDER)).reinterpretAsInts();
+                    if (!ODD) {
+                        pair = pair.lanewise(VectorOperators.LSHL, 16);
+                    }
+                    z = F16
+                            ? pair.lanewise(VectorOperators.ASHR, 3).and(f16Bits).reinterpretAsFloats().mul(f16Scale)
+                            : (ODD ? pair.and(upper) : pair).reinterpretAsFloats();
+                    if (F16 && KNUTH) {
+                        z = z.blend(z.reinterpretAsInts().or(NarrowLanes.F32_INFINITY).reinterpretAsFloats(),
+                                z.compare(VectorOperators.LE, F16_MINUS_INFINITY));
+                    }
+                } else {
+                    z = IN_ARRAY
+                            ? FloatVector.fromArray(SPECIES, in, (int) at + i)
+                            : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                }
                 FloatVector d = z.sub(max);
                 FloatVector t = d.fma(log2e, magic);
                 FloatVector n = t.sub(magic);
@@ -93,13 +134,16 @@ final class VectorExponentials implements SegmentStage {
                 if (special) {
                     e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
                             .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+                    if (F16 && !KNUTH) {
+                        e = e.blend(Float.NaN, z.compare(VectorOperators.LT, F16_MINUS_INFINITY));
+                    }
                     VectorMask<Float> isMax = d.eq(zero);
                     unplain++;
                     count += isMax.trueCount();
                     others = e.blend(zero, isMax);
                 }
                 if (GRADIENT) {
-                    if (OUT_ARRAY) {
+                    if (OUT_ARRAY && !NARROW) {
                         e.intoArray(out, (int) outAt + i);
                     } else {
                         e.intoMemorySegment(outSegment, outAt + i * 4L, ORDER);

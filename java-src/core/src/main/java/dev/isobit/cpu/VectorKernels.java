@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 /** The Vector API where memory allows, in copies specialised by kind of memory, made when first asked for. */
 final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable SegmentStages> STAGES = new AtomicReferenceArray<>(1 << 5);
-    private static final AtomicReferenceArray<@Nullable SegmentStages> BF16_STAGES =
-            new AtomicReferenceArray<>(1 << 5);
+    private static final AtomicReferenceArray<@Nullable SegmentStages> NARROW_STAGES =
+            new AtomicReferenceArray<>(1 << 6);
     /** Stands for the native memory in which rows of 16 bits are worked on. */
     private static final FloatOperand SCRATCH = new FloatOperand();
 
@@ -58,18 +58,34 @@ final class VectorKernels implements CpuKernels {
     @Override
     public SegmentStages narrowStages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         SegmentStages floats = stages(SCRATCH, SCRATCH, wantsGradient);
-        if (!reaches(logits) || wantsGradient && !reaches(gradLogits)) {
+        if (!isReached(logits) || wantsGradient && !isReached(gradLogits)) {
             return floats;
         }
         int flags = (logits.shorts.length > 0 ? 1 : 2)
                 | (wantsGradient ? (gradLogits.shorts.length > 0 ? 4 : 8) | 1 << 4 : 0);
-        SegmentStages stages = BF16_STAGES.get(flags);
+        int index = flags | (logits.f16 ? 1 << 5 : 0);
+        SegmentStages stages = NARROW_STAGES.get(index);
         if (stages == null) {
-            BF16_STAGES.compareAndSet(flags, null, floats.withBf16Rows(stage(VectorShortRow.class, flags | 1 << 6),
-                    stage(VectorShortRow.class, flags | 1 << 5 | 1 << 6)));
-            stages = BF16_STAGES.get(flags);
+            SegmentStages made = floats.withLongRows(longRows(flags, logits.f16));
+            NARROW_STAGES.compareAndSet(index, null, logits.f16
+                    ? made
+                    : made.withBf16Rows(stage(VectorShortRow.class, flags | 1 << VectorExponentials.BF16_BIT),
+                            stage(VectorShortRow.class, flags | 1 << 5 | 1 << VectorExponentials.BF16_BIT)));
+            stages = NARROW_STAGES.get(index);
         }
         return stages;
+    }
+
+    private static SegmentStages longRows(int operands, boolean f16) {
+        int flags = operands | 1 << (f16 ? VectorExponentials.F16_BIT : VectorExponentials.BF16_BIT);
+        return new SegmentStages(2 * VectorAccess.WIDTH, stage(VectorNarrowMax.class, flags), evenAndOdd(flags),
+                evenAndOdd(flags | 1 << 5), stage(VectorTail.class, flags), stage(VectorSum.class, flags),
+                stage(VectorNarrowScale.class, flags));
+    }
+
+    private static SegmentStage evenAndOdd(int flags) {
+        return new EvenAndOdd(stage(VectorExponentials.class, flags),
+                stage(VectorExponentials.class, flags | 1 << VectorExponentials.ODD_BIT));
     }
 
     private static SegmentStage stage(Class<?> kernel, int flags) {

@@ -42,6 +42,7 @@ final class VectorMath {
     static final float MAGIC_0 = 0x1.8p23f;
     /** What is missing from its low bits. */
     static final int BIAS = (int) (ExactMath.EXP_MAGIC - MAGIC_0);
+
     private VectorMath() {}
 
     /** Constants to be {@link #kept}, {@link #SPECIES} wide each. */

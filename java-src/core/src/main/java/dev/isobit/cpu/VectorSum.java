@@ -1,13 +1,19 @@
 package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
-/** The sum of a segment: the lanes, folded in other memory, since those of a short row are still needed. */
+/**
+ * The sum of a segment: the lanes, folded in other memory, since those of a short row are still needed. Of long rows of 16
+ * bits a vector of even lanes and one of odd lanes lie in turn. Copied by {@link Specialized}.
+ */
 final class VectorSum implements SegmentStage {
+    private static final boolean PAIRS = Specialized.flag(MethodHandles.lookup(), VectorExponentials.BF16_BIT)
+            || Specialized.flag(MethodHandles.lookup(), VectorExponentials.F16_BIT);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
@@ -24,10 +30,10 @@ final class VectorSum implements SegmentStage {
         return VectorShuffle.fromOp(SPECIES, i -> (i ^ lanes) % WIDTH);
     }
 
-    /** The smallest power of two of lanes that covers a segment, at least one vector. */
-    static int width(int length) {
+    /** The smallest power of two of lanes that covers a segment, at least so many. */
+    static int width(int length, int least) {
         int covering = length <= 1 ? 1 : Integer.highestOneBit(length - 1) << 1;
-        return Math.clamp(covering, WIDTH, SegmentWork.LANES);
+        return Math.clamp(covering, least, SegmentWork.LANES);
     }
 
     @Override
@@ -36,7 +42,8 @@ final class VectorSum implements SegmentStage {
         MemorySegment to = work.folded;
         VectorAccess.require(true, from);
         VectorAccess.require(true, to);
-        int width = width(work.length);
+        int last = PAIRS ? 2 * WIDTH : WIDTH;
+        int width = width(work.length, last);
         if (width == SegmentWork.LANES) {
             // The same as below; with constant distances it takes two thirds of the time.
             for (int i = 0; i < SegmentWork.LANES / 8; i += WIDTH) {
@@ -45,13 +52,13 @@ final class VectorSum implements SegmentStage {
             width = SegmentWork.LANES / 8;
             from = to;
         }
-        for (; width >= 8 * WIDTH; width >>= 3) {
+        for (; width >= 8 * last; width >>= 3) {
             for (int i = 0; i < width >> 3; i += WIDTH) {
                 eight(from, to, i, width >> 3);
             }
             from = to;
         }
-        for (; width > WIDTH; width >>= 1) {
+        for (; width > last; width >>= 1) {
             int half = width >> 1;
             for (int i = 0; i < half; i += WIDTH) {
                 load(from, i).add(load(from, i + half)).intoMemorySegment(to, i * 4L, ORDER);
@@ -64,7 +71,17 @@ final class VectorSum implements SegmentStage {
         v = WIDTH > 8 ? v.add(v.rearrange(FROM_8)) : v;
         v = WIDTH > 4 ? v.add(v.rearrange(FROM_4)) : v;
         v = WIDTH > 2 ? v.add(v.rearrange(FROM_2)) : v;
-        work.sum = v.add(v.rearrange(FROM_1)).lane(0);
+        v = v.add(v.rearrange(FROM_1));
+        if (PAIRS) {
+            FloatVector odd = load(from, WIDTH);
+            odd = WIDTH > 32 ? odd.add(odd.rearrange(FROM_32)) : odd;
+            odd = WIDTH > 16 ? odd.add(odd.rearrange(FROM_16)) : odd;
+            odd = WIDTH > 8 ? odd.add(odd.rearrange(FROM_8)) : odd;
+            odd = WIDTH > 4 ? odd.add(odd.rearrange(FROM_4)) : odd;
+            odd = WIDTH > 2 ? odd.add(odd.rearrange(FROM_2)) : odd;
+            v = v.add(odd.add(odd.rearrange(FROM_1)));
+        }
+        work.sum = v.lane(0);
     }
 
     /**

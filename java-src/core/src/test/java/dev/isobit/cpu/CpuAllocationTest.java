@@ -55,6 +55,7 @@ import org.junit.jupiter.api.TestInstance;
 class CpuAllocationTest {
     private static final int ROWS = 23;
     private static final int CLASSES = 1003;
+    private static final int LONG = 3001;
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     /** An operation and how often it runs in a round: waking others takes long on a busy machine. */
@@ -127,6 +128,11 @@ class CpuAllocationTest {
             ops.add(new Op("lossAndGradient of BF16 " + where, repeats,
                     () -> op.lossAndGradient(narrow, targets, gradLoss, loss, narrowGradient)));
             ops.add(new Op("loss " + where, repeats, () -> op.loss(logits, targets, loss)));
+            Tensor longRows = narrow(nativeMemory, 2, LONG);
+            Tensor longGradient = narrow(nativeMemory, 2, LONG);
+            Tensor two = Tensor.of(new long[] {1, LONG - 1}, 2);
+            ops.add(new Op("lossAndGradient of long rows of BF16 " + where, repeats,
+                    () -> op.lossAndGradient(longRows, two, gradLoss, loss, longGradient)));
         }
     }
 

@@ -18,12 +18,14 @@ import dev.isobit.contract.LogitsKind;
 import dev.isobit.contract.Rounded;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -158,6 +160,116 @@ class CpuNarrowCrossEntropyTest {
             }
             same("loss", loss, lossOf16);
             same("gradient", Rounded.to(dtype, before), floats(gradient));
+        }
+    }
+
+    /**
+     * Gradients of 16 bits of every size: none that is a normal number, many that are no normal one or too large, negative
+     * upstream factors, and one that is not finite.
+     */
+    @ParameterizedTest
+    @ValueSource(ints = {100, 1000, 1025, 8200})
+    void gradientsOfEverySize(int classes) {
+        SplittableRandom random = new SplittableRandom(classes);
+        float[] upstreams = {1, -1, 1e-3f, 1e-6f, -1e-6f, 6.1e-5f, 1e5f, -3e6f, 1e38f, 0, -0f, Float.POSITIVE_INFINITY};
+        for (DType dtype : TYPES) {
+            int rows = upstreams.length;
+            float[] logits = new float[rows * classes];
+            for (int i = 0; i < logits.length; i++) {
+                logits[i] = (float) (3 * random.nextGaussian());
+            }
+            logits = Rounded.to(dtype, logits);
+            float[] gradient = new float[logits.length];
+            Tensor targets = Tensor.of(new long[rows], rows);
+            Tensor of16 = narrow(dtype, logits, 0, rows, classes);
+            try (CrossEntropy op = CrossEntropy.on(backends[0],
+                    CrossEntropyOptions.defaults().withReduction(Reduction.NONE))) {
+                op.gradient(Tensor.of(logits, rows, classes), targets, Tensor.of(upstreams, rows),
+                        Tensor.of(gradient, rows, classes));
+                op.gradient(of16, targets, Tensor.of(upstreams, rows), of16);
+            }
+            same(dtype + " of " + classes, Rounded.to(dtype, gradient), floats(of16));
+        }
+    }
+
+    /** As a float each of these is one of the next exponent, unless care is taken: infinities and NaN of F16. */
+    @ParameterizedTest
+    @ValueSource(ints = {1025, 8193, 16_390})
+    void infinitiesBesideTheLowestF16(int classes) {
+        float lowest = -65504;
+        for (float max : new float[] {lowest, -65472, -33000, -32768, -32000, 0, 65504}) {
+            for (int kind = 0; kind < 4; kind++) {
+                float other = new float[] {Float.NEGATIVE_INFINITY, lowest, Float.NaN, Float.NaN}[kind];
+                boolean positive = kind == 3;
+                float[] logits = new float[2 * classes];
+                Arrays.fill(logits, max);
+                for (int i = classes / 2; i < logits.length; i += 37) {
+                    logits[i] = other;
+                }
+                float[] loss = new float[2];
+                float[] lossOf16 = new float[2];
+                float[] gradient = new float[logits.length];
+                Tensor targets = Tensor.of(new long[2], 2);
+                short[] bits = new short[logits.length];
+                for (int i = 0; i < bits.length; i++) {
+                    // Not the NaN that is stored, but those with most and least bits, of either sign.
+                    bits[i] = logits[i] == logits[i]
+                            ? Rounded.bits(DType.F16, logits[i])
+                            : new short[] {(short) 0xffff, (short) 0xfc01, 0x7c01}[positive ? 2 : i % 2];
+                }
+                Tensor of16 = Tensor.of(DType.F16, MemorySegment.ofArray(bits), 2, classes);
+                // So large that nothing but 0 is 0 as F16.
+                Tensor upstream = Tensor.of(new float[] {1e30f, 1e30f}, 2);
+                var options = CrossEntropyOptions.defaults().withReduction(Reduction.NONE);
+                // Each by itself: a segment with many elements that need care has the next ones treated so from the start.
+                try (CrossEntropy op = CrossEntropy.on(backends[0], options)) {
+                    op.lossAndGradient(Tensor.of(logits, 2, classes), targets, upstream, Tensor.of(loss, 2),
+                            Tensor.of(gradient, 2, classes));
+                }
+                try (CrossEntropy op = CrossEntropy.on(backends[0], options)) {
+                    op.lossAndGradient(of16, targets, upstream, Tensor.of(lossOf16, 2), of16);
+                }
+                String what = other + " beside " + max;
+                same(what, loss, lossOf16);
+                same(what, Rounded.to(DType.F16, gradient), floats(of16));
+            }
+        }
+    }
+
+    /**
+     * So many gradients that some lie half way between two BF16, or a unit in the last place of a float beside that: on the
+     * even and on the odd side.
+     */
+    @ParameterizedTest
+    @CsvSource({"128, 1000, 16", "32, 4096, 16"})
+    void gradientsHalfWayBetweenTwo(int rows, int classes, int batches) {
+        int[] decisive = new int[4];
+        for (int batch = 0; batch < batches; batch++) {
+            SplittableRandom random = new SplittableRandom(batch);
+            float[] logits = new float[rows * classes];
+            for (int i = 0; i < logits.length; i++) {
+                logits[i] = (float) (2 * random.nextGaussian());
+            }
+            logits = Rounded.to(DType.BF16, logits);
+            float[] gradient = new float[logits.length];
+            Tensor targets = Tensor.of(new long[rows], rows);
+            Tensor of16 = narrow(DType.BF16, logits, 1, rows, classes);
+            try (CrossEntropy op = CrossEntropy.on(backends[0], CrossEntropyOptions.defaults())) {
+                op.gradient(Tensor.of(logits, rows, classes), targets, Tensor.of(gradient, rows, classes));
+                op.gradient(of16, targets, of16);
+            }
+            for (float g : gradient) {
+                int bits = Float.floatToRawIntBits(g);
+                int odd = bits >>> 16 & 1;
+                int rest = bits & 0xffff;
+                if (rest >= 0x8000 - odd && rest <= 0x8001 - odd) {
+                    decisive[2 * odd + rest - 0x8000 + odd]++;
+                }
+            }
+            same("batch " + batch, Rounded.to(DType.BF16, gradient), floats(of16));
+        }
+        for (int found : decisive) {
+            assertTrue(found > 0, "the inputs decide nothing: " + Arrays.toString(decisive));
         }
     }
 
