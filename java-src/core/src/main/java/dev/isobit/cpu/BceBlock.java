@@ -15,6 +15,8 @@ final class BceBlock {
     boolean wantsLoss;
     boolean wantsGradient;
     boolean wantsSigmoid;
+    /** Whether the kernel adds losses to {@link #lanes}; else it leaves them in {@link #loss}. */
+    boolean addsLosses;
     /** Else they are 1. */
     boolean hasPosWeight;
     boolean hasWeights;
@@ -34,6 +36,8 @@ final class BceBlock {
     /** 0 for an element that is ignored, else 1. */
     final float[] live = new float[SegmentWork.LANES];
     final float[] loss = new float[SegmentWork.LANES];
+    /** Of a segment's sum; a block's first element belongs to the first. */
+    float[] lanes = {};
     /** Maybe the logits. */
     final BlockView gradLogits = new BlockView();
     final BlockView sigmoid = new BlockView();

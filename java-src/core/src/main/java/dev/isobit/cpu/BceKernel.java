@@ -3,7 +3,7 @@ package dev.isobit.cpu;
 /** Binary cross-entropy of the elements of a block. Has no state of its own. */
 interface BceKernel {
     /**
-     * Computes what the block wants.
+     * Computes what the block wants. Focal losses are never added to the lanes.
      *
      * @param block operands and room for results
      * @param from first element within the block

@@ -131,6 +131,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
             }
             boolean direct = !options.isFocal() && !ignores;
             for (BceBlock block : blocks) {
+                block.addsLosses = direct && block.wantsLoss && reduction != Reduction.NONE;
                 reach(block.logits, direct ? logits : null);
                 reach(block.targets, direct && !hasNarrowTargets ? targets : null);
                 reach(block.gradLogits, direct && block.wantsGradient ? gradLogits : null);
@@ -276,6 +277,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         if (block.wantsSigmoid) {
             block.sigmoid.place(sigmoid, first);
         }
+        block.lanes = sum.lanes();
         kernel.run(block, 0, length);
         if (ignores) {
             block.dropIgnored(length);
@@ -288,7 +290,7 @@ final class CpuBceWithLogits implements BceWithLogitsKernel, Workers.Task {
         }
         if (block.wantsLoss && options.reduction() == Reduction.NONE) {
             losses.copyFrom(block.loss, first, length);
-        } else if (block.wantsLoss) {
+        } else if (block.wantsLoss && !block.addsLosses) {
             sum.add(block.loss, 0, length);
         }
     }

@@ -10,6 +10,11 @@ final class LaneSum {
     private final float[] lanes = new float[SegmentWork.LANES];
     private final float[] addends = new float[SegmentWork.LANES];
 
+    /** The lanes, for whoever adds to them. */
+    float[] lanes() {
+        return lanes;
+    }
+
     void clear() {
         Arrays.fill(lanes, 0);
     }

@@ -22,7 +22,12 @@ final class ScalarBce implements BceKernel {
             if (block.wantsLoss) {
                 float l = ExactMath.log1p(e);
                 float b = product(c1, (x < 0 ? -x : 0) + l);
-                block.loss[i] = SegmentWork.canonical(productSum(c0, (x > 0 ? x : 0) + l, b));
+                float loss = SegmentWork.canonical(productSum(c0, (x > 0 ? x : 0) + l, b));
+                if (block.addsLosses) {
+                    block.lanes[i] += loss;
+                } else {
+                    block.loss[i] = loss;
+                }
             }
             float q = 1 / (1 + e);
             float r = e * q;

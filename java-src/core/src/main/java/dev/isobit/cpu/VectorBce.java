@@ -26,7 +26,9 @@ final class VectorBce implements BceKernel {
     static final int SIGMOID_BIT = 2;
     static final int POS_WEIGHT_BIT = 3;
     static final int WEIGHTS_BIT = 4;
-    static final int LOGITS_BITS = 5;
+    static final int ADDS_BIT = 5;
+    static final int SMOOTHS_BIT = 6;
+    static final int LOGITS_BITS = 7;
     static final int TARGETS_BITS = LOGITS_BITS + BlockView.KIND_BITS;
     static final int GRAD_LOGITS_BITS = TARGETS_BITS + BlockView.KIND_BITS;
     /** How many bits these are. */
@@ -37,6 +39,8 @@ final class VectorBce implements BceKernel {
     private static final boolean SIGMOID = Specialized.flag(MethodHandles.lookup(), SIGMOID_BIT);
     private static final boolean POS_WEIGHT = Specialized.flag(MethodHandles.lookup(), POS_WEIGHT_BIT);
     private static final boolean WEIGHTS = Specialized.flag(MethodHandles.lookup(), WEIGHTS_BIT);
+    private static final boolean ADDS = Specialized.flag(MethodHandles.lookup(), ADDS_BIT);
+    private static final boolean SMOOTHS = Specialized.flag(MethodHandles.lookup(), SMOOTHS_BIT);
     private static final boolean LOGITS_NATIVE = Specialized.flag(MethodHandles.lookup(), LOGITS_BITS);
     private static final boolean LOGITS_BF16 = Specialized.flag(MethodHandles.lookup(), LOGITS_BITS + 1);
     private static final boolean TARGETS_NATIVE = Specialized.flag(MethodHandles.lookup(), TARGETS_BITS);
@@ -91,7 +95,7 @@ final class VectorBce implements BceKernel {
         float[] weights = block.weights.array;
         float[] upstreams = block.upstream.array;
         float[] exponentials = block.exp;
-        float[] losses = block.loss;
+        float[] losses = ADDS ? block.lanes : block.loss;
         float[] sigmoids = block.sigmoid.array;
         int posWeightAt = block.posWeight.at;
         int weightsAt = block.weights.at;
@@ -138,8 +142,15 @@ final class VectorBce implements BceKernel {
                     : TARGETS_NATIVE
                             ? FloatVector.fromMemorySegment(FLOATS, targetSegment, targetsAt + 4L * i, ORDER)
                             : FloatVector.fromArray(FLOATS, targets, (int) targetsAt + i);
-            FloatVector c0 = one.sub(t).fma(keep, half);
-            FloatVector c1 = t.fma(keep, half);
+            FloatVector c0 = one.sub(t);
+            FloatVector c1 = t;
+            if (SMOOTHS) {
+                c0 = c0.fma(keep, half);
+                c1 = t.fma(keep, half);
+            } else if (WEIGHTS) {
+                // As that would: -0 becomes 0. Without weights neither zero shows.
+                c1 = t.add(zero);
+            }
             if (POS_WEIGHT) {
                 c1 = c1.mul(FloatVector.fromArray(FLOATS, posWeights, posWeightAt + i));
             }
@@ -154,6 +165,7 @@ final class VectorBce implements BceKernel {
             FloatVector u = e.add(one);
             FloatVector q = one.div(u);
             FloatVector check = x;
+            FloatVector loss = zero;
             if (LOSS) {
                 // log1p(e), by a quotient of what 1 + e is rounded by. This is 0 or a power of two, so a product with q is as good.
                 VectorMask<Float> far = e.compare(VectorOperators.GE, nearEnd);
@@ -166,8 +178,7 @@ final class VectorBce implements BceKernel {
                 FloatVector sum = hi.add(f);
                 FloatVector l = sum.add(f.sub(sum.sub(hi)).add(inner));
                 FloatVector large = l.sub(x.reinterpretAsInts().or(sign).reinterpretAsFloats());
-                FloatVector loss = c0.fma(l.blend(large, side), c1.mul(large.blend(l, side)));
-                loss.intoArray(losses, i);
+                loss = c0.fma(l.blend(large, side), c1.mul(large.blend(l, side)));
                 check = loss;
             }
             FloatVector s = e.mul(q);
@@ -180,6 +191,11 @@ final class VectorBce implements BceKernel {
             }
             if (check.compare(VectorOperators.NE, check).anyTrue()) {
                 return i;
+            }
+            if (LOSS && ADDS) {
+                FloatVector.fromArray(FLOATS, losses, i).add(loss).intoArray(losses, i);
+            } else if (LOSS) {
+                loss.intoArray(losses, i);
             }
             if (SIGMOID) {
                 positive.intoArray(sigmoids, sigmoidAt + i);

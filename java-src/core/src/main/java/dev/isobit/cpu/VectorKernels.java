@@ -155,6 +155,8 @@ final class VectorKernels implements CpuKernels {
                 | (block.wantsSigmoid ? 1 << VectorBce.SIGMOID_BIT : 0)
                 | (block.hasPosWeight ? 1 << VectorBce.POS_WEIGHT_BIT : 0)
                 | (block.hasWeights ? 1 << VectorBce.WEIGHTS_BIT : 0)
+                | (block.addsLosses ? 1 << VectorBce.ADDS_BIT : 0)
+                | (block.keep != 1 || block.half != 0 ? 1 << VectorBce.SMOOTHS_BIT : 0)
                 | block.logits.kind() << VectorBce.LOGITS_BITS
                 | block.targets.kind() << VectorBce.TARGETS_BITS
                 | block.gradLogits.kind() << VectorBce.GRAD_LOGITS_BITS;

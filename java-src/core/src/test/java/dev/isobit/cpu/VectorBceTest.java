@@ -2,6 +2,7 @@ package dev.isobit.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -54,6 +55,7 @@ class VectorBceTest {
             String where = "%s, x %a, t %a".formatted(what, scalar.logits.array[i], scalar.targets.array[i]);
             if (scalar.wantsLoss) {
                 assertEquals(scalar.loss[i], vector.loss[i], where);
+                assertEquals(scalar.lanes[i], vector.lanes[i], where);
             }
             assertEquals(scalar.gradLogits.array[i], vector.gradLogits.array[i], where);
             assertEquals(scalar.sigmoid.array[i], vector.sigmoid.array[i], where);
@@ -68,6 +70,9 @@ class VectorBceTest {
             block.hasWeights = (options & 2) != 0;
             block.keep = (options & 4) != 0 ? 0.9f : 1;
             block.half = (options & 4) != 0 ? 0.05f : 0;
+            block.addsLosses = (options & 16) != 0;
+            block.lanes = new float[COUNT];
+            Arrays.fill(block.lanes, 0.7f);
         }
         fill(scalar, vector, bits, step);
         boolean focal = (options & 8) != 0;
@@ -82,14 +87,14 @@ class VectorBceTest {
     @Test
     void everyKindOfLogit() {
         for (int round = 0; round < (int) ((1L << 32) / STEP / COUNT); round++) {
-            compare(7, round % 8, round * STEP * COUNT, STEP);
+            compare(7, round % 8 | (round & 8) << 1, round * STEP * COUNT, STEP);
         }
     }
 
     @Test
     void everyResultAlone() {
         for (int wanted = 1; wanted < 8; wanted++) {
-            for (int options = 0; options < 16; options++) {
+            for (int options = 0; options < 24; options++) {
                 compare(wanted, options, random.nextInt(), 4_000_037);
             }
         }
