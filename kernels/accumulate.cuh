@@ -33,6 +33,14 @@ struct Sum {
     }
 };
 
+/* A warp's chunk whose gradient is of a type of 16 bits. */
+template <uint32_t kDtype>
+__device__ __forceinline__ void add_narrow(const Sum::Group& group, const accumulate_chunk& chunk) {
+    void* const arrays[] = {chunk.accumulator, chunk.grad};
+    const mixed::Keeping alone = {nullptr, false, false, 0, 0, 0};
+    mixed::step_chunk<Sum>(group, arrays, alone, kDtype << 4, chunk.count, chunks::lane());
+}
+
 __device__ __forceinline__ void add(const accumulate_params& p) {
     const Sum::Group group = {(p.flags & ACCUMULATE_ZERO_GRAD) != 0};
     for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
@@ -41,10 +49,10 @@ __device__ __forceinline__ void add(const accumulate_params& p) {
         if (chunk.dtype == DTYPE_F32) {
             float* const arrays[] = {chunk.accumulator, static_cast<float*>(chunk.grad)};
             chunks::step_chunk<Sum>(group, arrays, chunk.count, chunks::lane());
+        } else if (chunk.dtype == DTYPE_BF16) {
+            add_narrow<DTYPE_BF16>(group, chunk);
         } else {
-            void* const arrays[] = {chunk.accumulator, chunk.grad};
-            const mixed::Keeping alone = {nullptr, false, false, 0, 0, 0};
-            mixed::step_chunk<Sum>(group, arrays, alone, chunk.dtype << 4, chunk.count, chunks::lane());
+            add_narrow<DTYPE_F16>(group, chunk);
         }
     }
 }

@@ -52,7 +52,8 @@ import org.junit.jupiter.api.Test;
  */
 class MutationTest {
     private static final List<String> OPS = List.of("cross_entropy", "cross_entropy_general", "bce_with_logits",
-            "bce_with_logits_focal", "adam", "adam_guarded", "sgd", "sgd_guarded", "softmax", "nll_loss", "guard");
+            "bce_with_logits_focal", "adam", "adam_guarded", "sgd", "sgd_guarded", "softmax", "nll_loss", "guard",
+            "accumulate");
     /** Of each kernel. */
     private static final int COUNT = Integer.getInteger("isobit.mutants", 6);
     /** Kernels of which a mutant passes that nobody has judged yet; other tests compare their bits. */
@@ -126,6 +127,7 @@ class MutationTest {
         addSoftmax();
         addNllLoss();
         addGuard();
+        addAccumulate();
         onAllProcessors(suite.stream().map(check -> () -> {
             check.passes();
             return null;
@@ -549,6 +551,29 @@ class MutationTest {
                         }
                         SgdPtxTest.check(kernels, cpu, options, parameters, 2048, 1, 2, firstChunk);
                     }));
+                }
+            }
+        }
+    }
+
+    private static void addAccumulate() {
+        for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
+            for (int from : new int[] {1, 29, 61, 125, 1000}) {
+                for (boolean even : new boolean[] {true, false}) {
+                    for (boolean zeroes : new boolean[] {true, false}) {
+                        long firstChunk = from == 125 ? 3L << 31 : 0;
+                        suite.add(new Check("accumulate", dtype + " added from " + from, from < 100, kernels -> {
+                            Random random = new Random(from);
+                            List<AccumulatePtxTest.Parameter> parameters = new ArrayList<>();
+                            for (int n = from; n < from + 9; n++) {
+                                int skip = n % 8;
+                                int other = even ? skip : skip + 1 + n % 3;
+                                parameters.add(new AccumulatePtxTest.Parameter(kernels, dtype, n, n % 3,
+                                        new int[] {4 * skip, dtype.byteSize() * other}, random, n % 2 == 0));
+                            }
+                            AccumulatePtxTest.check(kernels, parameters, zeroes, 1, 2, firstChunk);
+                        }));
+                    }
                 }
             }
         }
