@@ -14,7 +14,7 @@ import jdk.incubator.vector.VectorSpecies;
  * number. Two bits at a time: four vectors, which follow each other, become one before it is stored. In the end a group's
  * rows are the lanes of one vector, in an order that one permutation puts right.
  *
- * <p>Exchanges are written out in the loops: a method for them would take vectors, which are boxed where the JIT has
+ * <p>The last two bits are a loop of their own, which need not store for another one. Exchanges are written out in the loops: a method for them would take vectors, which are boxed where the JIT has
  * compiled it before its caller. Offsets of memory grow by addition: that leaves one comparison of an access's checks.
  */
 final class VectorSmallFold {
@@ -80,6 +80,25 @@ final class VectorSmallFold {
             VectorMask<Float> upperNext = upper(level + 1);
             VectorShuffle<Float> acrossNext = across(level + 1);
             vectors /= 4;
+            if (level + 2 == LEVELS) {
+                for (int v = 0; v < vectors; v++) {
+                    long at = 4 * v * BYTES;
+                    FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
+                    FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
+                    FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
+                    FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                    FloatVector ac = a.blend(c, upper);
+                    FloatVector acOther = c.blend(a, upper).rearrange(across);
+                    ac = ac.blend(acOther, acOther.compare(VectorOperators.GT, ac));
+                    FloatVector bd = b.blend(d, upper);
+                    FloatVector bdOther = d.blend(b, upper).rearrange(across);
+                    bd = bd.blend(bdOther, bdOther.compare(VectorOperators.GT, bd));
+                    FloatVector max = ac.blend(bd, upperNext);
+                    FloatVector other = bd.blend(ac, upperNext).rearrange(acrossNext);
+                    max.blend(other, other.compare(VectorOperators.GT, max)).rearrange(LANE).intoArray(to, v * WIDTH);
+                }
+                return;
+            }
             for (int v = 0; v < vectors; v++) {
                 long at = 4 * v * BYTES;
                 FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
@@ -128,6 +147,20 @@ final class VectorSmallFold {
             VectorMask<Float> upperNext = upper(level + 1);
             VectorShuffle<Float> acrossNext = across(level + 1);
             vectors /= 4;
+            if (level + 2 == LEVELS) {
+                for (int v = 0; v < vectors; v++) {
+                    long at = 4 * v * BYTES;
+                    FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
+                    FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
+                    FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
+                    FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                    FloatVector ac = a.blend(c, upper).add(c.blend(a, upper).rearrange(across));
+                    FloatVector bd = b.blend(d, upper).add(d.blend(b, upper).rearrange(across));
+                    ac.blend(bd, upperNext).add(bd.blend(ac, upperNext).rearrange(acrossNext)).rearrange(LANE)
+                            .intoArray(to, v * WIDTH);
+                }
+                return;
+            }
             for (int v = 0; v < vectors; v++) {
                 long at = 4 * v * BYTES;
                 FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
