@@ -112,6 +112,23 @@ public abstract class CrossEntropyContract extends CrossEntropyInputContract {
         assertTrue(compared > 0, "nothing was compared");
     }
 
+    /** Every upstream gradient over rows of few classes, of which there are enough to be worked on together. */
+    @ParameterizedTest
+    @EnumSource(Upstream.class)
+    void everyUpstreamOfSmallRows(Upstream upstream) {
+        long compared = 0;
+        long seed = upstream.ordinal();
+        for (int classes : new int[] {2, 10, 33}) {
+            for (Reduction reduction : Reduction.values()) {
+                for (long ignoreIndex : new long[] {-100, 1}) {
+                    compared += check(new CrossEntropyCase(37, classes, LogitsKind.NORMAL, reduction, ignoreIndex,
+                            DType.I64, upstream, Wanted.BOTH, seed++).of(TYPES[(int) (seed % TYPES.length)]));
+                }
+            }
+        }
+        assertTrue(compared > 0, "nothing was compared");
+    }
+
     /** Row losses are reduced by lanes and segments over the batch; D counts them. */
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 15, 16, 17, 127, 129, 1023, 1024, 1025, 8191, 8192, 8193, 16384, 20_011})

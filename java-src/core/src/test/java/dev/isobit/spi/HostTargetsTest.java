@@ -1,5 +1,6 @@
 package dev.isobit.spi;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -8,7 +9,10 @@ import dev.isobit.HostMemory;
 import dev.isobit.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HostTargetsTest {
     private static HostTargets view(Tensor targets) {
@@ -31,6 +35,41 @@ class HostTargetsTest {
                 () -> view(targets).countNotIgnored("CrossEntropy", 10, -100));
         assertEquals("CrossEntropy: target 10 in row 2 is outside [0, 10) and is not ignoreIndex -100; "
                 + "2 of 5 rows have such a target", e.getMessage());
+    }
+
+    /** Targets are counted some hundreds at a time. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 511, 512, 513, 1300})
+    void findsABadOneAnywhere(int row) {
+        for (long bad : new long[] {10, -1, Long.MIN_VALUE, Long.MAX_VALUE}) {
+            long[] longs = new long[1301];
+            Arrays.setAll(longs, i -> i % 10);
+            assertEquals(1301 - 130, view(Tensor.of(longs, 1301)).countNotIgnored("op", 10, 5));
+            longs[row] = bad;
+            assertEquals(1300, view(Tensor.of(longs, 1301)).countNotIgnored("op", 10, bad));
+            var e = assertThrows(IllegalArgumentException.class,
+                    () -> view(Tensor.of(longs, 1301)).countNotIgnored("op", 10, -100));
+            assertEquals("op: target " + bad + " in row " + row + " is outside [0, 10) and is not ignoreIndex -100; "
+                    + "1 of 1301 rows have such a target", e.getMessage());
+        }
+    }
+
+    @Test
+    void copiesFromAnyRow() {
+        try (Arena arena = Arena.ofConfined()) {
+            var segment = arena.allocate(ValueLayout.JAVA_LONG, 8);
+            for (int i = 0; i < 8; i++) {
+                segment.setAtIndex(ValueLayout.JAVA_LONG, i, i);
+            }
+            var ofNative = Tensor.of(DType.I64, HostMemory.of(segment), 8, 6);
+            var ofArray = Tensor.of(new long[] {1, 2, 3, 4, 5, 6}, 6);
+            var ofInts = Tensor.of(new int[] {1, 2, 3, 4, 5, 6}, 6);
+            for (Tensor targets : new Tensor[] {ofNative, ofArray, ofInts}) {
+                long[] copy = {-7, -7, -7, -7};
+                view(targets).copy(2, 3, copy);
+                assertArrayEquals(new long[] {3, 4, 5, -7}, copy);
+            }
+        }
     }
 
     @Test
