@@ -558,7 +558,7 @@ class MutationTest {
 
     private static void addAccumulate() {
         for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
-            for (int from : new int[] {1, 29, 61, 125, 1000}) {
+            for (int from : new int[] {1, 29, 61, 125, 384, 1000}) {
                 for (boolean even : new boolean[] {true, false}) {
                     for (boolean zeroes : new boolean[] {true, false}) {
                         long firstChunk = from == 125 ? 3L << 31 : 0;
