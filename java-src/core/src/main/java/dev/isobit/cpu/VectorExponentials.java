@@ -65,6 +65,10 @@ final class VectorExponentials implements SegmentStage {
         }
         long at = work.at;
         long outAt = (NARROW ? work.waitingAt : work.outAt) + SHIFT * 4L;
+        // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
+        float maxOrMinusZero = work.max == 0 ? -0f : work.max;
+        // Before any vector is loaded: a call that is not inlined would move all of them to the stack, for the loop as well.
+        float plain = KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max);
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
         FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
@@ -76,10 +80,8 @@ final class VectorExponentials implements SegmentStage {
         FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
         FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
         FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
-        // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
-        FloatVector max = one.mul(work.max == 0 ? -0f : work.max);
-        IntVector plainAbove =
-                one.mul(KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max)).reinterpretAsInts();
+        FloatVector max = one.mul(maxOrMinusZero);
+        IntVector plainAbove = one.mul(plain).reinterpretAsInts();
         IntVector upper = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.UPPER);
         IntVector f16Bits = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.F16_BITS);
         FloatVector f16Scale = one.mul(NarrowLanes.F16_SCALE);

@@ -70,9 +70,15 @@ final class VectorMath {
      * of d (Dekker's sum, two operations where Knuth's has five); and d is neither 0 nor NaN.
      */
     static float plainAbove(float max) {
-        return max == 0
-                ? NORMAL_ABOVE
-                : Math.max(NORMAL_ABOVE, Math.nextUp(-(Math.scalb(2f, Math.getExponent(max)) + max)));
+        if (max == 0) {
+            return NORMAL_ABOVE;
+        }
+        // Written out: calls before the loops that use it are dear where the JIT does not inline them.
+        float power =
+                Float.intBitsToFloat(Float.floatToRawIntBits(max) & Float.floatToRawIntBits(Float.POSITIVE_INFINITY));
+        float distance = Math.max(2 * power, Float.MIN_NORMAL) + max;
+        float above = -Float.intBitsToFloat(Float.floatToRawIntBits(distance) - 1);
+        return above > NORMAL_ABOVE ? above : NORMAL_ABOVE;
     }
 
     /** Whether whole vectors of an array are finite. */

@@ -58,6 +58,10 @@ final class VectorShortRow implements SegmentStage {
         long nextAt = work.nextAt;
         long outAt = work.previousOutAt;
         int length = work.length;
+        // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
+        float maxOrMinusZero = work.max == 0 ? -0f : work.max;
+        // Before any vector is loaded: a call that is not inlined would move all of them to the stack, for the loop as well.
+        float plain = KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max);
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
         FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
@@ -69,10 +73,8 @@ final class VectorShortRow implements SegmentStage {
         FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
         FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
         FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
-        // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
-        FloatVector max = one.mul(work.max == 0 ? -0f : work.max);
-        IntVector plainAbove =
-                one.mul(KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max)).reinterpretAsInts();
+        FloatVector max = one.mul(maxOrMinusZero);
+        IntVector plainAbove = one.mul(plain).reinterpretAsInts();
         FloatVector factor = one.mul(work.factor);
         IntVector nextMax = one.mul(-0f).reinterpretAsInts();
         ShortVector nextShorts = ShortVector.broadcast(SHORTS, Short.MIN_VALUE);
