@@ -121,6 +121,7 @@ class MutationTest {
         cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1));
         addCrossEntropy();
         addGeneralCrossEntropy();
+        addGeneralReductions();
         addBce();
         addAdam();
         addSgd();
@@ -270,11 +271,12 @@ class MutationTest {
                 add(c, rows < 10 || rows == 8193);
             }
         }
-        addReduction(769 * 8192 + 5);
+        // So many rows that every thread loads several of the parts.
+        addReduction("cross_entropy", "cross_entropy_reduce_loss_f32", 769 * 8192 + 5);
     }
 
-    /** The kernel that reduces row losses alone: of so many rows that every thread loads several of the parts. */
-    private static void addReduction(int rows) {
+    /** The kernel that reduces row losses alone. */
+    private static void addReduction(String op, String kernel, int rows) {
         Random random = new Random(2);
         float[] logits = new float[2 * rows];
         for (int i = 0; i < logits.length; i++) {
@@ -290,10 +292,10 @@ class MutationTest {
             each.loss(of, targets, Tensor.of(rowLosses, rows));
             all.loss(of, targets, Tensor.of(sum, 1));
         }
-        suite.add(new Check("cross_entropy", "reduction of " + rows, false, kernels -> {
+        suite.add(new Check(op, kernel + " of " + rows, false, kernels -> {
             PtxKernels.Buffer loss = kernels.new Buffer(4, 4);
-            kernels.launch("cross_entropy", "cross_entropy_reduce_loss_f32", 3, 256, 0,
-                    kernels.new Struct("cross_entropy_params").set("rows", (long) rows).set("loss", loss)
+            kernels.launch(op, kernel, 3, 256, 0,
+                    kernels.new Struct(op + "_params").set("rows", (long) rows).set("loss", loss)
                             .set("row_loss", kernels.new Buffer(4L * rows, 4).set(rowLosses))
                             .set("loss_parts", kernels.new Buffer(4L * (rows / 8192 + 1), 4))
                             .set("arrivals", kernels.new Buffer(4, 4).set(new float[1])));
@@ -467,6 +469,33 @@ class MutationTest {
         }
     }
 
+    /** Numbers of segments with any remainder by four, which the kernel that joins them takes at a time. */
+    private static void addGeneralReductions() {
+        for (int segments = 2; segments <= 5; segments++) {
+            int rows = segments * 8192 - 5;
+            addReduction("cross_entropy_general", "cross_entropy_general_reduce", rows);
+            suite.add(new Check("cross_entropy_general", "mean of " + rows, false,
+                    kernels -> weightedMean(kernels, rows)));
+        }
+    }
+
+    /** Losses of 1 each, over a sum of weights that is a power of two. */
+    private static void weightedMean(PtxKernels kernels, int rows) {
+        float[] losses = new float[rows];
+        Arrays.fill(losses, 1);
+        float[] parts = new float[rows / 8192 + 1];
+        Arrays.fill(parts, 0.25f);
+        parts[0] = 8 - 0.25f * (parts.length - 1);
+        PtxKernels.Buffer loss = kernels.new Buffer(4, 4);
+        kernels.launch("cross_entropy_general", "cross_entropy_general_reduce", 2, 256, 0,
+                kernels.new Struct("cross_entropy_general_params").set("rows", (long) rows).set("loss", loss)
+                        .set("row_loss", kernels.new Buffer(4L * rows, 4).set(losses))
+                        .set("weight_parts", kernels.new Buffer(4L * parts.length, 8).set(parts))
+                        .set("loss_parts", kernels.new Buffer(4L * parts.length, 4))
+                        .set("arrivals", kernels.new Buffer(4, 4).set(new float[1])).set("flags", 1 | 2));
+        assertArrayEquals(new float[] {rows / 8f}, loss.floats());
+    }
+
     private static void addBce() {
         int[][] shapes =
                 {{0, 3}, {1, 3}, {3, 5}, {2, 4}, {5, 8}, {16, 4}, {3, 67}, {7, 64}, {1, 1025}, {41, 200}, {3, 5461},
@@ -601,11 +630,16 @@ class MutationTest {
                     far.firstRow = classes <= 300 ? 3L << 31 : 1L << 30;
                     softmax(far, turn++, 0);
                 }
+                softmax(new SoftmaxCase(1, 8200, 2, logarithm, gradient, random), turn++, 0);
                 SoftmaxCase column = new SoftmaxCase(2, 5, 64, logarithm, gradient, random);
                 column.firstRow = 3L << 29;
                 softmax(column, turn++, 0);
             }
         }
+        // More segments than there is room for; the maximum where only every step of a reduction finds it.
+        SoftmaxCase wide = new SoftmaxCase(1, 256 * 8192 + 5, 1, false, false, random);
+        wide.input[100 * 8192 + 4 * 31] = 50;
+        softmax(wide, 1, 0);
     }
 
     private static void softmax(SoftmaxCase c, int turn, int place) {
@@ -620,10 +654,10 @@ class MutationTest {
 
     private static void addNllLoss() {
         int[][] shapes = {{1, 1, 1}, {3, 5, 1}, {300, 2, 1}, {257, 33, 1}, {2, 9001, 1}, {8193, 2, 1}, {20_000, 1, 1},
-            {1, 3, 7}, {2, 5, 300}, {1, 1, 8200}, {1500, 2, 1}, {2500, 1, 1}, {5000, 2, 1}, {7000, 1, 1}};
+            {1, 3, 7}, {2, 5, 300}, {1, 1, 8200}, {1500, 2, 1}, {1600, 1, 1}, {2500, 1, 1}, {5000, 2, 1}, {7000, 1, 1}};
         for (int[] shape : shapes) {
             for (Reduction reduction : Reduction.values()) {
-                for (int grid = 1; grid <= 3; grid++) {
+                for (int grid = 1; grid <= 4; grid++) {
                     int of = grid;
                     suite.add(new Check("nll_loss", "nll_loss of " + Arrays.toString(shape), grid == 2,
                             kernels -> NllLossPtxTest.check(kernels, cpu, shape[0], shape[1], shape[2], reduction, of,

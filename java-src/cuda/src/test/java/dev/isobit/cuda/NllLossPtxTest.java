@@ -41,7 +41,7 @@ class NllLossPtxTest {
     @CsvSource({"1, 1, 1", "3, 5, 1", "300, 2, 1", "257, 33, 1", "2, 9001, 1", "8193, 2, 1", "1, 3, 7", "2, 5, 300",
         "1, 1, 8200"})
     void anyGrid(int outer, int classes, int inner) {
-        for (int grid = 1; grid <= 3; grid++) {
+        for (int grid = 1; grid <= 4; grid++) {
             for (Reduction reduction : Reduction.values()) {
                 kernels.seed = grid;
                 check(kernels, cpu, outer, classes, inner, reduction, grid, new Random(classes + grid));
@@ -75,7 +75,7 @@ class NllLossPtxTest {
         long bad = 0;
         long firstBad = -1;
         for (int i = 0; i < rows; i++) {
-            boolean isBad = (none || grid == 1) && random.nextInt(9) == 0;
+            boolean isBad = (none || grid % 3 == 1) && random.nextInt(9) == 0;
             sound[i] = isBad ? ignore : random.nextInt(classes);
             targets[i] = isBad ? random.nextBoolean() ? -1 : classes : sound[i];
             bad += isBad ? 1 : 0;
@@ -83,7 +83,7 @@ class NllLossPtxTest {
         }
         float[] loss = new float[none ? rows : 1];
         float[] gradient = new float[lp.length];
-        boolean weighted = grid != 3;
+        boolean weighted = grid < 3;
         long[] shape = {outer, classes, inner};
         try (NllLoss op = NllLoss.on(cpu, new NllLossOptions(reduction, ignore))) {
             var operands = NllLossOperands.of(Tensor.of(lp, shape), Tensor.of(sound, outer, inner))
