@@ -123,7 +123,8 @@ final class VectorBce implements BceKernel {
         FloatVector minusHalf = kept(15);
         FloatVector keep = VectorMath.kept(one, block.keep);
         FloatVector half = VectorMath.kept(one, block.half);
-        for (int i = from; i < to; i += WIDTH) {
+        int step = VectorAccess.step();
+        for (int i = from; i < to; i += step) {
             FloatVector x = LOGITS_BF16
                     ? ((IntVector) (LOGITS_NATIVE
                             ? ShortVector.fromMemorySegment(SHORTS, logitSegment, logitsAt + 2L * i, ORDER)

@@ -48,7 +48,8 @@ final class VectorBceExp implements BceKernel {
         FloatVector c2 = kept(10);
         FloatVector c1 = kept(11);
         int end = from + VectorMath.SPECIES.loopBound(to - from);
-        for (int i = from; i < end; i += VectorAccess.WIDTH) {
+        int step = VectorAccess.step();
+        for (int i = from; i < end; i += step) {
             FloatVector x = BF16
                     ? ((IntVector) (NATIVE
                             ? ShortVector.fromMemorySegment(NarrowLanes.SHORTS, segment, at + 2L * i, ORDER)
