@@ -104,25 +104,25 @@ final class VectorBce implements BceKernel {
         VectorAccess.require(LOGITS_NATIVE, logitSegment);
         VectorAccess.require(TARGETS_NATIVE, targetSegment);
         VectorAccess.require(GRADIENT && GRAD_NATIVE, gradientSegment);
-        FloatVector one = kept(0);
-        FloatVector zero = kept(1);
-        IntVector sign = VectorMath.kept(one, -0f).reinterpretAsInts();
-        FloatVector nearEnd = kept(2);
-        FloatVector oneHalf = kept(3);
-        FloatVector minusOne = kept(4);
-        FloatVector ln2Hi = kept(5);
-        FloatVector ln2Lo = kept(6);
-        FloatVector c10 = kept(7);
-        FloatVector c9 = kept(8);
-        FloatVector c8 = kept(9);
-        FloatVector c7 = kept(10);
-        FloatVector c6 = kept(11);
-        FloatVector c5 = kept(12);
-        FloatVector c4 = kept(13);
-        FloatVector c3 = kept(14);
-        FloatVector minusHalf = kept(15);
-        FloatVector keep = VectorMath.kept(one, block.keep);
-        FloatVector half = VectorMath.kept(one, block.half);
+        FloatVector one = FloatVector.fromArray(FLOATS, KEPT, 0 * WIDTH);
+        FloatVector zero = FloatVector.fromArray(FLOATS, KEPT, 1 * WIDTH);
+        IntVector sign = one.mul(-0f).reinterpretAsInts();
+        FloatVector nearEnd = FloatVector.fromArray(FLOATS, KEPT, 2 * WIDTH);
+        FloatVector oneHalf = FloatVector.fromArray(FLOATS, KEPT, 3 * WIDTH);
+        FloatVector minusOne = FloatVector.fromArray(FLOATS, KEPT, 4 * WIDTH);
+        FloatVector ln2Hi = FloatVector.fromArray(FLOATS, KEPT, 5 * WIDTH);
+        FloatVector ln2Lo = FloatVector.fromArray(FLOATS, KEPT, 6 * WIDTH);
+        FloatVector c10 = FloatVector.fromArray(FLOATS, KEPT, 7 * WIDTH);
+        FloatVector c9 = FloatVector.fromArray(FLOATS, KEPT, 8 * WIDTH);
+        FloatVector c8 = FloatVector.fromArray(FLOATS, KEPT, 9 * WIDTH);
+        FloatVector c7 = FloatVector.fromArray(FLOATS, KEPT, 10 * WIDTH);
+        FloatVector c6 = FloatVector.fromArray(FLOATS, KEPT, 11 * WIDTH);
+        FloatVector c5 = FloatVector.fromArray(FLOATS, KEPT, 12 * WIDTH);
+        FloatVector c4 = FloatVector.fromArray(FLOATS, KEPT, 13 * WIDTH);
+        FloatVector c3 = FloatVector.fromArray(FLOATS, KEPT, 14 * WIDTH);
+        FloatVector minusHalf = FloatVector.fromArray(FLOATS, KEPT, 15 * WIDTH);
+        FloatVector keep = one.mul(block.keep);
+        FloatVector half = one.mul(block.half);
         int step = VectorAccess.step();
         for (int i = from; i < to; i += step) {
             FloatVector x = LOGITS_BF16
@@ -217,9 +217,5 @@ final class VectorBce implements BceKernel {
             }
         }
         return none;
-    }
-
-    private static FloatVector kept(int index) {
-        return VectorMath.kept(KEPT, index);
     }
 }

@@ -34,19 +34,19 @@ final class VectorBceExp implements BceKernel {
         long at = block.logits.position();
         float[] results = block.exp;
         VectorAccess.require(NATIVE, segment);
-        FloatVector one = kept(0);
-        IntVector sign = VectorMath.kept(one, -0f).reinterpretAsInts();
-        IntVector least = kept(1).reinterpretAsInts();
-        FloatVector log2e = kept(2);
-        FloatVector magic = kept(3);
-        FloatVector minusLn2Hi = kept(4);
-        FloatVector minusLn2Lo = kept(5);
-        FloatVector c6 = kept(6);
-        FloatVector c5 = kept(7);
-        FloatVector c4 = kept(8);
-        FloatVector c3 = kept(9);
-        FloatVector c2 = kept(10);
-        FloatVector c1 = kept(11);
+        FloatVector one = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 0 * VectorAccess.WIDTH);
+        IntVector sign = one.mul(-0f).reinterpretAsInts();
+        IntVector least = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 1 * VectorAccess.WIDTH).reinterpretAsInts();
+        FloatVector log2e = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 2 * VectorAccess.WIDTH);
+        FloatVector magic = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 3 * VectorAccess.WIDTH);
+        FloatVector minusLn2Hi = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 4 * VectorAccess.WIDTH);
+        FloatVector minusLn2Lo = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 5 * VectorAccess.WIDTH);
+        FloatVector c6 = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 6 * VectorAccess.WIDTH);
+        FloatVector c5 = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 7 * VectorAccess.WIDTH);
+        FloatVector c4 = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 8 * VectorAccess.WIDTH);
+        FloatVector c3 = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 9 * VectorAccess.WIDTH);
+        FloatVector c2 = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 10 * VectorAccess.WIDTH);
+        FloatVector c1 = FloatVector.fromArray(VectorMath.SPECIES, KEPT, 11 * VectorAccess.WIDTH);
         int end = from + VectorMath.SPECIES.loopBound(to - from);
         int step = VectorAccess.step();
         for (int i = from; i < end; i += step) {
@@ -65,9 +65,5 @@ final class VectorBceExp implements BceKernel {
             FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, c1).fma(r, c1);
             p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).intoArray(results, i);
         }
-    }
-
-    private static FloatVector kept(int index) {
-        return VectorMath.kept(KEPT, index);
     }
 }
