@@ -106,6 +106,9 @@ public final class Paired implements Callable<Integer> {
             adamAgainstBaseline("16M", 1, 1 << 24, count);
             adamAgainstBaseline("1M", 1, 1 << 20, count);
             adamAgainstBaseline("10000x64", 10_000, 64, count);
+            narrowAdamAgainstStream("16M BF16", "adamw", DType.BF16, count);
+            narrowAdamAgainstStream("16M all BF16", Workload.NARROW_ADAMW, DType.BF16, count);
+            narrowAdamAgainstStream("16M F16", "adamw", DType.F16, count);
             operation("adamw", "16M BF16", "adamw", DType.BF16, count, 1, 1 << 24);
             operation("adamw", "16M all BF16", Workload.NARROW_ADAMW, DType.BF16, count, 1, 1 << 24);
             operation("adamw", "1M BF16", "adamw", DType.BF16, count, 1, 1 << 20);
@@ -149,12 +152,31 @@ public final class Paired implements Callable<Integer> {
         long elements = 1 << 24;
         try (Arena arena = Arena.ofShared(); var operands = new AdamCase(1, elements, count)) {
             // As much memory as the four arrays have.
-            long streamed = 4 * elements;
-            MemorySegment x = arena.allocate(4 * streamed, 64);
             measure(name, new Side("cpu", operands.bytes(), elements, operands::isobit),
-                    new Side("c stream in place", 8 * streamed, streamed, () -> Baseline.stream(x, streamed, count)));
+                    stream(arena, 4 * elements, count));
             operands.check(null);
         }
+    }
+
+    private void narrowAdamAgainstStream(String what, String operation, DType dtype, int count) {
+        String name = "adamw " + what + " by stream, " + threads(count);
+        if (!wanted(name)) {
+            return;
+        }
+        long elements = 1 << 24;
+        try (Arena arena = Arena.ofShared();
+                Backend backend = Backend.open("cpu", BackendOptions.defaults().withThreads(count));
+                var work = Workload.of(BenchCase.of(operation, dtype, count, 1, elements), Inputs.ORDINARY, true,
+                        backend)) {
+            work.makeReference();
+            CpuTiming.require(work.check("cpu"), CpuTiming.LARGEST_ULP);
+            measure(name, new Side("cpu", work.bytes(), elements, work::run), stream(arena, 4 * elements, count));
+        }
+    }
+
+    private static Side stream(Arena arena, long elements, int count) {
+        MemorySegment x = arena.allocate(4 * elements, 64);
+        return new Side("c stream in place", 8 * elements, elements, () -> Baseline.stream(x, elements, count));
     }
 
     private void adamAgainstBaseline(String what, long tensors, long size, int count) {
