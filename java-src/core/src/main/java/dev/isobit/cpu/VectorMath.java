@@ -56,12 +56,7 @@ final class VectorMath {
 
     /** A constant that stays in a register: 0: 1; 1: 0; from 2: those of exp in the order of their use. */
     static FloatVector kept(int index) {
-        return kept(Kept.TABLE, index);
-    }
-
-    /** A constant of a table of its own, which stays in a register. */
-    static FloatVector kept(float[] table, int index) {
-        return FloatVector.fromArray(SPECIES, table, index * SPECIES.length());
+        return FloatVector.fromArray(SPECIES, Kept.TABLE, index * SPECIES.length());
     }
 
     /**
