@@ -11,7 +11,6 @@ import dev.isobit.Reduction;
 import dev.isobit.TargetOutOfRangeException;
 import dev.isobit.Tensor;
 import dev.isobit.harness.verify.Slab.Operand;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -24,13 +23,12 @@ final class EdgeChecks {
     private static final long[] BAD_TARGETS = {0, 5, -1, 2, Long.MAX_VALUE};
     private static final int CLASSES = 3;
 
-    private final String subject;
     private final Backend backend;
-    private final List<VerifyReport.Edge> edges = new ArrayList<>();
+    private final Edges edges;
 
-    private EdgeChecks(String subject, Backend backend) {
-        this.subject = subject;
+    private EdgeChecks(Backend backend, Edges edges) {
         this.backend = backend;
+        this.edges = edges;
     }
 
     /** A loss of rows with class indices. */
@@ -84,7 +82,8 @@ final class EdgeChecks {
     }
 
     static List<VerifyReport.Edge> of(String subject, Backend backend) {
-        var checks = new EdgeChecks(subject, backend);
+        var edges = new Edges(subject);
+        var checks = new EdgeChecks(backend, edges);
         for (Operation operation : Operation.values()) {
             for (Reduction reduction : Reduction.values()) {
                 checks.emptyBatch(operation, reduction);
@@ -94,7 +93,8 @@ final class EdgeChecks {
         }
         checks.oneClass();
         checks.weightsThatAddUpToZero();
-        return checks.edges;
+        AccumulationEdges.add(backend, edges);
+        return edges.all();
     }
 
     private void emptyBatch(Operation operation, Reduction reduction) {
@@ -129,8 +129,8 @@ final class EdgeChecks {
             op.lossAndGradient(logits.tensor(), targets.tensor(), loss.tensor(), logits.tensor());
             loss.download();
             logits.download();
-            compare("one class", "loss", loss.bits(), new int[1]);
-            compare("one class", "gradient", logits.bits(), new int[1]);
+            edges.compare("one class", "loss", loss.bits(), new int[1]);
+            edges.compare("one class", "gradient", logits.bits(), new int[1]);
         }
     }
 
@@ -143,8 +143,8 @@ final class EdgeChecks {
                     .withClassWeights(weights.tensor()), operands.loss.tensor(), operands.gradLogits.tensor());
             operands.download();
             String check = "NllLoss: weights that add up to 0";
-            compare(check, "loss", operands.loss.bits(), new int[] {NAN});
-            compare(check, "gradient", operands.gradLogits.bits(), new int[] {0, NAN, 0});
+            edges.compare(check, "loss", operands.loss.bits(), new int[] {NAN});
+            edges.compare(check, "gradient", operands.gradLogits.bits(), new int[] {0, NAN, 0});
         }
     }
 
@@ -154,8 +154,8 @@ final class EdgeChecks {
         try (var slab = new Slab(backend); RowLoss op = operation.on(backend, reduction)) {
             var operands = new Operands(slab, reduction, z, t);
             operands.run(op);
-            compare(check, "loss", operands.loss.bits(), expectedLoss);
-            compare(check, "gradient", operands.gradLogits.bits(), expectedGradient);
+            edges.compare(check, "loss", operands.loss.bits(), expectedLoss);
+            edges.compare(check, "gradient", operands.gradLogits.bits(), expectedGradient);
         }
     }
 
@@ -172,22 +172,23 @@ final class EdgeChecks {
                 } catch (IllegalArgumentException e) {
                     message = String.valueOf(e.getMessage());
                 }
-                edge(check, message != null && message.contains("target 5 in row 1") && message.contains("3 of 5 rows"),
+                edges.add(check,
+                        message != null && message.contains("target 5 in row 1") && message.contains("3 of 5 rows"),
                         message == null ? "no exception" : "the message is: " + message);
                 int[] untouched = new int[operands.loss.bits().length];
                 Arrays.fill(untouched, Slab.POISON);
-                compare(check, "loss", operands.loss.bits(), untouched);
+                edges.compare(check, "loss", operands.loss.bits(), untouched);
                 untouched = new int[z.length];
                 Arrays.fill(untouched, Slab.POISON);
-                compare(check, "gradient", operands.gradLogits.bits(), untouched);
+                edges.compare(check, "gradient", operands.gradLogits.bits(), untouched);
                 return;
             }
             operands.invoke(op);
             try {
                 backend.defaultStream().synchronize();
-                edge(check, false, "no exception");
+                edges.add(check, false, "no exception");
             } catch (TargetOutOfRangeException e) {
-                edge(check, e.firstRow() == 1 && e.count() == 3,
+                edges.add(check, e.firstRow() == 1 && e.count() == 3,
                         "first row " + e.firstRow() + ", count " + e.count());
             }
             operands.download();
@@ -195,10 +196,10 @@ final class EdgeChecks {
                 boolean bad = BAD_TARGETS[row] < 0 || BAD_TARGETS[row] >= CLASSES;
                 int[] gradient = Arrays.copyOfRange(operands.gradLogits.bits(), row * CLASSES, (row + 1) * CLASSES);
                 boolean isNan = Arrays.stream(gradient).allMatch(bits -> bits == NAN);
-                edge(check, isNan == bad, "gradient of row " + row + " is " + hex(gradient));
+                edges.add(check, isNan == bad, "gradient of row " + row + " is " + Edges.hex(gradient));
                 if (reduction == Reduction.NONE) {
-                    edge(check, operands.loss.bits()[row] == NAN == bad,
-                            "loss of row " + row + " is " + hex(operands.loss.bits()));
+                    edges.add(check, operands.loss.bits()[row] == NAN == bad,
+                            "loss of row " + row + " is " + Edges.hex(operands.loss.bits()));
                 }
             }
         }
@@ -208,18 +209,6 @@ final class EdgeChecks {
         operand.set(values);
         operand.upload();
         return operand;
-    }
-
-    private void compare(String check, String output, int[] actual, int[] expected) {
-        edge(check, Arrays.equals(actual, expected), output + " is " + hex(actual) + ", not " + hex(expected));
-    }
-
-    private void edge(String check, boolean kept, String detail) {
-        edges.add(new VerifyReport.Edge(subject, check, kept, kept ? "" : detail));
-    }
-
-    private static String hex(int[] bits) {
-        return Arrays.toString(Arrays.stream(bits).mapToObj(b -> "0x" + Integer.toHexString(b)).toArray());
     }
 
     /** Operands of one call. */

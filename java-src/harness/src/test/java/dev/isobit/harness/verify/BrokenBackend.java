@@ -10,6 +10,7 @@ import dev.isobit.HostMemory;
 import dev.isobit.NllLossOptions;
 import dev.isobit.SgdGroup;
 import dev.isobit.StepOptions;
+import dev.isobit.StepState;
 import dev.isobit.Stream;
 import dev.isobit.Tensor;
 import dev.isobit.spi.AdamKernel;
@@ -36,21 +37,34 @@ final class BrokenBackend extends HostBackend {
     private final Consumer<CrossEntropyCall> afterCrossEntropy;
     private final Consumer<AdamParameter> afterAdam;
     private final Consumer<NllLossCall> afterNllLoss;
+    private final Consumer<GuardedCall> afterGuarded;
+
+    /** A call of a guarded optimizer: a step, or gradients that were added. */
+    record GuardedCall(boolean accumulates, GuardedKernel kernel, List<List<GuardedTensors>> groups) {}
+
+    /** Of a parameter. */
+    record GuardedTensors(Tensor param, Tensor grad, @Nullable Tensor accumulator) {}
 
     BrokenBackend(Consumer<CrossEntropyCall> afterCrossEntropy, Consumer<AdamParameter> afterAdam) {
-        this(afterCrossEntropy, afterAdam, call -> {});
+        this(afterCrossEntropy, afterAdam, call -> {}, call -> {});
     }
 
     private BrokenBackend(Consumer<CrossEntropyCall> afterCrossEntropy, Consumer<AdamParameter> afterAdam,
-            Consumer<NllLossCall> afterNllLoss) {
+            Consumer<NllLossCall> afterNllLoss, Consumer<GuardedCall> afterGuarded) {
         this.afterCrossEntropy = afterCrossEntropy;
         this.afterAdam = afterAdam;
         this.afterNllLoss = afterNllLoss;
+        this.afterGuarded = afterGuarded;
     }
 
     /** Breaks outputs of negative log-likelihood. */
     static BrokenBackend nllLoss(Consumer<NllLossCall> breaks) {
-        return new BrokenBackend(call -> {}, parameter -> {}, breaks);
+        return new BrokenBackend(call -> {}, parameter -> {}, breaks, call -> {});
+    }
+
+    /** Breaks what guarded optimizers do that sum gradients. */
+    static BrokenBackend accumulation(Consumer<GuardedCall> breaks) {
+        return new BrokenBackend(call -> {}, parameter -> {}, call -> {}, breaks);
     }
 
     /** Breaks an output of cross-entropy, where it is asked for and has elements. */
@@ -152,12 +166,87 @@ final class BrokenBackend extends HostBackend {
 
     @Override
     public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
-        return cpu.guardedAdamKernel(groups, step, cpu.defaultStream());
+        GuardedKernel kernel = cpu.guardedAdamKernel(groups, step, cpu.defaultStream());
+        return !step.accumulateGrad()
+                ? kernel
+                : new Guarded(kernel, groups.stream().map(group -> group.parameters().stream()
+                        .map(p -> new GuardedTensors(p.param(), p.grad(), p.gradAccumulator())).toList()).toList());
     }
 
     @Override
     public GuardedKernel guardedSgdKernel(List<SgdGroup> groups, StepOptions step, Stream stream) {
-        return cpu.guardedSgdKernel(groups, step, cpu.defaultStream());
+        GuardedKernel kernel = cpu.guardedSgdKernel(groups, step, cpu.defaultStream());
+        return !step.accumulateGrad()
+                ? kernel
+                : new Guarded(kernel, groups.stream().map(group -> group.parameters().stream()
+                        .map(p -> new GuardedTensors(p.param(), p.grad(), p.gradAccumulator())).toList()).toList());
+    }
+
+    private final class Guarded implements GuardedKernel {
+        private final GuardedKernel kernel;
+        private final List<List<GuardedTensors>> groups;
+
+        Guarded(GuardedKernel kernel, List<List<GuardedTensors>> groups) {
+            this.kernel = kernel;
+            this.groups = groups;
+        }
+
+        @Override
+        public void set(int group, double lr, boolean enabled) {
+            kernel.set(group, lr, enabled);
+        }
+
+        @Override
+        public void setGradDivisor(float gradDivisor) {
+            kernel.setGradDivisor(gradDivisor);
+        }
+
+        @Override
+        public void queueChanges() {
+            kernel.queueChanges();
+        }
+
+        @Override
+        public void accumulate() {
+            kernel.accumulate();
+            afterGuarded.accept(new GuardedCall(true, kernel, groups));
+        }
+
+        @Override
+        public void step() {
+            kernel.step();
+            afterGuarded.accept(new GuardedCall(false, kernel, groups));
+        }
+
+        @Override
+        public StepState state() {
+            return kernel.state();
+        }
+
+        @Override
+        public void setState(StepState state) {
+            kernel.setState(state);
+        }
+
+        @Override
+        public long stepCount(int group) {
+            return kernel.stepCount(group);
+        }
+
+        @Override
+        public void setStepCount(int group, long stepCount) {
+            kernel.setStepCount(group, stepCount);
+        }
+
+        @Override
+        public Tensor gradScale() {
+            return kernel.gradScale();
+        }
+
+        @Override
+        public void close() {
+            kernel.close();
+        }
     }
 
     @Override

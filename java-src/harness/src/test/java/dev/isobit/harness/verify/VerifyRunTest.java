@@ -9,10 +9,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.DType;
+import dev.isobit.StepState;
+import dev.isobit.Tensor;
 import dev.isobit.harness.DeviceStandIn;
 import dev.isobit.harness.Json;
 import dev.isobit.harness.Machine;
 import dev.isobit.harness.Workspace;
+import dev.isobit.harness.verify.BrokenBackend.GuardedTensors;
 import dev.isobit.sim.SimProvider;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -22,6 +25,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -184,6 +189,90 @@ class VerifyRunTest {
                 BrokenBackend.setBits(loss, 0, 0x80000000);
             }
         }))), "NllLoss: empty batch, SUM", "0x80000000");
+    }
+
+    /** What is found broken at the written edges when each call of an optimizer that sums gradients is followed by something. */
+    private static void assertEdgesFound(Consumer<BrokenBackend.GuardedCall> breaks, String... words) {
+        List<String> found;
+        try (Backend backend = BrokenBackend.accumulation(breaks)) {
+            found = EdgeChecks.of("broken", backend).stream().filter(edge -> !edge.kept())
+                    .map(edge -> edge.check() + ": " + edge.detail()).toList();
+        }
+        for (String word : words) {
+            assertTrue(found.stream().anyMatch(edge -> edge.startsWith(word)), () -> word + " is not in " + found);
+        }
+    }
+
+    private static void first(BrokenBackend.GuardedCall call, int group, Function<GuardedTensors, Tensor> which,
+            int index, int bits) {
+        BrokenBackend.setBits(which.apply(call.groups().get(group).getFirst()), index, bits);
+    }
+
+    @Test
+    void aBrokenSumOfGradientsIsFound() {
+        // A sum of -0; a NaN that is not the canonical one; the largest number for an infinity; a least number lost.
+        for (int[] broken : new int[][] {{3, 0x80000000}, {1, 0x7fc00001}, {2, 0x7f7fffff}, {5, 0}}) {
+            assertEdgesFound(call -> {
+                if (call.accumulates()) {
+                    first(call, 0, GuardedTensors::accumulator, broken[0], broken[1]);
+                }
+            }, "Adam.accumulate: sums: sum of F32 by gradients of BF16", "Sgd.accumulate: sums: sum of F32",
+                    "Adam.accumulate: gradients zeroed: sum of F32", "Sgd.accumulate: gradients zeroed: sum of F32");
+        }
+        // The first parameter's gradient is of BF16.
+        assertEdgesFound(call -> {
+            if (call.accumulates()) {
+                first(call, 0, GuardedTensors::grad, 0, 1);
+            }
+        }, "Adam.accumulate: sums: gradient of F32", "Sgd.accumulate: gradients zeroed: gradient of F32");
+        for (boolean accumulates : new boolean[] {false, true}) {
+            assertEdgesFound(call -> {
+                if (call.accumulates() == accumulates && call.groups().size() > 1) {
+                    first(call, 1, GuardedTensors::accumulator, 4, 0);
+                    first(call, 1, GuardedTensors::grad, 4, 0);
+                    first(call, 1, GuardedTensors::param, 4, 0);
+                }
+            }, "Adam.accumulate: a group that is not enabled: state",
+                    "Adam.accumulate: a group that is not enabled: gradient",
+                    "Adam.accumulate: a group that is not enabled: sum",
+                    "Sgd.accumulate: a group that is not enabled: sum");
+        }
+    }
+
+    @Test
+    void aBrokenStepWithSumsOfGradientsIsFound() {
+        for (boolean skipped : new boolean[] {true, false}) {
+            String check = skipped ? "a step whose sums are not finite: " : "a step with sums, gradients not finite: ";
+            assertEdgesFound(call -> {
+                if (!call.accumulates() && call.kernel().state().foundInf() == skipped) {
+                    first(call, 0, GuardedTensors::param, 5, 0);
+                    first(call, 0, GuardedTensors::accumulator, 5, 0x80000000);
+                }
+            }, "Adam.accumulate: " + check + "state of F32", "Sgd.accumulate: " + check + "state of F32",
+                    "Adam.accumulate: " + check + "sum of F32", "Sgd.accumulate: " + check + "sum of F32");
+            assertEdgesFound(call -> {
+                if (!call.accumulates() && call.kernel().state().foundInf() == skipped) {
+                    call.kernel().setStepCount(0, call.kernel().stepCount(0) + 1);
+                }
+            }, "Adam.accumulate: " + check + "step counts", "Sgd.accumulate: " + check + "step counts");
+            assertEdgesFound(call -> {
+                StepState state = call.kernel().state();
+                if (!call.accumulates() && state.foundInf() == skipped) {
+                    call.kernel().setState(new StepState(state.gradScale(), 0, state.skippedSteps() + 1, 0, false));
+                }
+            }, "Adam.accumulate: " + check + "step counts", "Sgd.accumulate: " + check + "step counts");
+        }
+        assertEdgesFound(call -> {
+            if (!call.accumulates()) {
+                first(call, 0, GuardedTensors::grad, 0, 0);
+            }
+        }, "Adam.accumulate: a step with sums, gradients not finite: gradient of F32");
+        assertFound(broken(() -> BrokenBackend.accumulation(call -> {
+            if (call.accumulates()) {
+                call.groups().getFirst().forEach(p -> BrokenBackend.ifThere(p.accumulator(),
+                        sum -> BrokenBackend.setBits(sum, 0, BrokenBackend.bits(sum, 0) + 9)));
+            }
+        })), "broken, Adam.accumulate: sums: sum of F32");
     }
 
     @Test
