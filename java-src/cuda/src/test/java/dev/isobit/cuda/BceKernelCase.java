@@ -11,6 +11,7 @@ import dev.isobit.DType;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,6 +30,7 @@ final class BceKernelCase {
     private static final int LOSS_PER_ELEMENT = 8;
     private static final int POS_WEIGHT_FULL = 16;
     private static final int WEIGHTS_FULL = 32;
+    private static final int WIDE_INDEX = 64;
     private static final int MASK_FULL = 128;
     private static final int TARGETS_U8 = 256;
     private static final int IGNORE_VALUE = 512;
@@ -37,7 +39,7 @@ final class BceKernelCase {
     private static final int TARGETS_BITS = 4096;
 
     /** How targets are stored. */
-    private enum Targets {
+    enum Targets {
         FLOATS, BYTES, BITS, NARROW
     }
 
@@ -53,19 +55,23 @@ final class BceKernelCase {
     private final boolean wantsSigmoid;
     private final boolean none;
     int grid = 2;
+    /** Whether all arrays have boundaries where the logits have them. */
+    boolean aligned;
+    /**
+     * Segments before it are those of blocks that do not run: there is no memory of theirs. A multiple of the columns, so
+     * that it begins with a row.
+     */
+    long firstSegment;
 
     private float[] loss;
     private float[] gradient;
     private float[] sigmoid;
 
     BceKernelCase(int rows, int columns, DType dtype, long seed) {
-        this.columns = columns;
         this.dtype = dtype;
         this.seed = seed;
-        count = rows * columns;
         in = BceInputs.of(seed, rows, columns);
         Random random = new Random(seed);
-        none = in.options().reduction() == Reduction.NONE;
         targets = in.hasBinaryTargets()
                 ? Targets.values()[random.nextInt(dtype == DType.F32 ? 3 : 4)]
                 : dtype != DType.F32 && random.nextBoolean() ? Targets.NARROW : Targets.FLOATS;
@@ -74,6 +80,25 @@ final class BceKernelCase {
         wantsGradient = (wanted & 2) != 0;
         inPlace = wantsGradient && random.nextInt(4) == 0;
         wantsSigmoid = random.nextBoolean();
+        none = in.options().reduction() == Reduction.NONE;
+        this.columns = columns;
+        count = rows * columns;
+    }
+
+    /** Of [rows, columns] of float32 and targets of float32, all where the logits have boundaries. */
+    BceKernelCase(BceInputs in, boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid, long seed) {
+        this.dtype = DType.F32;
+        this.seed = seed;
+        this.in = in;
+        targets = Targets.FLOATS;
+        this.wantsLoss = wantsLoss;
+        this.wantsGradient = wantsGradient;
+        inPlace = false;
+        this.wantsSigmoid = wantsSigmoid;
+        none = in.options().reduction() == Reduction.NONE;
+        columns = (int) in.shape()[1];
+        count = in.logits().length;
+        aligned = true;
     }
 
     private static Tensor tensor(float[] values, long[] shape) {
@@ -132,7 +157,7 @@ final class BceKernelCase {
             group(axes, 0, 1, columns, 1);
         }
         if (alongRows) {
-            group(axes, alongColumns ? 1 : 0, columns, shape[0], alongColumns ? columns : 1);
+            group(axes, alongColumns ? 1 : 0, columns, firstElement() / columns + shape[0], alongColumns ? columns : 1);
         }
     }
 
@@ -145,49 +170,100 @@ final class BceKernelCase {
         return shape != null && Arrays.equals(shape, in.shape());
     }
 
+    private long firstElement() {
+        return firstSegment * SEGMENT;
+    }
+
+    /** Where an array with something for each element starts of which a buffer holds what the elements here have. */
+    private long before(PtxKernels.Buffer buffer, long bytesOfElement) {
+        return buffer == null ? 0 : buffer.address - firstElement() * bytesOfElement;
+    }
+
+    /** The same where it may repeat, in axes of which rows are the outermost. */
+    private long before(PtxKernels.Buffer buffer, long bytesOfElement, long[] shape) {
+        boolean alongRows = buffer != null && shape.length == 2 && shape[0] > 1;
+        return isFull(shape)
+                ? before(buffer, bytesOfElement)
+                : buffer == null ? 0 : buffer.address - (alongRows ? firstElement() / columns * bytesOfElement : 0);
+    }
+
+    /** Whether nothing has to be summed of elements that are not here but the denominator. */
+    boolean canBeFar() {
+        return (none || !wantsLoss) && (in.options().reduction() != Reduction.MEAN || sums());
+    }
+
+    private boolean ignores() {
+        return !Double.isNaN(in.options().ignoreValue());
+    }
+
+    private boolean weighs() {
+        return in.options().reduction() == Reduction.MEAN && in.options().weightedMean();
+    }
+
+    private boolean sums() {
+        return in.options().reduction() == Reduction.MEAN && (ignores() || in.maskShape() != null) || weighs();
+    }
+
     /** Runs the kernels and compares with what is expected, as often as one likes. */
     void check(PtxKernels kernels) {
         Random random = new Random(seed);
         int size = dtype.byteSize();
         boolean mean = in.options().reduction() == Reduction.MEAN;
-        boolean ignores = !Double.isNaN(in.options().ignoreValue());
-        boolean weighs = mean && in.options().weightedMean();
-        boolean sums = mean && (ignores || in.maskShape() != null) || weighs;
+        boolean ignores = ignores();
+        boolean weighs = weighs();
+        boolean sums = sums();
         boolean reduces = wantsLoss && !none;
         List<PtxKernels.Buffer> all = new ArrayList<>();
         int skip = size * random.nextInt(16 / size);
+        // Of four bytes each; what starts where the logits have a boundary has one there, too.
+        int other = aligned ? 4 * (skip / size % 4) : -1;
         PtxKernels.Buffer x = buffer(kernels, all, (long) size * count, skip).set(dtype, in.logits());
         PtxKernels.Buffer t = switch (targets) {
-            case FLOATS ->
-                buffer(kernels, all, 4L * count, random.nextBoolean() ? 4 * random.nextInt(4) : 4 * (skip / size % 4))
-                        .set(in.targets());
+            case FLOATS -> {
+                int own = random.nextBoolean() ? 4 * random.nextInt(4) : 4 * (skip / size % 4);
+                yield buffer(kernels, all, 4L * count, aligned ? other : own).set(in.targets());
+            }
             case NARROW -> buffer(kernels, all, (long) size * count, skip).set(dtype, in.targets());
             case BYTES -> bytes(kernels, all, in.targetBytes(), skip / size);
             case BITS -> bytes(kernels, all, in.targetBits(), random.nextInt(3));
         };
-        PtxKernels.Buffer grad = !wantsGradient
-                ? null
-                : inPlace
-                        ? x
-                        : buffer(kernels, all, (long) size * count,
-                                random.nextInt(3) == 0 ? size * random.nextInt(16 / size) : skip);
-        PtxKernels.Buffer lossAt = wantsLoss ? buffer(kernels, all, 4L * loss.length, 4 * random.nextInt(4)) : null;
-        PtxKernels.Buffer sigmoidAt = wantsSigmoid ? buffer(kernels, all, 4L * count, 4 * random.nextInt(4)) : null;
+        PtxKernels.Buffer grad = null;
+        if (wantsGradient && inPlace) {
+            grad = x;
+        } else if (wantsGradient) {
+            int own = random.nextInt(3) == 0 ? size * random.nextInt(16 / size) : skip;
+            grad = buffer(kernels, all, (long) size * count, aligned ? skip : own);
+        }
+        PtxKernels.Buffer lossAt =
+                wantsLoss ? buffer(kernels, all, 4L * loss.length, skip(random, other)) : null;
+        PtxKernels.Buffer sigmoidAt = wantsSigmoid ? buffer(kernels, all, 4L * count, skip(random, other)) : null;
         long parts = 4L * Math.max(1, Math.ceilDiv(count, SEGMENT));
-        PtxKernels.Struct params = kernels.new Struct("bce_with_logits_params").set("logits", x).set("targets", t)
-                .set("mask",
-                        in.maskShape() == null || count == 0
-                                ? null
-                                : bytes(kernels, all, in.mask(), random.nextInt(16)))
-                .set("pos_weight",
-                        count == 0 ? null : floats(kernels, all, in.posWeightShape(), in.posWeight(), random))
-                .set("weights", count == 0 ? null : floats(kernels, all, in.weightsShape(), in.weights(), random))
-                .set("grad_loss", floats(kernels, all, in.shape(), in.gradLoss(), random)).set("loss", lossAt)
-                .set("grad_logits", grad).set("sigmoid", sigmoidAt)
-                .set("weight_parts", sums ? buffer(kernels, all, parts, 4) : null)
-                .set("denominator", sums ? buffer(kernels, all, 8, 8) : null)
+        PtxKernels.Buffer mask = in.maskShape() == null || count == 0
+                ? null
+                : bytes(kernels, all, in.mask(), random.nextInt(16));
+        PtxKernels.Buffer posWeight =
+                count == 0 ? null : floats(kernels, all, in.posWeightShape(), in.posWeight(), random, other);
+        PtxKernels.Buffer weights =
+                count == 0 ? null : floats(kernels, all, in.weightsShape(), in.weights(), random, other);
+        PtxKernels.Buffer gradLoss = floats(kernels, all, in.shape(), in.gradLoss(), random, other);
+        PtxKernels.Buffer weightParts = sums ? buffer(kernels, all, parts, 4) : null;
+        PtxKernels.Buffer denominator = sums ? buffer(kernels, all, 8, 8) : null;
+        PtxKernels.Struct params = kernels.new Struct("bce_with_logits_params").set("logits", before(x, size))
+                .set("targets", switch (targets) {
+                    case FLOATS -> before(t, 4);
+                    case NARROW -> before(t, size);
+                    case BYTES -> before(t, 1);
+                    case BITS -> t.address - firstElement() / 8;
+                })
+                .set("mask", before(mask, 1, in.maskShape()))
+                .set("pos_weight", before(posWeight, 4, in.posWeightShape()))
+                .set("weights", before(weights, 4, in.weightsShape())).set("grad_loss", before(gradLoss, none ? 4 : 0))
+                .set("loss", before(lossAt, none ? 4 : 0)).set("grad_logits", before(grad, size))
+                .set("sigmoid", before(sigmoidAt, 4))
+                .set("weight_parts", weightParts == null ? 0 : weightParts.address - 4 * firstSegment)
+                .set("denominator", denominator)
                 .set("loss_parts", reduces ? buffer(kernels, all, parts, 8) : null)
-                .set("arrivals", reduces ? buffer(kernels, all, 4, 4) : null).set("count", (long) count)
+                .set("arrivals", reduces ? buffer(kernels, all, 4, 4) : null).set("count", firstElement() + count)
                 .set("keep", (float) (1 - in.options().labelSmoothing()))
                 .set("half", (float) (in.options().labelSmoothing() / 2))
                 .set("ignore_value", (float) in.options().ignoreValue());
@@ -203,7 +279,7 @@ final class BceKernelCase {
                 | (none ? GRAD_LOSS_PER_ELEMENT | LOSS_PER_ELEMENT : 0)
                 | (isFull(in.posWeightShape()) ? POS_WEIGHT_FULL : 0) | (isFull(in.weightsShape()) ? WEIGHTS_FULL : 0)
                 | (isFull(in.maskShape()) ? MASK_FULL : 0) | (ignores ? IGNORE_VALUE : 0)
-                | (weighs ? WEIGHTED_MEAN : 0)
+                | (weighs ? WEIGHTED_MEAN : 0) | (firstElement() + count >>> 32 != 0 ? WIDE_INDEX : 0)
                 | switch (targets) {
                     case FLOATS -> 0;
                     case NARROW -> TARGETS_NARROW;
@@ -213,17 +289,23 @@ final class BceKernelCase {
         String type = "_" + dtype.name().toLowerCase(Locale.ROOT);
         String suffix = dtype == DType.F32 ? "" : type;
         String op = "bce_with_logits";
+        kernels.firstBlock = firstSegment;
         if (sums && count > 0) {
             kernels.launch(op + suffix, op + "_weigh" + type, grid, 256, 0, params);
         }
-        if (sums && count > 0 || reduces) {
+        kernels.firstBlock = 0;
+        if (firstSegment > 0 && sums) {
+            join(weightParts, denominator);
+        } else if (sums && count > 0 || reduces) {
             kernels.launch(op + suffix, op + "_begin" + type, 1, 256, 0, params);
         }
+        kernels.firstBlock = firstSegment;
         String focal = in.options().isFocal() ? "_focal" : "";
         if (count > 0 || reduces) {
             kernels.launch(op + focal + suffix, op + focal + (wantsLoss ? "_loss" : "") + (wantsGradient ? "_grad" : "")
                     + type, grid, dtype == DType.F32 ? 256 : 128, 0, params);
         }
+        kernels.firstBlock = 0;
         assertEquals(List.of(), kernels.device.findings(), toString());
         if (wantsLoss) {
             same("loss", loss, lossAt.floats());
@@ -256,10 +338,25 @@ final class BceKernelCase {
     }
 
     private static PtxKernels.Buffer floats(PtxKernels kernels, List<PtxKernels.Buffer> all, long[] shape,
-            float[] values, Random random) {
+            float[] values, Random random, int skip) {
         return shape == null || values.length == 0
                 ? null
-                : buffer(kernels, all, 4L * values.length, 4 * random.nextInt(4)).set(values);
+                : buffer(kernels, all, 4L * values.length, skip(random, skip)).set(values);
+    }
+
+    /** Any, unless it is given. */
+    private static int skip(Random random, int given) {
+        int any = 4 * random.nextInt(4);
+        return given < 0 ? any : given;
+    }
+
+    /** What the kernel does that would join the sums of all segments. */
+    private static void join(PtxKernels.Buffer parts, PtxKernels.Buffer denominator) {
+        double sum = 0;
+        for (float part : parts.floats()) {
+            sum += part;
+        }
+        denominator.memory().set(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0, sum == 0 ? Double.NaN : sum);
     }
 
     private void same(String what, float[] expected, float[] found) {
@@ -276,7 +373,6 @@ final class BceKernelCase {
     public String toString() {
         return "bce " + dtype + " " + Arrays.toString(in.shape()) + " " + in.options() + " targets " + targets
                 + (wantsLoss ? " loss" : "") + (wantsGradient ? " gradient" : "") + (inPlace ? " in place" : "")
-                + " grid "
-                + grid + " seed " + seed;
+                + (aligned ? " aligned" : "") + " from segment " + firstSegment + " grid " + grid + " seed " + seed;
     }
 }

@@ -83,6 +83,10 @@ final class GeneralKernelCase {
     private final float[] savedTargetLogits;
     private final boolean[] wants = new boolean[7];
     int grid = 2;
+    /** Whether rows of more than one segment are to be treated as those of more than 256. */
+    boolean longRows;
+    /** Rows before it are those of blocks that do not run: there is no memory of theirs. A multiple of inner and 256. */
+    long firstRow;
 
     /** Results; null where they are not asked for. */
     private float[] loss;
@@ -169,7 +173,7 @@ final class GeneralKernelCase {
         return (row / inner * stride + k) * inner + row % inner;
     }
 
-    /** Rows of all kinds: smooth ones, ties, special values, no softmax, one class that counts. */
+    /** Rows of all kinds: smooth ones, ties, special values, no softmax, one class that counts, classes that do not. */
     private void fill() {
         float[] special = {Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE, 3e38f, -3e38f, 88, -104};
         for (int row = 0; row < rows; row++) {
@@ -185,6 +189,7 @@ final class GeneralKernelCase {
                     case 4 -> row % 2 == 0 && k == only ? 1 : Float.NEGATIVE_INFINITY;
                     case 5 -> z * 1e-3f;
                     case 6 -> z * 20;
+                    case 7, 8 -> k < 4 || z < 0 ? z - 150 : z;
                     default -> z;
                 };
                 if (soft) {
@@ -373,6 +378,24 @@ final class GeneralKernelCase {
         return buffer;
     }
 
+    boolean hasSoftcap() {
+        return options.softcap() != 0;
+    }
+
+    boolean wantsGradient() {
+        return wantsGradient;
+    }
+
+    /** Whether nothing has to be summed over rows, or lies at a distance of all rows. */
+    boolean canBeFar() {
+        return options.reduction() == Reduction.NONE && allClasses <= SEGMENT;
+    }
+
+    /** Where an array with something for each row starts of which a buffer holds what the rows here have. */
+    private long before(PtxKernels.Buffer buffer, long bytesOfRow) {
+        return buffer == null ? 0 : buffer.address - firstRow * bytesOfRow;
+    }
+
     /** Runs the kernels and compares with what is expected, as often as one likes. */
     void check(PtxKernels kernels) {
         random.setSeed(seed);
@@ -432,19 +455,24 @@ final class GeneralKernelCase {
                 | (options.accumulate() ? ACCUMULATE : 0) | (options.allIgnored() == AllIgnored.ZERO ? ZERO : 0)
                 | (soft && targetType != DType.F32 ? TARGETS_NARROW : 0) | (entropy != null ? ENTROPY : 0)
                 | (argmax != null || hits != null ? PLACES : 0);
-        PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params").set("logits", x)
-                .set("targets", t).set("class_weights", floats(kernels, all, classWeights))
-                .set("weights", floats(kernels, all, weights)).set("grad_loss", floats(kernels, all, gradLoss))
+        long rowBytes = (long) size * stride;
+        PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params").set("logits", before(x, rowBytes))
+                .set("targets", before(t, (soft ? stride : 1L) * targetType.byteSize()))
+                .set("class_weights", floats(kernels, all, classWeights))
+                .set("weights", before(floats(kernels, all, weights), 4))
+                .set("grad_loss", before(floats(kernels, all, gradLoss), isPerRow() ? 4 : 0))
                 .set("divisor", mean && divides() ? floats(kernels, all, new float[] {denominator}) : null)
-                .set("row_loss", rowLoss).set("loss", reduces ? lossAt : null).set("grad_logits", grad)
-                .set("lse", lseAt).set("entropy", entropyAt).set("argmax", argmaxAt).set("hits", hitsAt)
-                .set("log_probabilities", logProbabilitiesAt).set("states", statesAt)
-                .set("target_logits", targetLogitsAt).set("saved_states", floats(kernels, all, savedStates))
-                .set("saved_target_logits", floats(kernels, all, savedTargetLogits))
+                .set("row_loss", before(rowLoss, 4)).set("loss", reduces ? lossAt : null)
+                .set("grad_logits", before(grad, rowBytes)).set("lse", before(lseAt, 4))
+                .set("entropy", before(entropyAt, 4)).set("argmax", before(argmaxAt, 8)).set("hits", hitsAt)
+                .set("log_probabilities", before(logProbabilitiesAt, 4L * stride))
+                .set("states", before(statesAt, 4L * STATE)).set("target_logits", before(targetLogitsAt, 4))
+                .set("saved_states", before(floats(kernels, all, savedStates), 4L * STATE))
+                .set("saved_target_logits", before(floats(kernels, all, savedTargetLogits), 4))
                 .set("weight_parts", sums ? buffer(kernels, all, parts) : null)
                 .set("loss_parts", reduces ? buffer(kernels, all, parts) : null)
                 .set("arrivals", reduces ? buffer(kernels, all, 4) : null).set("status", status)
-                .set("rows", (long) rows).set("classes", (long) classes).set("first_class", (long) firstClass)
+                .set("rows", firstRow + rows).set("classes", (long) classes).set("first_class", (long) firstClass)
                 .set("all_classes", (long) allClasses).set("stride", (long) stride).set("inner", (long) inner)
                 .set("ignore_index", options.ignoreIndex()).set("keep", (float) (1 - options.labelSmoothing()))
                 .set("smooth", (float) (options.labelSmoothing() / allClasses))
@@ -457,10 +485,14 @@ final class GeneralKernelCase {
         }
         String type = dtype.name().toLowerCase(Locale.ROOT);
         if (rows > 0) {
+            kernels.firstBlock = column ? firstRow / 256 : firstRow;
+            kernels.longRows = longRows;
             kernels.launch("cross_entropy_general" + (dtype == DType.F32 ? "" : "_" + type),
                     "cross_entropy_general_loss_" + (wantsGradient ? "grad_" : "") + type
                             + (column ? "_column" : "_block"),
                     grid, column || dtype == DType.F32 ? 256 : 128, 0, params);
+            kernels.firstBlock = 0;
+            kernels.longRows = false;
         }
         if (reduces) {
             kernels.launch("cross_entropy_general", "cross_entropy_general_reduce", grid, 256, 0, params);
@@ -485,7 +517,7 @@ final class GeneralKernelCase {
         long first = -1;
         for (int row = rows - 1; row >= 0; row--) {
             bad += isBad(row) ? 1 : 0;
-            first = isBad(row) ? row : first;
+            first = isBad(row) ? firstRow + row : first;
         }
         assertEquals(bad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), this + ": bad targets");
         assertEquals(first, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), this + ": first bad row");
@@ -517,6 +549,7 @@ final class GeneralKernelCase {
     public String toString() {
         return "general " + dtype + " " + batch + "x" + classes + "x" + inner + (column ? " column " : " block ") + mode
                 + " " + options + " targets " + targetType + (wantsGradient ? " gradient" : "")
-                + (inPlace ? " in place" : "") + " grid " + grid + " seed " + seed;
+                + (inPlace ? " in place" : "") + (longRows ? " long" : "") + " from row " + firstRow + " grid " + grid
+                + " seed " + seed;
     }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isobit.AdamOptions;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.BceWithLogitsOptions;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
@@ -37,6 +38,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -129,6 +131,7 @@ class MutationTest {
         addNllLoss();
         addGuard();
         addAccumulate();
+        addPairs();
         onAllProcessors(suite.stream().map(check -> () -> {
             check.passes();
             return null;
@@ -467,6 +470,52 @@ class MutationTest {
                 }
             }
         }
+        addLongGeneralRows();
+        addFarGeneralRows();
+    }
+
+    /** Rows of more segments than a block keeps states of. */
+    private static void addLongGeneralRows() {
+        for (int[] shape : new int[][] {{3, 8200}, {2, 12_291}}) {
+            for (GeneralKernelCase.Mode mode : GeneralKernelCase.Mode.values()) {
+                for (long seed = 0; seed < 10; seed++) {
+                    var c = new GeneralKernelCase(shape[0], shape[1], 1, DType.F32, false, mode, seed);
+                    c.longRows = true;
+                    c.expect(cpu);
+                    suite.add(new Check("cross_entropy_general", c.toString(), false, c::check));
+                }
+            }
+        }
+        var c = new GeneralKernelCase(1, 256 * 8192 + 5, 1, DType.F32, false, GeneralKernelCase.Mode.WHOLE, 1);
+        c.expect(cpu);
+        suite.add(new Check("cross_entropy_general", c.toString(), false, c::check));
+        int left = 2;
+        for (long seed = 0; left > 0; seed++) {
+            var capped = new GeneralKernelCase(4, 8193, 1, DType.F32, true, GeneralKernelCase.Mode.WHOLE, seed);
+            if (capped.hasSoftcap() && capped.wantsGradient()) {
+                capped.expect(cpu);
+                suite.add(new Check("cross_entropy_general", capped.toString(), false, capped::check));
+                left--;
+            }
+        }
+    }
+
+    /** Rows whose numbers, and whose elements', do not fit in 32 bits. */
+    private static void addFarGeneralRows() {
+        int[][] shapes = {{20, 4, 1}, {7, 257, 1}, {3, 1500, 1}, {3, 5, 16}, {1, 5000, 2}};
+        for (int[] shape : shapes) {
+            for (GeneralKernelCase.Mode mode : List.of(GeneralKernelCase.Mode.WHOLE, GeneralKernelCase.Mode.SAVED)) {
+                for (long seed = 0; seed < 30; seed++) {
+                    boolean column = shape[2] > 1 || shape[1] <= 4;
+                    var c = new GeneralKernelCase(shape[0], shape[1], shape[2], DType.F32, column, mode, seed);
+                    if (c.canBeFar()) {
+                        c.firstRow = column ? 3L << 31 : (1L << 31) - 256;
+                        c.expect(cpu);
+                        suite.add(new Check("cross_entropy_general", c.toString(), false, c::check));
+                    }
+                }
+            }
+        }
     }
 
     /** Numbers of segments with any remainder by four, which the kernel that joins them takes at a time. */
@@ -477,6 +526,107 @@ class MutationTest {
             suite.add(new Check("cross_entropy_general", "mean of " + rows, false,
                     kernels -> weightedMean(kernels, rows)));
         }
+    }
+
+    /** Sums of segments in which two values are not 0: for each addition of a fold two whose rounding shows. */
+    private static void addPairs() {
+        Random random = new Random(11);
+        List<int[]> lanes = new ArrayList<>();
+        for (int half = 512; half > 0; half /= 2) {
+            for (int first = 0; first < half; first += 32) {
+                int lane = first + random.nextInt(Math.min(32, half));
+                lanes.add(new int[] {lane, lane + half});
+            }
+        }
+        for (int turn = 1; turn < 8; turn++) {
+            int lane = random.nextInt(1024);
+            lanes.add(new int[] {lane, lane + 1024 * turn});
+        }
+        int segments = lanes.size();
+        float[] values = new float[8192 * segments];
+        float[] sums = new float[segments];
+        for (int j = 0; j < segments; j++) {
+            float a;
+            float b;
+            do {
+                a = 1 + random.nextFloat();
+                b = random.nextFloat();
+            } while (a + b <= (double) a + b);
+            values[8192 * j + lanes.get(j)[0]] = a;
+            values[8192 * j + lanes.get(j)[1]] = b;
+            sums[j] = a + b;
+        }
+        for (String op : List.of("cross_entropy", "cross_entropy_general", "nll_loss")) {
+            String kernel = op + (op.equals("cross_entropy") ? "_reduce_loss_f32" : "_reduce")
+                    + (op.equals("nll_loss") ? "_f32" : "");
+            pairs(op, kernel, "loss_parts", values, sums, (kernels, params) -> {
+                params.set("row_loss", kernels.new Buffer(4L * values.length, 4).set(values));
+                if (op.equals("nll_loss")) {
+                    params.set("outer", (long) values.length).set("classes", 1L).set("inner", 1L);
+                } else {
+                    params.set("rows", (long) values.length);
+                }
+            });
+        }
+        pairs("cross_entropy_general", "cross_entropy_general_begin", "weight_parts", values, sums,
+                (kernels, params) -> params.set("rows", (long) values.length).set("all_classes", 1L)
+                        .set("targets", zeros(kernels, values.length))
+                        .set("weights", kernels.new Buffer(4L * values.length, 4).set(values))
+                        .set("ignore_index", -100L).set("flags", 1 | 2 | 32));
+        pairs("bce_with_logits", "bce_with_logits_weigh_f32", "weight_parts", values, sums,
+                (kernels, params) -> params.set("count", (long) values.length)
+                        .set("weights", kernels.new Buffer(4L * values.length, 4).set(values))
+                        .set("flags", 1 | 2 | 32 | 1024));
+        // By one block, which may not write lanes that it still sums.
+        suite.add(new Check("cross_entropy_general", "weights of two segments by one block", true, kernels -> {
+            PtxKernels.Buffer parts = kernels.new Buffer(8, 4);
+            kernels.launch("cross_entropy_general", "cross_entropy_general_begin", 1, 256, 0,
+                    kernels.new Struct("cross_entropy_general_params").set("rows", 2L * 8192).set("all_classes", 1L)
+                            .set("targets", zeros(kernels, 2 * 8192))
+                            .set("weights", kernels.new Buffer(8L * 8192, 4).set(Arrays.copyOf(values, 2 * 8192)))
+                            .set("weight_parts", parts).set("ignore_index", -100L).set("flags", 1 | 2 | 32));
+            assertArrayEquals(Arrays.copyOf(sums, 2), parts.floats());
+            assertEquals(List.of(), kernels.device.findings());
+        }));
+        // The loss is the weight times the logit, which is a power of two.
+        for (String what : List.of("loss", "loss_grad")) {
+            for (String op : List.of("bce_with_logits", "bce_with_logits_focal")) {
+                pairs(op, op + "_" + what + "_f32", "loss_parts", values, sums, (kernels, params) -> {
+                    float[] logits = new float[values.length];
+                    Arrays.fill(logits, 64);
+                    float[] weights = values.clone();
+                    for (int i = 0; i < weights.length; i++) {
+                        weights[i] /= 64;
+                    }
+                    params.set("count", (long) values.length)
+                            .set("logits", kernels.new Buffer(4L * values.length, 0).set(logits))
+                            .set("targets", zeros(kernels, values.length))
+                            .set("weights", kernels.new Buffer(4L * values.length, 0).set(weights))
+                            .set("grad_logits", kernels.new Buffer(4L * values.length, 0)).set("keep", 1f)
+                            .set("focal_alpha", 1f).set("focal_rest", 1f).set("focal_gamma", 1f).set("focal_halves", 2)
+                            .set("flags", 32 | 256);
+                });
+            }
+        }
+    }
+
+    private static PtxKernels.Buffer zeros(PtxKernels kernels, int count) {
+        PtxKernels.Buffer buffer = kernels.new Buffer(count, 0);
+        buffer.memory().fill((byte) 0);
+        return buffer;
+    }
+
+    private static void pairs(String op, String kernel, String parts, float[] values, float[] sums,
+            BiConsumer<PtxKernels, PtxKernels.Struct> operands) {
+        suite.add(new Check(op, kernel + " of pairs", false, kernels -> {
+            PtxKernels.Struct params = kernels.new Struct(op.replace("_focal", "") + "_params");
+            PtxKernels.Buffer found = kernels.new Buffer(4L * sums.length, 4);
+            params.set(parts, found).set("loss", kernels.new Buffer(4, 4))
+                    .set("arrivals", kernels.new Buffer(4, 4).set(new float[1]));
+            operands.accept(kernels, params);
+            kernels.launch(op, kernel, 3, 256, 0, params);
+            assertArrayEquals(sums, found.floats());
+        }));
     }
 
     /** Losses of 1 each, over a sum of weights that is a power of two. */
@@ -505,13 +655,70 @@ class MutationTest {
             for (long seed = 0; seed < (count < 1000 ? 120 : count < 5000 ? 40 : 16); seed++) {
                 var c = new BceKernelCase(shape[0], shape[1], DType.F32, seed).expect(cpu);
                 c.grid = 1 + (int) seed % 3;
+                c.aligned = seed % 3 == 0;
                 suite.add(new Check(List.of("bce_with_logits", "bce_with_logits_focal"), c.toString(),
                         count < 2000 && seed % 2 == 0, c::check));
             }
         }
+        addFarBce();
+        addPackedBce();
         for (int segments : new int[] {1, 700, 1023, 1024, 1025, 2048, 3000}) {
             suite.add(new Check("bce_with_logits", "denominator of " + segments, false,
                     kernels -> denominator(kernels, segments)));
+        }
+    }
+
+    private static void add(BceKernelCase c) {
+        c.expect(cpu);
+        suite.add(new Check(List.of("bce_with_logits", "bce_with_logits_focal"), c.toString(), false, c::check));
+    }
+
+    /** Elements whose numbers do not fit in 31 bits, or in 32; rows, too. */
+    private static void addFarBce() {
+        for (int[] shape : new int[][] {{16, 4}, {3, 67}, {41, 200}}) {
+            for (long seed = 0; seed < (shape[1] == 4 ? 120 : 40); seed++) {
+                var c = new BceKernelCase(shape[0], shape[1], DType.F32, seed);
+                if (c.canBeFar()) {
+                    c.aligned = seed % 3 == 0;
+                    c.firstSegment = shape[1] * (seed % 4 == 0 ? (3L << 17) / shape[1] : (1L << 20) + 3);
+                    add(c);
+                }
+            }
+        }
+        // One weight for each row, of more rows than 32 bits count.
+        Random random = new Random(7);
+        long[] ofRows = {20, 1};
+        for (int turn = 0; turn < 32; turn++) {
+            boolean none = turn % 4 > 0;
+            boolean focal = turn / 4 % 2 == 1;
+            var options = new BceWithLogitsOptions(none ? Reduction.NONE : Reduction.MEAN, true, 0.1, Double.NaN);
+            BceInputs in = BceInputs.of(random, focal ? options.withFocal(2, 0.25) : options,
+                    focal ? null : ofRows, ofRows, turn % 8 < 3 ? null : ofRows, 20, 7);
+            var c = new BceKernelCase(in, turn % 2 == 1, turn % 4 != 1, turn < 16, turn);
+            c.aligned = turn < 8;
+            c.firstSegment = 7L << 20;
+            add(c);
+        }
+    }
+
+    /** The loop in which everything is aligned, with any number of elements behind its last access. */
+    private static void addPackedBce() {
+        Random random = new Random(5);
+        for (int columns = 1027; columns < 1035; columns++) {
+            for (int wanted = 1; wanted <= 3; wanted++) {
+                for (boolean focal : new boolean[] {false, true}) {
+                    for (Reduction reduction : Reduction.values()) {
+                        var options = new BceWithLogitsOptions(reduction, false, random.nextInt(2) * 0.1,
+                                random.nextBoolean() ? 1 : Double.NaN);
+                        BceInputs in = BceInputs.of(random,
+                                focal ? options.withFocal(1.5, 0.25) : options, null,
+                                random.nextBoolean() ? new long[] {1, columns} : null, null, 1, columns);
+                        var c = new BceKernelCase(in, (wanted & 1) != 0, (wanted & 2) != 0, random.nextBoolean(),
+                                random.nextLong());
+                        add(c);
+                    }
+                }
+            }
         }
     }
 
@@ -634,6 +841,21 @@ class MutationTest {
                 SoftmaxCase column = new SoftmaxCase(2, 5, 64, logarithm, gradient, random);
                 column.firstRow = 3L << 29;
                 softmax(column, turn++, 0);
+            }
+        }
+        for (int classes : new int[] {7, 40, 300, 1000, 5000, 8192, 8200, 17_000}) {
+            for (int kind = 0; kind < 4; kind++) {
+                SoftmaxCase small = new SoftmaxCase(3, classes, kind < 3 || classes > 1000 ? 1 : 40, kind % 2 == 1,
+                        kind == 2, random);
+                for (int i = 0; i < small.input.length; i++) {
+                    small.input[i] = -88 - 16 * random.nextFloat();
+                    small.gradOutput[i] = 0x1p20f * random.nextFloat();
+                }
+                for (int row = 0; row < small.outer * small.inner; row++) {
+                    int top = random.nextInt(classes);
+                    small.input[(row / small.inner * classes + top) * small.inner + row % small.inner] = 0;
+                }
+                softmax(small, turn++, 0);
             }
         }
         // More segments than there is room for; the maximum where only every step of a reduction finds it.

@@ -56,6 +56,8 @@ final class PtxKernels implements AutoCloseable {
 
     /** The first block that runs; where it is not 0, all that is left to do is its work. */
     long firstBlock;
+    /** Whether rows of more than one segment go the way of those of more than 256, where an op has one for these. */
+    boolean longRows;
     /** Whether all blocks of the next launches run at once. */
     boolean cooperative;
     /** Most warp instructions of a launch; 0 for any number. */
@@ -115,11 +117,17 @@ final class PtxKernels implements AutoCloseable {
     private PtxModule module(String op, String entry) {
         String file = op + (launches++ % 2 == 0 ? ".sm_75.ptx" : ".sm_90.ptx");
         String text = texts.get(entry);
-        if (firstBlock == 0) {
+        if (firstBlock == 0 && !longRows) {
             return text == null ? MODULES.computeIfAbsent(file, key -> PtxModule.parse(read(key))) : own(text);
         }
         String all = text == null ? PtxMutant.only(read(file), entry) : text;
-        return own(all.replaceAll("%ctaid\\.x", Long.toString(firstBlock)).replaceAll("%nctaid\\.x", "1"));
+        if (longRows) {
+            // How many classes 256 segments have.
+            all = all.replaceAll("(setp\\.[gl]t\\.s64 .*, )209715([23]);", "$1819$2;");
+        }
+        return own(firstBlock == 0
+                ? all
+                : all.replaceAll("%ctaid\\.x", Long.toString(firstBlock)).replaceAll("%nctaid\\.x", "1"));
     }
 
     private PtxModule own(String text) {
