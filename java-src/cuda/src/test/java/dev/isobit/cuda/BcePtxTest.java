@@ -69,6 +69,20 @@ class BcePtxTest {
         }
     }
 
+    /** Elements whose numbers do not fit in 31 bits, or in 32. */
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16", "F16"})
+    void farElements(DType dtype) {
+        for (long seed = 0; seed < 60; seed++) {
+            var c = new BceKernelCase(20, 7, dtype, seed);
+            if (c.canBeFar()) {
+                c.aligned = seed % 3 == 0;
+                c.firstSegment = seed % 4 == 0 ? 7 * 56_000L : 7L << 20;
+                c.expect(cpu).check(kernels);
+            }
+        }
+    }
+
     /** Logits and targets are read once and the gradient is written once, whatever their type, and next to nothing else. */
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16", "F16"})

@@ -42,6 +42,30 @@ class GeneralCrossEntropyPtxTest {
         }
     }
 
+    /** Rows of more segments than a block keeps states of, and rows beyond 32 bits. */
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16", "F16"})
+    void longRowsAndFarOnes(DType dtype) {
+        try (var kernels = new PtxKernels(true);
+                Backend cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(1))) {
+            for (GeneralKernelCase.Mode mode : GeneralKernelCase.Mode.values()) {
+                for (long seed = 0; seed < 12; seed++) {
+                    if (seed % 4 == 0) {
+                        var c = new GeneralKernelCase(1, 12_291, 1, dtype, false, mode, seed);
+                        c.longRows = true;
+                        c.expect(cpu).check(kernels);
+                    }
+                    boolean column = seed % 2 == 0;
+                    var far = new GeneralKernelCase(column ? 2 : 5, 70, column ? 16 : 1, dtype, column, mode, seed);
+                    if (far.canBeFar()) {
+                        far.firstRow = column ? 3L << 31 : (1L << 31) - 256;
+                        far.expect(cpu).check(kernels);
+                    }
+                }
+            }
+        }
+    }
+
     /** In place rows are filled by other threads than have read them for their log-probabilities. */
     @Test
     void logProbabilitiesOfIgnoredRowsInPlace() {
