@@ -3,12 +3,10 @@ package dev.isobit.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.isobit.Adam;
 import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
-import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
@@ -17,15 +15,15 @@ import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
-import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
-import dev.isobit.Tensor;
+import dev.isobit.StochasticRounding;
 import dev.isobit.spi.AdamScalars;
 import dev.isobit.spi.SgdScalars;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -39,6 +37,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The kernels of guarded steps, interpreted, launched as guard_params.h says, against the CPU backend: every bit. */
 class GuardPtxTest {
     private static final StepOptions PLAIN = StepOptions.defaults();
+    /** Arrays of a chunk. */
+    static final String[] ADAM_AMSGRAD = {"param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
+    static final String[] ADAM = Arrays.copyOf(ADAM_AMSGRAD, 4);
+    static final String[] SGD_MOMENTUM = {"param", "grad", "momentum_buffer"};
+    static final String[] SGD = Arrays.copyOf(SGD_MOMENTUM, 2);
+    /** Of every other group of several types. */
+    static final StochasticRounding ROUNDING = new StochasticRounding(0xfedcba9876543210L);
 
     private static PtxKernels kernels;
     private static Backend cpu;
@@ -91,9 +96,11 @@ class GuardPtxTest {
     private static final class Device {
         final PtxKernels kernels;
         final StepOptions options;
-        final List<List<AdamPtxTest.Parameter>> groups;
+        final List<List<MixedParameter>> groups;
         final String op;
         final String step;
+        /** Whether arrays may be of several types. */
+        final boolean mixed;
         final long far;
         /** Blocks before the first; a segment is work for a block, as so many chunks are. */
         final long farBlocks;
@@ -110,7 +117,7 @@ class GuardPtxTest {
         final List<PtxKernels.Buffer> buffers = new ArrayList<>();
 
         /** @param far segments and chunks before the first: those of blocks that do not run, which are in no table */
-        Device(PtxKernels kernels, StepOptions options, List<List<AdamPtxTest.Parameter>> groups, String op,
+        Device(PtxKernels kernels, StepOptions options, List<List<MixedParameter>> groups, String op,
                 String step,
                 long far) {
             this.kernels = kernels;
@@ -118,6 +125,7 @@ class GuardPtxTest {
             this.groups = groups;
             this.op = op;
             this.step = step;
+            this.mixed = step.contains("_mixed");
             this.far = far;
             this.farBlocks = far / 8;
             params = kernels.new Struct(op + "_guarded_params");
@@ -133,7 +141,7 @@ class GuardPtxTest {
             kernels.new Struct("guard_state", state.memory()).set("grad_scale",
                     scaling == null ? 1 : scaling.initialScale())
                     .set("grad_norm", Double.doubleToRawLongBits(Double.NaN));
-            long elements = groups.stream().flatMap(List::stream).mapToLong(p -> p.host[0].length).sum();
+            long elements = groups.stream().flatMap(List::stream).mapToLong(p -> p.count).sum();
             segments = options.checksGrad() ? (elements + 8191) / 8192 : 0;
             guard.set("barrier", barrier).set("controls", controls).set("state", state).set("steps", steps)
                     .set("group_count", (long) groups.size())
@@ -168,13 +176,14 @@ class GuardPtxTest {
             List<Long> first = new ArrayList<>();
             long at = 0;
             for (int g = 0; g < groups.size(); g++) {
-                for (AdamPtxTest.Parameter p : groups.get(g)) {
-                    for (int i = 0; i < p.host[1].length;) {
+                for (MixedParameter p : groups.get(g)) {
+                    for (int i = 0; i < p.count;) {
                         if (at % 8192 == 0) {
                             first.add((long) pieces.size());
                         }
-                        int count = (int) Math.min(1024 - at % 1024, p.host[1].length - i);
-                        pieces.add(new long[] {p.device[1].address + 4L * i, at % 8192, count, g});
+                        int count = (int) Math.min(1024 - at % 1024, p.count - i);
+                        pieces.add(new long[] {p.at(1, i), at % 8192, count, g,
+                            MixedParameter.code(p.host[1].dtype())});
                         i += count;
                         at += count;
                     }
@@ -185,7 +194,7 @@ class GuardPtxTest {
             for (int i = 0; i < pieces.size(); i++) {
                 long[] piece = pieces.get(i);
                 element(table, "guard_piece", i).set("grad", piece[0]).set("position", (int) piece[1])
-                        .set("count", (int) piece[2]).set("group", (int) piece[3]);
+                        .set("count", (int) piece[2]).set("group", (int) piece[3]).set("dtype", (int) piece[4]);
             }
             PtxKernels.Buffer firsts = kernels.new Buffer(8L * first.size(), 8);
             buffers.add(firsts);
@@ -198,32 +207,27 @@ class GuardPtxTest {
 
         private void chunks() {
             int chunk = 2048;
-            List<AdamPtxTest.Parameter> all = new ArrayList<>();
             long count = 0;
-            for (List<AdamPtxTest.Parameter> group : groups) {
-                for (AdamPtxTest.Parameter p : group) {
-                    count += (p.host[0].length + chunk - 1) / chunk;
-                    all.add(p);
+            for (List<MixedParameter> group : groups) {
+                for (MixedParameter p : group) {
+                    count += (p.count + chunk - 1) / chunk;
                 }
             }
-            String struct = op + "_chunk";
+            String struct = op + (mixed ? "_mixed" : "") + "_chunk";
             PtxKernels.Buffer table = buffer(struct, Math.max(1, count));
+            table.memory().fill((byte) 0);
             int c = 0;
+            int number = 0;
             for (int g = 0; g < groups.size(); g++) {
-                for (AdamPtxTest.Parameter p : groups.get(g)) {
-                    for (int from = 0; from < p.host[0].length; from += chunk) {
-                        PtxKernels.Struct to = element(table, struct, c++).set("param", p.device[0].address + 4L * from)
-                                .set("grad", p.device[1].address + 4L * from)
-                                .set("count", Math.min(chunk, p.host[0].length - from)).set("group", g);
-                        if (op.equals("adam")) {
-                            to.set("exp_avg", p.device[2].address + 4L * from)
-                                    .set("exp_avg_sq", p.device[3].address + 4L * from)
-                                    .set("max_exp_avg_sq", p.device[4].address + 4L * from);
-                        } else {
-                            to.set("momentum_buffer",
-                                    sgdOptions().get(g).momentum() != 0 ? p.device[2].address + 4L * from : 0);
-                        }
+                String[] names = op.equals("sgd")
+                        ? sgdOptions().get(g).momentum() != 0 ? SGD_MOMENTUM : SGD
+                        : step.contains("amsgrad") ? ADAM_AMSGRAD : ADAM;
+                for (MixedParameter p : groups.get(g)) {
+                    for (int from = 0; from < p.count; from += chunk) {
+                        p.writeChunk(element(table, struct, c++), names, mixed, from, Math.min(chunk, p.count - from),
+                                g, g % 2 == 0 ? ROUNDING : null, number);
                     }
+                    number++;
                 }
             }
             params.set("chunks", table.address - far * kernels.size(struct)).set("chunk_count", far + count);
@@ -248,7 +252,7 @@ class GuardPtxTest {
                 PtxKernels.Buffer parts = kernels.new Buffer(4 * segments, 4);
                 guard.set("parts", parts.address - 4 * farBlocks);
                 kernels.firstBlock = farBlocks;
-                kernels.launch("guard", "guard_square_f32", 2, 256, 0, guard);
+                kernels.launch("guard", mixed ? "guard_square_mixed" : "guard_square_f32", 2, 256, 0, guard);
                 kernels.firstBlock = 0;
                 // The one block that begins looks at all parts: at those that there are.
                 guard.set("parts", parts).set("segments", segments);
@@ -264,7 +268,7 @@ class GuardPtxTest {
 
         private void update() {
             kernels.firstBlock = farBlocks;
-            kernels.launch(op, step, 2, 256, 0, params);
+            kernels.launch(mixed ? op + "_mixed" : op, step, 2, 256, 0, params);
             kernels.firstBlock = 0;
         }
 
@@ -277,7 +281,7 @@ class GuardPtxTest {
 
         void launchWhole() {
             kernels.cooperative = true;
-            kernels.launch(op + "_guarded", step.replace("_guarded", "").replace("_step_", "_guarded_"), blocks, 256,
+            kernels.launch(op + (mixed ? "_mixed_guarded" : "_guarded"), step.replace("_guarded", "").replace("_step_", "_guarded_"), blocks, 256,
                     0, params);
             kernels.cooperative = false;
         }
@@ -324,33 +328,31 @@ class GuardPtxTest {
      */
     static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
             List<SgdOptions> sgd,
-            List<List<AdamPtxTest.Parameter>> groups, int firstStep, long far) {
+            List<List<MixedParameter>> groups, int firstStep, long far) {
         check(kernels, cpu, options, adam, sgd, groups, firstStep, far, 0);
     }
 
     /** @param blocks of the one launch that a step is; 0 for three launches */
     static void check(PtxKernels kernels, Backend cpu, StepOptions options, List<AdamOptions> adam,
-            List<SgdOptions> sgd, List<List<AdamPtxTest.Parameter>> groups, int firstStep, long far, int blocks) {
+            List<SgdOptions> sgd, List<List<MixedParameter>> groups, int firstStep, long far, int blocks) {
         boolean amsgrad = adam != null && adam.get(0).amsgrad();
+        boolean mixed = groups.stream().flatMap(List::stream).anyMatch(MixedParameter::isMixed);
         List<AdamGroup> adamGroups = new ArrayList<>();
         List<SgdGroup> sgdGroups = new ArrayList<>();
         for (int g = 0; g < groups.size(); g++) {
-            List<AdamParameter> parameters = groups.get(g).stream().map(p -> {
-                int n = p.host[0].length;
-                return new AdamParameter("p", Tensor.of(p.host[0], n), Tensor.of(p.host[1], n),
-                        Tensor.of(p.host[2], n), Tensor.of(p.host[3], n), amsgrad ? Tensor.of(p.host[4], n) : null);
-            }).toList();
+            StochasticRounding rounding = mixed && g % 2 == 0 ? ROUNDING : null;
             if (adam != null) {
-                adamGroups.add(new AdamGroup(adam.get(g), parameters));
+                adamGroups.add(new AdamGroup(adam.get(g).withRounding(rounding),
+                        groups.get(g).stream().map(p -> p.adam(amsgrad)).toList()));
             } else {
                 boolean momentum = sgd.get(g).momentum() != 0;
-                sgdGroups.add(new SgdGroup(sgd.get(g), parameters.stream().map(
-                        p -> new SgdParameter("p", p.param(), p.grad(), momentum ? p.expAvg() : null)).toList()));
+                sgdGroups.add(new SgdGroup(sgd.get(g).withRounding(rounding),
+                        groups.get(g).stream().map(p -> p.sgd(momentum)).toList()));
             }
         }
         String op = adam != null ? "adam" : "sgd";
         Device device = new Device(kernels, options, groups, op,
-                amsgrad ? "adam_step_f32_amsgrad_guarded" : op + "_step_f32_guarded", far);
+                op + "_step_" + (mixed ? "mixed" : "f32") + (amsgrad ? "_amsgrad" : "") + "_guarded", far);
         device.blocks = blocks;
         settings(device, adam, sgd);
         int disabled = groups.size() > 3 ? 1 : -1;
@@ -388,38 +390,21 @@ class GuardPtxTest {
             }
         }
         assertEquals(List.of(), kernels.device.findings());
-        for (List<AdamPtxTest.Parameter> group : groups) {
-            for (AdamPtxTest.Parameter p : group) {
-                for (PtxKernels.Buffer array : p.device) {
-                    assertTrue(array.isUntouchedBefore());
-                    array.free();
-                }
-            }
+        for (List<MixedParameter> group : groups) {
+            group.forEach(MixedParameter::free);
         }
         device.free();
     }
 
-    private static void compare(List<List<AdamPtxTest.Parameter>> groups, int step) {
-        for (List<AdamPtxTest.Parameter> group : groups) {
-            for (AdamPtxTest.Parameter p : group) {
-                for (int a = 0; a < 5; a++) {
-                    float[] actual = p.device[a].floats();
-                    for (int i = 0; i < actual.length; i++) {
-                        if (Float.floatToRawIntBits(p.host[a][i]) != Float.floatToRawIntBits(actual[i])) {
-                            fail("step " + step + ", array " + a + ", element " + i + " of " + actual.length + ": "
-                                    + actual[i] + ", not " + p.host[a][i]);
-                        }
-                    }
-                }
-            }
-        }
+    private static void compare(List<List<MixedParameter>> groups, int step) {
+        groups.forEach(group -> group.forEach(p -> p.compare("step " + step)));
     }
 
-    private static void gradients(List<List<AdamPtxTest.Parameter>> groups, int disabled, Random random, int step) {
+    private static void gradients(List<List<MixedParameter>> groups, int disabled, Random random, int step) {
         boolean spoiled = step != 2;
         for (int g = 0; g < groups.size(); g++) {
-            for (AdamPtxTest.Parameter p : groups.get(g)) {
-                float[] grad = p.host[1];
+            for (MixedParameter p : groups.get(g)) {
+                float[] grad = new float[p.count];
                 for (int i = 0; i < grad.length; i++) {
                     grad[i] = (float) (random.nextGaussian() * (step == 1 ? 1e3 : 1));
                 }
@@ -427,7 +412,7 @@ class GuardPtxTest {
                     grad[grad.length - 1] = Float.NaN;
                     spoiled = true;
                 }
-                p.device[1].set(grad);
+                p.setGradient(grad);
             }
         }
     }
@@ -475,19 +460,32 @@ class GuardPtxTest {
         device.guard.set("schedules", schedules);
     }
 
-    /** A group each, of tensors of such sizes. */
-    static List<List<AdamPtxTest.Parameter>> groups(PtxKernels kernels, int count, int from, boolean even,
-            Random random) {
-        List<List<AdamPtxTest.Parameter>> groups = new ArrayList<>();
+    /** The same of several types, each with arrays at one distance from a boundary, or at several. */
+    static List<List<MixedParameter>> mixedGroups(PtxKernels kernels, int count, int from, Random random) {
+        List<List<MixedParameter>> groups = new ArrayList<>();
         for (int g = 0; g < count; g++) {
-            List<AdamPtxTest.Parameter> group = new ArrayList<>();
+            List<MixedParameter> group = new ArrayList<>();
+            for (int n = from + g; n < from + g + 6; n++) {
+                group.add(MixedParameter.any(kernels, n, random, null));
+            }
+            groups.add(group);
+        }
+        return groups;
+    }
+
+    /** A group each, of tensors of such sizes. */
+    static List<List<MixedParameter>> groups(PtxKernels kernels, int count, int from, boolean even,
+            Random random) {
+        List<List<MixedParameter>> groups = new ArrayList<>();
+        for (int g = 0; g < count; g++) {
+            List<MixedParameter> group = new ArrayList<>();
             for (int n = from + g; n < from + g + 3; n++) {
-                int skip = 4 * (n % 4);
-                int[] skips = {skip, skip, skip, skip};
+                int[] offs = new int[6];
+                Arrays.fill(offs, n % 4);
                 if (!even) {
-                    skips[n / 4 % 4] = (skip + 4) % 16;
+                    offs[n / 4 % 4] = (n + 1) % 4;
                 }
-                group.add(new AdamPtxTest.Parameter(kernels, n, skips, random, null));
+                group.add(new MixedParameter(kernels, n, MixedParameter.F32, offs, random, null));
             }
             groups.add(group);
         }
@@ -504,6 +502,23 @@ class GuardPtxTest {
                             groups(kernels, 6, from, !amsgrad, random), amsgrad ? 1 : 1_000_000, 0);
                 }
                 check(kernels, cpu, options, null, sgdOptions(), groups(kernels, 6, from, true, random), 1, 0);
+            }
+        }
+    }
+
+    /** The same over several types, by three launches and by one. */
+    @Test
+    void everyOptionOfSeveralTypes() {
+        for (StepOptions options : options()) {
+            for (int from : new int[] {1, 121, 2045}) {
+                Random random = new Random(from);
+                for (int kind = 0; kind < 3; kind++) {
+                    for (int blocks : new int[] {0, 2}) {
+                        check(kernels, cpu, options, kind < 2 ? adamOptions(kind == 1) : null,
+                                kind < 2 ? null : sgdOptions(), mixedGroups(kernels, 6, from, random),
+                                kind == 1 ? 1 : 1_000_000, 0, blocks);
+                    }
+                }
             }
         }
     }
@@ -529,7 +544,7 @@ class GuardPtxTest {
     /** The counter of meetings goes round; whatever it holds, nobody waits for ever. */
     @Test
     void theBarrierGoesRound() {
-        List<List<AdamPtxTest.Parameter>> groups = groups(kernels, 6, 121, true, new Random(1));
+        List<List<MixedParameter>> groups = groups(kernels, 6, 121, true, new Random(1));
         Device device = new Device(kernels, options().getFirst(), groups, "adam", "adam_step_f32_guarded", 0);
         device.blocks = 3;
         settings(device, adamOptions(false), null);
@@ -540,7 +555,7 @@ class GuardPtxTest {
             assertEquals(passed, device.barrier.view().getAtIndex(ValueLayout.JAVA_INT_UNALIGNED, 1));
         }
         assertEquals(3, device.steps.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0));
-        groups.forEach(group -> group.forEach(p -> List.of(p.device).forEach(PtxKernels.Buffer::free)));
+        groups.forEach(group -> group.forEach(MixedParameter::free));
         device.free();
     }
 
@@ -554,7 +569,7 @@ class GuardPtxTest {
             String ptx = PtxKernels.read("adam_guarded.sm_75.ptx");
             assertTrue(ptx.contains(order), order);
             own.texts.put("adam_guarded_f32", ptx.replace(order, weaker));
-            List<List<AdamPtxTest.Parameter>> groups = groups(own, 6, 2047, true, new Random(1));
+            List<List<MixedParameter>> groups = groups(own, 6, 2047, true, new Random(1));
             Device device = new Device(own, options().getFirst(), groups, "adam", "adam_step_f32_guarded", 0);
             device.blocks = 3;
             settings(device, adamOptions(false), null);
@@ -605,7 +620,7 @@ class GuardPtxTest {
                 lanes[i] += lanes[i + half];
             }
         }
-        List<List<AdamPtxTest.Parameter>> groups = groups(kernels, 1, 1, true, random);
+        List<List<MixedParameter>> groups = groups(kernels, 1, 1, true, random);
         Device device = new Device(kernels, PLAIN.withMaxNorm(1), groups, op, op + "_step_f32_guarded", 0);
         settings(device, op.equals("adam") ? adamOptions(false) : null, sgdOptions());
         device.set(List.of(0.1), -1);
@@ -622,7 +637,7 @@ class GuardPtxTest {
         assertEquals(Math.sqrt(lanes[0]), device.state().gradNorm(), segments + " segments");
         assertEquals(List.of(), kernels.device.findings());
         buffer.free();
-        groups.getFirst().forEach(p -> List.of(p.device).forEach(PtxKernels.Buffer::free));
+        groups.getFirst().forEach(MixedParameter::free);
         device.free();
     }
 
@@ -644,8 +659,8 @@ class GuardPtxTest {
         for (StepOptions options : List.of(PLAIN.withClipValue(1), PLAIN.withMaxNorm(1).withGradScaling(
                 GradScaling.constant(2)), PLAIN.withMaxNorm(1).withZeroGrad(true))) {
             try (PtxKernels own = new PtxKernels(false)) {
-                List<List<AdamPtxTest.Parameter>> groups = List.of(List.of(
-                        new AdamPtxTest.Parameter(own, size, new int[] {0, 0, 0, 0}, new Random(1), null)));
+                List<List<MixedParameter>> groups = List.of(List.of(
+                        new MixedParameter(own, size, MixedParameter.F32, new int[6], new Random(1), null)));
                 Device device = new Device(own, options, groups, "adam", "adam_step_f32_guarded", 0);
                 device.blocks = blocks;
                 settings(device, List.of(AdamOptions.adamW()), null);

@@ -229,6 +229,10 @@ final class PtxKernels implements AutoCloseable {
             return offset;
         }
 
+        boolean has(String field) {
+            return OFFSETS.get(name).containsKey(field);
+        }
+
         /** One of the structs that a field is an array of. */
         Struct element(String of, String field, int index) {
             return new Struct(of, bytes.asSlice(offset(field) + (long) index * SIZES.get(of), SIZES.get(of)));
