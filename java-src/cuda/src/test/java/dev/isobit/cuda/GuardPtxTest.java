@@ -1,5 +1,6 @@
 package dev.isobit.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,7 @@ import dev.isobit.AdamOptions;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.DType;
 import dev.isobit.GradScaling;
 import dev.isobit.LrSchedule;
 import dev.isobit.Sgd;
@@ -220,7 +222,7 @@ class GuardPtxTest {
             int number = 0;
             for (int g = 0; g < groups.size(); g++) {
                 String[] names = op.equals("sgd")
-                        ? sgdOptions().get(g).momentum() != 0 ? SGD_MOMENTUM : SGD
+                        ? sgdOptions().get(g % sgdOptions().size()).momentum() != 0 ? SGD_MOMENTUM : SGD
                         : step.contains("amsgrad") ? ADAM_AMSGRAD : ADAM;
                 for (MixedParameter p : groups.get(g)) {
                     for (int from = 0; from < p.count; from += chunk) {
@@ -281,7 +283,8 @@ class GuardPtxTest {
 
         void launchWhole() {
             kernels.cooperative = true;
-            kernels.launch(op + (mixed ? "_mixed_guarded" : "_guarded"), step.replace("_guarded", "").replace("_step_", "_guarded_"), blocks, 256,
+            kernels.launch(op + (mixed ? "_mixed_guarded" : "_guarded"),
+                    step.replace("_guarded", "").replace("_step_", "_guarded_"), blocks, 256,
                     0, params);
             kernels.cooperative = false;
         }
@@ -321,7 +324,7 @@ class GuardPtxTest {
     }
 
     /**
-     * Several steps: normal gradients, large ones, one that is not finite, normal ones again.
+     * Several steps: normal gradients, large ones, some that are not finite, normal ones again, zeros.
      *
      * @param adam of each group, or null
      * @param sgd of each group, or null
@@ -355,7 +358,7 @@ class GuardPtxTest {
                 op + "_step_" + (mixed ? "mixed" : "f32") + (amsgrad ? "_amsgrad" : "") + "_guarded", far);
         device.blocks = blocks;
         settings(device, adam, sgd);
-        int disabled = groups.size() > 3 ? 1 : -1;
+        int disabled = groups.size() > 3 ? groups.getFirst().getFirst().count % groups.size() : -1;
         device.set(IntStream.range(0, groups.size()).mapToObj(g -> adam != null ? adam.get(g).lr() : sgd.get(g).lr())
                 .toList(), disabled);
         try (Adam a = adam != null ? Adam.on(cpu, adamGroups, options, cpu.defaultStream()) : null;
@@ -371,7 +374,7 @@ class GuardPtxTest {
                 }
             }
             Random random = new Random(groups.size());
-            for (int step = 0; step < 4; step++) {
+            for (int step = 0; step < 5; step++) {
                 gradients(groups, disabled, random, step);
                 if (a != null) {
                     a.step();
@@ -401,16 +404,14 @@ class GuardPtxTest {
     }
 
     private static void gradients(List<List<MixedParameter>> groups, int disabled, Random random, int step) {
-        boolean spoiled = step != 2;
         for (int g = 0; g < groups.size(); g++) {
             for (MixedParameter p : groups.get(g)) {
                 float[] grad = new float[p.count];
                 for (int i = 0; i < grad.length; i++) {
-                    grad[i] = (float) (random.nextGaussian() * (step == 1 ? 1e3 : 1));
-                }
-                if (!spoiled && g != disabled && grad.length > 0) {
-                    grad[grad.length - 1] = Float.NaN;
-                    spoiled = true;
+                    grad[i] = step == 4 ? 0 : (float) (random.nextGaussian() * (step == 1 ? 1e3 : 1));
+                    if (step == 2 && g != disabled && random.nextInt(5) == 0) {
+                        grad[i] = random.nextInt(4) == 0 ? Float.NEGATIVE_INFINITY : Float.NaN;
+                    }
                 }
                 p.setGradient(grad);
             }
@@ -521,6 +522,99 @@ class GuardPtxTest {
                 }
             }
         }
+    }
+
+    /** More groups than a warp has threads, each of which writes what a group's scalars are. */
+    @Test
+    void manyGroups() {
+        manyGroups(kernels, cpu, true, 3);
+        manyGroups(kernels, cpu, false, 3);
+    }
+
+    static void manyGroups(PtxKernels kernels, Backend cpu, boolean adam, int blocks) {
+        int count = 40;
+        List<AdamOptions> adams = adamOptions(false);
+        List<SgdOptions> sgds = sgdOptions();
+        check(kernels, cpu, options().getFirst(),
+                adam ? IntStream.range(0, count).mapToObj(g -> adams.get(g % adams.size())).toList() : null,
+                adam ? null : IntStream.range(0, count).mapToObj(g -> sgds.get(g % sgds.size())).toList(),
+                mixedGroups(kernels, count, 1, new Random(count)), 1, 0, blocks);
+    }
+
+    /** Sums of squares of segments of any length, of any types, some of values whose squares are below the normal range. */
+    @Test
+    void squares() {
+        squares(kernels, "guard_square_f32", 0);
+        squares(kernels, "guard_square_mixed", 0);
+        squares(kernels, "guard_square_mixed", 3L << 29);
+    }
+
+    /** @param far segments before the first: those of blocks that do not run, which are in no table */
+    static void squares(PtxKernels kernels, String kernel, long far) {
+        DType[] types = kernel.endsWith("_f32") ? new DType[] {DType.F32} : MixedParameter.VALUES;
+        int[] lengths = {1, 100, 255, 256, 257, 300, 511, 512, 600, 767, 768, 900, 1023, 1024, 1025, 4000, 4095, 4096,
+            4097, 4200, 4352, 4500, 4608, 4700, 4864, 5000, 8191, 8192};
+        Random random = new Random(4);
+        List<PtxKernels.Buffer> buffers = new ArrayList<>();
+        int kinds = 4;
+        int segments = kinds * lengths.length;
+        float[] expected = new float[segments];
+        PtxKernels.Buffer table = kernels.new Buffer(9L * segments * kernels.size("guard_piece"), 8);
+        PtxKernels.Buffer firsts = kernels.new Buffer(8L * segments + 8, 8);
+        int pieces = 0;
+        for (int j = 0; j < segments; j++) {
+            firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, j, pieces);
+            int length = lengths[j / kinds];
+            float[] lanes = new float[1024];
+            for (int from = 0; from < length;) {
+                int count = Math.min(length - from, random.nextBoolean() ? 1024 - from % 1024 : 1);
+                DType type = types[random.nextInt(types.length)];
+                float[] values = new float[count];
+                for (int i = 0; i < count; i++) {
+                    values[i] = switch (j % kinds) {
+                        case 0 -> (float) random.nextGaussian();
+                        case 1 -> 0;
+                        case 2 -> 0x1p-70f * random.nextFloat();
+                        default -> random.nextInt(500) == 0 ? random.nextFloat() : 0;
+                    };
+                }
+                values = HostTensors.floats(HostTensors.of(type, values, count));
+                boolean disabled = random.nextInt(7) == 0;
+                PtxKernels.Buffer grad = kernels.new Buffer((long) type.byteSize() * count,
+                        (long) type.byteSize() * random.nextInt(8)).set(type, values);
+                buffers.add(grad);
+                int size = kernels.size("guard_piece");
+                kernels.new Struct("guard_piece", table.memory().asSlice((long) size * pieces++, size))
+                        .set("grad", grad).set("position", from).set("count", count).set("group", disabled ? 1 : 0)
+                        .set("dtype", MixedParameter.code(type));
+                for (int i = 0; i < count; i++) {
+                    lanes[(from + i) % 1024] += disabled ? 0 : values[i] * values[i];
+                }
+                from += count;
+            }
+            for (int half = 512; half > 0; half /= 2) {
+                for (int i = 0; i < half; i++) {
+                    lanes[i] += lanes[i + half];
+                }
+            }
+            expected[j] = lanes[0];
+        }
+        firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, segments, pieces);
+        PtxKernels.Buffer controls = kernels.new Buffer(2L * kernels.size("guard_control"), 8);
+        controls.memory().fill((byte) 0);
+        int size = kernels.size("guard_control");
+        kernels.new Struct("guard_control", controls.memory().asSlice(size, size)).set("disabled", 1);
+        PtxKernels.Buffer parts = kernels.new Buffer(4L * segments, 4);
+        PtxKernels.Struct params = kernels.new Struct("guard_params").set("pieces", table).set("controls", controls)
+                .set("first_pieces", firsts.address - 8 * far).set("parts", parts.address - 4 * far)
+                .set("segments", far + segments).set("flags", 1);
+        kernels.firstBlock = far;
+        kernels.launch("guard", kernel, 3, 256, 0, params);
+        kernels.firstBlock = 0;
+        assertEquals(List.of(), kernels.device.findings());
+        assertArrayEquals(expected, parts.floats());
+        buffers.addAll(List.of(table, firsts, controls, parts));
+        buffers.forEach(PtxKernels.Buffer::free);
     }
 
     /** All of a step in one launch, by more and fewer blocks than have work, in any order. */

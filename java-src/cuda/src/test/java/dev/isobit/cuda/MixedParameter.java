@@ -16,7 +16,7 @@ import java.util.Random;
 /** A parameter of an optimizer on both sides: 0..4 are param, grad and moments, 5 is a master, remainders or nothing. */
 final class MixedParameter {
     static final DType[] F32 = {DType.F32, DType.F32, DType.F32, DType.F32, DType.F32, null};
-    private static final DType[] VALUES = {DType.F32, DType.BF16, DType.F16};
+    static final DType[] VALUES = {DType.F32, DType.BF16, DType.F16};
     private static final DType[] MOMENTS = {DType.F32, DType.BF16};
     private static final int MASTER = 5;
     private static final int STOCHASTIC = 1 << 24;
@@ -62,12 +62,13 @@ final class MixedParameter {
             MOMENTS[mix / 36 % 2], master};
     }
 
-    /** Of any types, all arrays at a boundary, all as many elements behind one, or each somewhere. */
+    /** Of any types, all arrays at a boundary, all as many elements behind one, all but one of them, or each somewhere. */
     static MixedParameter any(PtxKernels kernels, int count, Random random, float[] special) {
-        int kind = random.nextInt(3);
+        int kind = random.nextInt(4);
         int same = random.nextInt(8);
+        int other = random.nextInt(6);
         int[] offs = new int[6];
-        Arrays.setAll(offs, i -> kind == 0 ? 0 : kind == 1 ? same : random.nextInt(8));
+        Arrays.setAll(offs, i -> kind == 0 ? 0 : kind == 1 || kind == 2 && i != other ? same : random.nextInt(8));
         return new MixedParameter(kernels, count, types(random.nextInt(72), random), offs, random, special);
     }
 

@@ -65,6 +65,22 @@ class MixedStepPtxTest {
         return parameters;
     }
 
+    /** Parameters of which one array after the other starts elsewhere than the others, by any distance. */
+    static List<MixedParameter> misaligned(PtxKernels kernels, Random random) {
+        List<MixedParameter> parameters = new ArrayList<>();
+        for (int mix : new int[] {0, 1, 3, 4, 63, 67}) {
+            for (int array = 0; array < 6; array++) {
+                for (int off = 1; off < 8; off++) {
+                    int[] offs = new int[6];
+                    offs[array] = off;
+                    parameters.add(new MixedParameter(kernels, 37, MixedParameter.types(mix, random), offs, random,
+                            null));
+                }
+            }
+        }
+        return parameters;
+    }
+
     /** @param firstChunk chunks before it are those of blocks that do not run: they are in no table */
     static void check(PtxKernels kernels, Backend cpu, AdamOptions options, List<MixedParameter> parameters, int chunk,
             int firstStep, long firstChunk) {
@@ -162,6 +178,16 @@ class MixedStepPtxTest {
                     check(kernels, cpu, options, parameters(kernels, from, 18, special, random), 2048, 1, 0);
                 }
             }
+        }
+    }
+
+    @Test
+    void oneArrayElsewhere() {
+        for (AdamOptions options : adamOptions()) {
+            check(kernels, cpu, options, misaligned(kernels, new Random(3)), 2048, 1, 0);
+        }
+        for (SgdOptions options : sgdOptions()) {
+            check(kernels, cpu, options, misaligned(kernels, new Random(3)), 2048, 1, 0);
         }
     }
 

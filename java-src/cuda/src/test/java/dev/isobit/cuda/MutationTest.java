@@ -31,7 +31,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -40,6 +39,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -55,11 +58,9 @@ import org.junit.jupiter.api.Test;
 class MutationTest {
     private static final List<String> OPS = List.of("cross_entropy", "cross_entropy_general", "bce_with_logits",
             "bce_with_logits_focal", "adam", "adam_guarded", "sgd", "sgd_guarded", "softmax", "nll_loss", "guard",
-            "accumulate");
+            "accumulate", "adam_mixed", "adam_mixed_guarded", "sgd_mixed", "sgd_mixed_guarded");
     /** Of each kernel. */
     private static final int COUNT = Integer.getInteger("isobit.mutants", 6);
-    /** Kernels of which a mutant passes that nobody has judged yet; other tests compare their bits. */
-    private static final Set<String> UNJUDGED = Set.of("guard_set", "guard_square_f32", "guard_square_mixed");
     private static final long SEED = Long.getLong("isobit.mutants.seed", 1);
     /** Whether mutants that nobody has judged are tried, too: they pass all checks, or did, which takes its time. */
     private static final boolean JUDGES = Boolean.getBoolean("isobit.mutants.unjudged");
@@ -132,6 +133,8 @@ class MutationTest {
         addGuard();
         addAccumulate();
         addPairs();
+        addMixedSteps();
+        addMixedGuards();
         onAllProcessors(suite.stream().map(check -> () -> {
             check.passes();
             return null;
@@ -815,6 +818,63 @@ class MutationTest {
         }
     }
 
+    private static void addMixedSteps() {
+        addMixedSteps("of one array elsewhere", false, 1, 0,
+                kernels -> MixedStepPtxTest.misaligned(kernels, new Random(3)));
+        for (int from : new int[] {1, 29, 125, 600}) {
+            for (boolean special : new boolean[] {false, true}) {
+                boolean far = from == 125;
+                addMixedSteps("from " + from, from == 1, far ? 1_000_000_000 : 1, far ? 3L << 31 : 0,
+                        kernels -> MixedStepPtxTest.parameters(kernels, from, 18, special, new Random(from)));
+            }
+        }
+    }
+
+    private static void addMixedSteps(String what, boolean watched, int firstStep, long firstChunk,
+            Function<PtxKernels, List<MixedParameter>> parameters) {
+        for (AdamOptions options : MixedStepPtxTest.adamOptions()) {
+            suite.add(new Check("adam_mixed", "adam over several types " + what, watched,
+                    kernels -> MixedStepPtxTest.check(kernels, cpu, options, parameters.apply(kernels), 2048, firstStep,
+                            firstChunk)));
+        }
+        for (SgdOptions options : MixedStepPtxTest.sgdOptions()) {
+            suite.add(new Check("sgd_mixed", "sgd over several types " + what, watched,
+                    kernels -> MixedStepPtxTest.check(kernels, cpu, options, parameters.apply(kernels), 2048, firstStep,
+                            firstChunk)));
+        }
+    }
+
+    private static void addMixedGuards() {
+        for (boolean adam : new boolean[] {false, true}) {
+            String op = adam ? "adam_mixed" : "sgd_mixed";
+            suite.add(new Check(op + "_guarded", op + " of many groups", true,
+                    kernels -> GuardPtxTest.manyGroups(kernels, cpu, adam, 3)));
+        }
+        for (String kernel : List.of("guard_square_f32", "guard_square_mixed")) {
+            for (long far : new long[] {0, 3L << 29}) {
+                suite.add(new Check("guard", kernel + " from segment " + far, false,
+                        kernels -> GuardPtxTest.squares(kernels, kernel, far)));
+            }
+        }
+        for (StepOptions options : GuardPtxTest.options()) {
+            for (int from : new int[] {1, 121, 1700}) {
+                for (int kind = 0; kind < 3; kind++) {
+                    boolean amsgrad = kind == 1;
+                    String op = kind == 2 ? "sgd_mixed" : "adam_mixed";
+                    List<AdamOptions> adam = kind < 2 ? GuardPtxTest.adamOptions(amsgrad) : null;
+                    List<SgdOptions> sgd = kind < 2 ? null : GuardPtxTest.sgdOptions();
+                    for (int blocks : new int[] {0, 1 + kind % 3}) {
+                        suite.add(new Check(blocks == 0 ? op : op + "_guarded",
+                                op + " guarded from " + from + " by " + blocks + " blocks", from == 1,
+                                kernels -> GuardPtxTest.check(kernels, cpu, options, adam, sgd,
+                                        GuardPtxTest.mixedGroups(kernels, 6, from, new Random(from)),
+                                        amsgrad ? 1_000_000 : 1, 0, blocks)));
+                    }
+                }
+            }
+        }
+    }
+
     private static void addSoftmax() {
         Random random = new Random(3);
         int turn = 0;
@@ -967,8 +1027,19 @@ class MutationTest {
     }
 
     private static String key(PtxMutant mutant) {
-        return mutant.operator() + "; " + mutant.entry() + "; " + plain(mutant.original()) + " -> "
+        List<Integer> same = linesOf(mutant.file(), mutant.entry(), plain(mutant.original()));
+        String which = same.size() == 1
+                ? ""
+                : " (" + (same.indexOf(mutant.line()) + 1) + " of " + same.size() + ")";
+        return mutant.operator() + "; " + mutant.entry() + "; " + plain(mutant.original()) + which + " -> "
                 + (mutant.changed().isEmpty() ? "nothing" : plain(mutant.changed()));
+    }
+
+    /** Numbers, from 1, of the lines of a kernel that are equal to one. */
+    private static List<Integer> linesOf(String file, String entry, String plain) {
+        String[] lines = PtxMutant.only(PtxKernels.read(file), entry).split("\n", -1);
+        return IntStream.rangeClosed(1, lines.length).filter(i -> plain(lines[i - 1].strip()).equals(plain)).boxed()
+                .toList();
     }
 
     private static String plain(String line) {
@@ -986,7 +1057,7 @@ class MutationTest {
         for (String op : OPS) {
             List<PtxMutant> ofOp = PtxMutant.choose(COUNT, SEED, op);
             assertFalse(ofOp.isEmpty(), op);
-            ofOp.stream().filter(mutant -> !UNJUDGED.contains(mutant.entry())).forEach(mutants::add);
+            mutants.addAll(ofOp);
         }
         List<Optional<String>> failures = onAllProcessors(mutants.stream().map(mutant -> () -> {
             long start = System.nanoTime();
@@ -1027,14 +1098,16 @@ class MutationTest {
 
     /** Or a reason would be taken for that of another instruction, or stay behind when the kernel changes. */
     @Test
-    void everyEquivalentNamesOneLineOfItsKernel() throws IOException {
+    void everyEquivalentNamesALineOfItsKernel() throws IOException {
         for (String equivalent : equivalents()) {
             String[] parts = equivalent.split("; ", 3);
-            String original = parts[2].substring(0, parts[2].indexOf(" -> "));
-            String op = OPS.stream().filter(known -> parts[1].startsWith(known + "_"))
-                    .max(Comparator.comparingInt(String::length)).orElseThrow();
-            assertEquals(1, PtxMutant.only(PtxKernels.read(op + ".sm_90.ptx"), parts[1]).lines()
-                    .filter(line -> plain(line.strip()).equals(original)).count(), equivalent);
+            Matcher original = Pattern.compile("(.*?)(?: \\(\\d+ of (\\d+)\\))? -> .*").matcher(parts[2]);
+            assertTrue(original.matches(), equivalent);
+            int same = original.group(2) == null ? 1 : Integer.parseInt(original.group(2));
+            String entry = ".entry " + parts[1] + "(";
+            String op = OPS.stream().filter(known -> PtxKernels.read(known + ".sm_90.ptx").contains(entry)).findAny()
+                    .orElseThrow();
+            assertEquals(same, linesOf(op + ".sm_90.ptx", parts[1], original.group(1)).size(), equivalent);
         }
     }
 }
