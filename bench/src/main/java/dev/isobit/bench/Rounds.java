@@ -59,7 +59,7 @@ final class Rounds {
     }
 
     /** Runs all in turn until the JIT has nothing left to do; returns how many runs make a batch of each. */
-    private int[] warmUp(List<Side> sides) {
+    int[] warmUp(List<Side> sides) {
         int[] runs = new int[sides.size()];
         Arrays.fill(runs, 1);
         long start = System.nanoTime();
