@@ -10,8 +10,8 @@ import java.util.Arrays;
 
 /**
  * A float operand as the kernels access it. One call site that meets both heap and native memory is slow, so the
- * kernels are specialised by {@link Kind}; the unused field of an operand is empty. All of them compute in float32: an
- * operand of BF16 or F16 they reach through copies, block by block.
+ * kernels are specialised by {@link Kind}; the unused field of an operand is empty. All of them compute in float32: most reach
+ * an operand of BF16 or F16 through copies, block by block.
  */
 final class FloatOperand {
     /** How the elements are reached. */

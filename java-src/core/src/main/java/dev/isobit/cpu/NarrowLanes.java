@@ -26,11 +26,21 @@ final class NarrowLanes {
     private static final int F16_INFINITY = 0x7c00 << 13;
     static final int F32_INFINITY = 0x7f800000;
     /** 2^16, the first float whose exponent F16 does not have; 2^-14, the last normal one; 127 - 15 exponents. */
-    private static final int F16_END = 0x47800000;
-    private static final int F16_NORMAL = 0x38800000;
+    static final int F16_END = 0x47800000;
+    static final int F16_NORMAL = 0x38800000;
     static final int F16_BIAS = 112 << 23;
     /** A unit in its last place is the smallest F16: adding it rounds a small number to one. */
     private static final float F16_ROUNDER = 0.5f;
+
+    /**
+     * What rounds a magnitude of at most 2^16 when a power of two is added, made of these and of the magnitude's exponent, at least
+     * that of 2^-14: 2^13 times that exponent, so that the sum's last place is one of F16, which the addition rounds to nearest,
+     * ties to even. The lower 16 bits of the sum then count the last places, and the rest of this is what makes them the bits of
+     * F16, together with the exponent's bits moved down by 13.
+     */
+    static final int F16_COUNTER = (13 << 23) + 0x3c00;
+    /** The bits of a magnitude that becomes a NaN so. */
+    static final int F16_NAN_BEFORE = 0x47c00000;
 
     private NarrowLanes() {}
 

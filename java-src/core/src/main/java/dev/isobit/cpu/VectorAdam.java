@@ -12,24 +12,27 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Adam by the Vector API over float32 and BF16, which is widened and rounded in registers. Copied per type and kind of
+ * Adam by the Vector API over float32, BF16 and F16, which are widened and rounded in registers. Copied per type and kind of
  * memory by {@link Specialized}. The loop calls methods of the Vector API alone: beyond so many nodes the JIT inlines no
  * others, and boxes the vectors that they take.
  */
 final class VectorAdam implements AdamUpdate {
-    /** Bits of {@link Specialized#flag} for each operand: whether it is an array, native memory, BF16. */
+    /** Bits of {@link Specialized#flag} for each operand: whether it is an array, native memory, of 16 bits. */
     static final int BITS = 3;
     /** After the operands: param or its master, grad, expAvg, expAvgSq, maxExpAvgSq, and what is beside the first. */
     static final int AMSGRAD_BIT = 6 * BITS;
     static final int MASTER_BIT = AMSGRAD_BIT + 1;
     static final int REMAINDERS_BIT = AMSGRAD_BIT + 2;
+    /** Whether 16 bits of the parameter, and of the gradient, are F16, else BF16. */
+    static final int F16_PARAM_BIT = AMSGRAD_BIT + 3;
+    static final int F16_GRAD_BIT = AMSGRAD_BIT + 4;
 
     private static final boolean PARAM_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean PARAM_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
-    private static final boolean PARAM_BF16 = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean PARAM_16 = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 3);
     private static final boolean GRAD_NATIVE = Specialized.flag(MethodHandles.lookup(), 4);
-    private static final boolean GRAD_BF16 = Specialized.flag(MethodHandles.lookup(), 5);
+    private static final boolean GRAD_16 = Specialized.flag(MethodHandles.lookup(), 5);
     private static final boolean EXP_AVG_ARRAY = Specialized.flag(MethodHandles.lookup(), 6);
     private static final boolean EXP_AVG_NATIVE = Specialized.flag(MethodHandles.lookup(), 7);
     private static final boolean EXP_AVG_BF16 = Specialized.flag(MethodHandles.lookup(), 8);
@@ -42,10 +45,18 @@ final class VectorAdam implements AdamUpdate {
     private static final boolean BESIDE_ARRAY = Specialized.flag(MethodHandles.lookup(), 15);
     private static final boolean BESIDE_NATIVE = Specialized.flag(MethodHandles.lookup(), 16);
     private static final boolean AMSGRAD = Specialized.flag(MethodHandles.lookup(), AMSGRAD_BIT);
-    /** The first operand is a master; beside it stands the parameter, BF16. */
+    /** The first operand is a master; beside it stands the parameter, of 16 bits. */
     private static final boolean MASTER = Specialized.flag(MethodHandles.lookup(), MASTER_BIT);
     /** Beside the parameter stand the remainders of its master. */
     private static final boolean REMAINDERS = Specialized.flag(MethodHandles.lookup(), REMAINDERS_BIT);
+    private static final boolean F16_PARAM = Specialized.flag(MethodHandles.lookup(), F16_PARAM_BIT);
+    private static final boolean F16_GRAD = Specialized.flag(MethodHandles.lookup(), F16_GRAD_BIT);
+    private static final boolean PARAM_BF16 = PARAM_16 && !F16_PARAM;
+    private static final boolean PARAM_F16 = PARAM_16 && F16_PARAM;
+    private static final boolean GRAD_BF16 = GRAD_16 && !F16_GRAD;
+    private static final boolean GRAD_F16 = GRAD_16 && F16_GRAD;
+    /** The parameter is written as F16, beside a master or not. */
+    private static final boolean TO_F16 = F16_PARAM && (PARAM_16 || MASTER);
 
     private static final VectorSpecies<Float> FLOATS = VectorMath.SPECIES;
     private static final VectorSpecies<Integer> INTS = NarrowLanes.INTS;
@@ -116,17 +127,28 @@ final class VectorAdam implements AdamUpdate {
         boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
+        FloatVector f16Scale = VectorMath.constant(NarrowLanes.F16_SCALE);
+        IntVector f16Bits = IntVector.fromArray(INTS, Kept.MASKS, Kept.F16_BITS);
+        IntVector magnitude = IntVector.broadcast(INTS, Integer.MAX_VALUE);
+        IntVector f16End = IntVector.broadcast(INTS, NarrowLanes.F16_END);
+        IntVector f16Normal = IntVector.broadcast(INTS, NarrowLanes.F16_NORMAL);
         int step = VectorAccess.step();
         for (int i = 0; i < count; i += step) {
-            FloatVector p = PARAM_BF16
+            FloatVector p = PARAM_F16
                     ? ((IntVector) (PARAM_ARRAY
                             ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)
                             : ShortVector.fromMemorySegment(SHORTS, paramSegment, paramAt + 2L * i, ORDER))
-                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
-                            .reinterpretAsFloats()
-                    : PARAM_ARRAY
-                            ? FloatVector.fromArray(FLOATS, params, (int) paramAt + i)
-                            : FloatVector.fromMemorySegment(FLOATS, paramSegment, paramAt + 4L * i, ORDER);
+                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 13)
+                            .and(f16Bits).reinterpretAsFloats().mul(f16Scale)
+                    : PARAM_BF16
+                            ? ((IntVector) (PARAM_ARRAY
+                                    ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)
+                                    : ShortVector.fromMemorySegment(SHORTS, paramSegment, paramAt + 2L * i, ORDER))
+                                    .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                                    .reinterpretAsFloats()
+                            : PARAM_ARRAY
+                                    ? FloatVector.fromArray(FLOATS, params, (int) paramAt + i)
+                                    : FloatVector.fromMemorySegment(FLOATS, paramSegment, paramAt + 4L * i, ORDER);
             if (REMAINDERS) {
                 ShortVector remainder = BESIDE_ARRAY
                         ? ShortVector.fromArray(SHORTS, besideShorts, (int) besideAt + i)
@@ -134,15 +156,37 @@ final class VectorAdam implements AdamUpdate {
                 p = p.reinterpretAsInts().add(remainder.convertShape(VectorOperators.S2I, INTS, 0))
                         .reinterpretAsFloats();
             }
-            FloatVector g = GRAD_BF16
+            FloatVector g = GRAD_F16
                     ? ((IntVector) (GRAD_ARRAY
                             ? ShortVector.fromArray(SHORTS, gradShorts, (int) gradAt + i)
                             : ShortVector.fromMemorySegment(SHORTS, gradSegment, gradAt + 2L * i, ORDER))
-                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
-                            .reinterpretAsFloats()
-                    : GRAD_ARRAY
-                            ? FloatVector.fromArray(FLOATS, grads, (int) gradAt + i)
-                            : FloatVector.fromMemorySegment(FLOATS, gradSegment, gradAt + 4L * i, ORDER);
+                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 13)
+                            .and(f16Bits).reinterpretAsFloats().mul(f16Scale)
+                    : GRAD_BF16
+                            ? ((IntVector) (GRAD_ARRAY
+                                    ? ShortVector.fromArray(SHORTS, gradShorts, (int) gradAt + i)
+                                    : ShortVector.fromMemorySegment(SHORTS, gradSegment, gradAt + 2L * i, ORDER))
+                                    .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                                    .reinterpretAsFloats()
+                            : GRAD_ARRAY
+                                    ? FloatVector.fromArray(FLOATS, grads, (int) gradAt + i)
+                                    : FloatVector.fromMemorySegment(FLOATS, gradSegment, gradAt + 4L * i, ORDER);
+            if (PARAM_F16 || GRAD_F16) {
+                IntVector pBits = p.reinterpretAsInts().and(magnitude);
+                IntVector gBits = g.reinterpretAsInts().and(magnitude);
+                IntVector largest = PARAM_F16 && GRAD_F16 ? pBits.max(gBits) : PARAM_F16 ? pBits : gBits;
+                if (largest.compare(VectorOperators.GE, f16End).anyTrue()) {
+                    // Infinite or NaN, of the exponent behind the last one.
+                    if (PARAM_F16) {
+                        p = p.reinterpretAsInts().lanewise(VectorOperators.OR, NarrowLanes.F32_INFINITY,
+                                pBits.compare(VectorOperators.GE, f16End)).reinterpretAsFloats();
+                    }
+                    if (GRAD_F16) {
+                        g = g.reinterpretAsInts().lanewise(VectorOperators.OR, NarrowLanes.F32_INFINITY,
+                                gBits.compare(VectorOperators.GE, f16End)).reinterpretAsFloats();
+                    }
+                }
+            }
             FloatVector m = EXP_AVG_BF16
                     ? ((IntVector) (EXP_AVG_ARRAY
                             ? ShortVector.fromArray(SHORTS, expAvgShorts, (int) expAvgAt + i)
@@ -192,9 +236,14 @@ final class VectorAdam implements AdamUpdate {
             }
             p = negStepSize.fma(m.div(x.sqrt().fma(rsqrtBc2, eps)), p);
             VectorMask<Float> bad = p.compare(VectorOperators.NE, p);
+            // What F16 is made of: 2^16, which becomes infinity, for all beyond.
+            IntVector f16 = TO_F16 ? p.reinterpretAsInts().and(magnitude).min(f16End) : f16End;
             if (bad.anyTrue()) {
                 // A NaN moment makes a NaN parameter, so one test serves all.
                 p = p.blend(Float.NaN, bad);
+                if (TO_F16) {
+                    f16 = f16.blend(NarrowLanes.F16_NAN_BEFORE, bad.cast(INTS));
+                }
                 m = m.blend(Float.NaN, m.compare(VectorOperators.NE, m));
                 v = v.blend(Float.NaN, v.compare(VectorOperators.NE, v));
                 x = x.blend(Float.NaN, x.compare(VectorOperators.NE, x));
@@ -256,6 +305,19 @@ final class VectorAdam implements AdamUpdate {
                 } else {
                     bits.intoMemorySegment(paramSegment, paramAt + 2L * i, ORDER);
                 }
+            } else if (PARAM_F16) {
+                // A sum with 2^13 of the exponent's units, whose last place is one of F16, counts those: r in its last bits.
+                IntVector exponent = f16.max(f16Normal).and(NarrowLanes.F32_INFINITY);
+                ShortVector bits = (ShortVector) f16.reinterpretAsFloats()
+                        .add(exponent.add(NarrowLanes.F16_COUNTER).reinterpretAsFloats()).reinterpretAsInts()
+                        .add(exponent.lanewise(VectorOperators.LSHR, 13))
+                        .or(p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(0x8000))
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (PARAM_ARRAY) {
+                    bits.intoArray(paramShorts, (int) paramAt + i);
+                } else {
+                    bits.intoMemorySegment(paramSegment, paramAt + 2L * i, ORDER);
+                }
             } else if (PARAM_BF16) {
                 ShortVector bits = (ShortVector) p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                         .add(p.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
@@ -270,7 +332,19 @@ final class VectorAdam implements AdamUpdate {
             } else {
                 p.intoMemorySegment(paramSegment, paramAt + 4L * i, ORDER);
             }
-            if (MASTER) {
+            if (MASTER && F16_PARAM) {
+                IntVector exponent = f16.max(f16Normal).and(NarrowLanes.F32_INFINITY);
+                ShortVector bits = (ShortVector) f16.reinterpretAsFloats()
+                        .add(exponent.add(NarrowLanes.F16_COUNTER).reinterpretAsFloats()).reinterpretAsInts()
+                        .add(exponent.lanewise(VectorOperators.LSHR, 13))
+                        .or(p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(0x8000))
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (BESIDE_ARRAY) {
+                    bits.intoArray(besideShorts, (int) besideAt + i);
+                } else {
+                    bits.intoMemorySegment(besideSegment, besideAt + 2L * i, ORDER);
+                }
+            } else if (MASTER) {
                 ShortVector bits = (ShortVector) p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                         .add(p.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
                         .convertShape(VectorOperators.I2S, SHORTS, 0);

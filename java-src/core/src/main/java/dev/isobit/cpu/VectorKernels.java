@@ -99,7 +99,7 @@ final class VectorKernels implements CpuKernels {
 
     @Override
     public boolean reaches(FloatOperand operand) {
-        return !operand.isNarrow() || !operand.f16 && isReached(operand);
+        return !operand.isNarrow() || isReached(operand);
     }
 
     @Override
@@ -110,7 +110,9 @@ final class VectorKernels implements CpuKernels {
                 | (operands.amsgrad ? mixed(operands.maxExpAvgSq, 4) | 1 << VectorAdam.AMSGRAD_BIT : 0)
                 | (storage.isAlone() ? 0 : mixed(storage.beside(), 5))
                 | (storage.hasMaster ? 1 << VectorAdam.MASTER_BIT : 0)
-                | (storage.hasRemainders ? 1 << VectorAdam.REMAINDERS_BIT : 0);
+                | (storage.hasRemainders ? 1 << VectorAdam.REMAINDERS_BIT : 0)
+                | (storage.param.f16 ? 1 << VectorAdam.F16_PARAM_BIT : 0)
+                | (operands.grad.f16 ? 1 << VectorAdam.F16_GRAD_BIT : 0);
         return flags < 0
                 ? ScalarKernels.adam(operands.amsgrad)
                 : ADAM.computeIfAbsent(flags, f -> (AdamUpdate) Specialized.instance(VectorAdam.class, f));
@@ -137,7 +139,9 @@ final class VectorKernels implements CpuKernels {
                 | (operands.momentum ? mixed(operands.momentumBuffer, 2) | 1 << VectorSgd.MOMENTUM_BIT : 0)
                 | (storage.isAlone() ? 0 : mixed(storage.beside(), 3))
                 | (storage.hasMaster ? 1 << VectorSgd.MASTER_BIT : 0)
-                | (storage.hasRemainders ? 1 << VectorSgd.REMAINDERS_BIT : 0);
+                | (storage.hasRemainders ? 1 << VectorSgd.REMAINDERS_BIT : 0)
+                | (storage.param.f16 ? 1 << VectorSgd.F16_PARAM_BIT : 0)
+                | (operands.grad.f16 ? 1 << VectorSgd.F16_GRAD_BIT : 0);
         return flags < 0
                 ? ScalarKernels.SGD
                 : SGD.computeIfAbsent(flags, f -> (SgdUpdate) Specialized.instance(VectorSgd.class, f));
@@ -145,7 +149,7 @@ final class VectorKernels implements CpuKernels {
 
     @Override
     public boolean streams(FloatOperand operand) {
-        return operand.kind == FloatOperand.Kind.NATIVE || operand.isNarrow() && reaches(operand);
+        return operand.kind == FloatOperand.Kind.NATIVE || operand.isNarrow() && !operand.f16 && isReached(operand);
     }
 
     @Override
@@ -242,7 +246,7 @@ final class VectorKernels implements CpuKernels {
         };
     }
 
-    /** The bits of an operand of an update: array, native and BF16. Negative where vectors cannot reach it. */
+    /** The bits of an operand of an update: array, native and of 16 bits. Negative where vectors cannot reach it. */
     private static int mixed(FloatOperand operand, int place) {
         int bits = operand.isNarrow() ? operand.shorts.length > 0 ? 5 : 6 : flags(operand, 0);
         return bits < 0 ? bits : bits << place * VectorAdam.BITS;

@@ -12,7 +12,7 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * SGD by the Vector API over float32 and BF16. Copied per type and kind of memory, with momentum and without, by
+ * SGD by the Vector API over float32, BF16 and F16. Copied per type and kind of memory, with momentum and without, by
  * {@link Specialized}. Its loop is written out, as that of {@link VectorAdam} is.
  */
 final class VectorSgd implements SgdUpdate {
@@ -20,23 +20,34 @@ final class VectorSgd implements SgdUpdate {
     static final int MOMENTUM_BIT = 4 * VectorAdam.BITS;
     static final int MASTER_BIT = MOMENTUM_BIT + 1;
     static final int REMAINDERS_BIT = MOMENTUM_BIT + 2;
+    /** Whether 16 bits of the parameter, and of the gradient, are F16, else BF16. */
+    static final int F16_PARAM_BIT = MOMENTUM_BIT + 3;
+    static final int F16_GRAD_BIT = MOMENTUM_BIT + 4;
 
     private static final boolean PARAM_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean PARAM_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
-    private static final boolean PARAM_BF16 = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean PARAM_16 = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean GRAD_ARRAY = Specialized.flag(MethodHandles.lookup(), 3);
     private static final boolean GRAD_NATIVE = Specialized.flag(MethodHandles.lookup(), 4);
-    private static final boolean GRAD_BF16 = Specialized.flag(MethodHandles.lookup(), 5);
+    private static final boolean GRAD_16 = Specialized.flag(MethodHandles.lookup(), 5);
     private static final boolean BUFFER_ARRAY = Specialized.flag(MethodHandles.lookup(), 6);
     private static final boolean BUFFER_NATIVE = Specialized.flag(MethodHandles.lookup(), 7);
     private static final boolean BUFFER_BF16 = Specialized.flag(MethodHandles.lookup(), 8);
     private static final boolean BESIDE_ARRAY = Specialized.flag(MethodHandles.lookup(), 9);
     private static final boolean BESIDE_NATIVE = Specialized.flag(MethodHandles.lookup(), 10);
     private static final boolean MOMENTUM = Specialized.flag(MethodHandles.lookup(), MOMENTUM_BIT);
-    /** The first operand is a master; beside it stands the parameter, BF16. */
+    /** The first operand is a master; beside it stands the parameter, of 16 bits. */
     private static final boolean MASTER = Specialized.flag(MethodHandles.lookup(), MASTER_BIT);
     /** Beside the parameter stand the remainders of its master. */
     private static final boolean REMAINDERS = Specialized.flag(MethodHandles.lookup(), REMAINDERS_BIT);
+    private static final boolean F16_PARAM = Specialized.flag(MethodHandles.lookup(), F16_PARAM_BIT);
+    private static final boolean F16_GRAD = Specialized.flag(MethodHandles.lookup(), F16_GRAD_BIT);
+    private static final boolean PARAM_BF16 = PARAM_16 && !F16_PARAM;
+    private static final boolean PARAM_F16 = PARAM_16 && F16_PARAM;
+    private static final boolean GRAD_BF16 = GRAD_16 && !F16_GRAD;
+    private static final boolean GRAD_F16 = GRAD_16 && F16_GRAD;
+    /** The parameter is written as F16, beside a master or not. */
+    private static final boolean TO_F16 = F16_PARAM && (PARAM_16 || MASTER);
 
     private static final VectorSpecies<Float> FLOATS = VectorMath.SPECIES;
     private static final VectorSpecies<Integer> INTS = NarrowLanes.INTS;
@@ -93,17 +104,28 @@ final class VectorSgd implements SgdUpdate {
         boolean decays = s.decays;
         boolean first = s.first;
         boolean nesterov = s.nesterov;
+        FloatVector f16Scale = VectorMath.constant(NarrowLanes.F16_SCALE);
+        IntVector f16Bits = IntVector.fromArray(INTS, Kept.MASKS, Kept.F16_BITS);
+        IntVector magnitude = IntVector.broadcast(INTS, Integer.MAX_VALUE);
+        IntVector f16End = IntVector.broadcast(INTS, NarrowLanes.F16_END);
+        IntVector f16Normal = IntVector.broadcast(INTS, NarrowLanes.F16_NORMAL);
         int step = VectorAccess.step();
         for (int i = 0; i < count; i += step) {
-            FloatVector p = PARAM_BF16
+            FloatVector p = PARAM_F16
                     ? ((IntVector) (PARAM_ARRAY
                             ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)
                             : ShortVector.fromMemorySegment(SHORTS, paramSegment, paramAt + 2L * i, ORDER))
-                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
-                            .reinterpretAsFloats()
-                    : PARAM_ARRAY
-                            ? FloatVector.fromArray(FLOATS, params, (int) paramAt + i)
-                            : FloatVector.fromMemorySegment(FLOATS, paramSegment, paramAt + 4L * i, ORDER);
+                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 13)
+                            .and(f16Bits).reinterpretAsFloats().mul(f16Scale)
+                    : PARAM_BF16
+                            ? ((IntVector) (PARAM_ARRAY
+                                    ? ShortVector.fromArray(SHORTS, paramShorts, (int) paramAt + i)
+                                    : ShortVector.fromMemorySegment(SHORTS, paramSegment, paramAt + 2L * i, ORDER))
+                                    .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                                    .reinterpretAsFloats()
+                            : PARAM_ARRAY
+                                    ? FloatVector.fromArray(FLOATS, params, (int) paramAt + i)
+                                    : FloatVector.fromMemorySegment(FLOATS, paramSegment, paramAt + 4L * i, ORDER);
             if (REMAINDERS) {
                 ShortVector remainder = BESIDE_ARRAY
                         ? ShortVector.fromArray(SHORTS, besideShorts, (int) besideAt + i)
@@ -111,15 +133,37 @@ final class VectorSgd implements SgdUpdate {
                 p = p.reinterpretAsInts().add(remainder.convertShape(VectorOperators.S2I, INTS, 0))
                         .reinterpretAsFloats();
             }
-            FloatVector g = GRAD_BF16
+            FloatVector g = GRAD_F16
                     ? ((IntVector) (GRAD_ARRAY
                             ? ShortVector.fromArray(SHORTS, gradShorts, (int) gradAt + i)
                             : ShortVector.fromMemorySegment(SHORTS, gradSegment, gradAt + 2L * i, ORDER))
-                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
-                            .reinterpretAsFloats()
-                    : GRAD_ARRAY
-                            ? FloatVector.fromArray(FLOATS, grads, (int) gradAt + i)
-                            : FloatVector.fromMemorySegment(FLOATS, gradSegment, gradAt + 4L * i, ORDER);
+                            .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 13)
+                            .and(f16Bits).reinterpretAsFloats().mul(f16Scale)
+                    : GRAD_BF16
+                            ? ((IntVector) (GRAD_ARRAY
+                                    ? ShortVector.fromArray(SHORTS, gradShorts, (int) gradAt + i)
+                                    : ShortVector.fromMemorySegment(SHORTS, gradSegment, gradAt + 2L * i, ORDER))
+                                    .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
+                                    .reinterpretAsFloats()
+                            : GRAD_ARRAY
+                                    ? FloatVector.fromArray(FLOATS, grads, (int) gradAt + i)
+                                    : FloatVector.fromMemorySegment(FLOATS, gradSegment, gradAt + 4L * i, ORDER);
+            if (PARAM_F16 || GRAD_F16) {
+                IntVector pBits = p.reinterpretAsInts().and(magnitude);
+                IntVector gBits = g.reinterpretAsInts().and(magnitude);
+                IntVector largest = PARAM_F16 && GRAD_F16 ? pBits.max(gBits) : PARAM_F16 ? pBits : gBits;
+                if (largest.compare(VectorOperators.GE, f16End).anyTrue()) {
+                    // Infinite or NaN, of the exponent behind the last one.
+                    if (PARAM_F16) {
+                        p = p.reinterpretAsInts().lanewise(VectorOperators.OR, NarrowLanes.F32_INFINITY,
+                                pBits.compare(VectorOperators.GE, f16End)).reinterpretAsFloats();
+                    }
+                    if (GRAD_F16) {
+                        g = g.reinterpretAsInts().lanewise(VectorOperators.OR, NarrowLanes.F32_INFINITY,
+                                gBits.compare(VectorOperators.GE, f16End)).reinterpretAsFloats();
+                    }
+                }
+            }
             if (scales) {
                 g = g.mul(gradFactor);
                 g = g.blend(most, g.compare(VectorOperators.GT, most));
@@ -153,9 +197,14 @@ final class VectorSgd implements SgdUpdate {
             }
             p = negLr.fma(u, p);
             VectorMask<Float> bad = p.compare(VectorOperators.NE, p);
+            // What F16 is made of: 2^16, which becomes infinity, for all beyond.
+            IntVector f16 = TO_F16 ? p.reinterpretAsInts().and(magnitude).min(f16End) : f16End;
             if (bad.anyTrue()) {
                 // A NaN buffer makes a NaN parameter, so one test serves both.
                 p = p.blend(Float.NaN, bad);
+                if (TO_F16) {
+                    f16 = f16.blend(NarrowLanes.F16_NAN_BEFORE, bad.cast(INTS));
+                }
                 b = b.blend(Float.NaN, b.compare(VectorOperators.NE, b));
             }
             if (MOMENTUM && BUFFER_BF16) {
@@ -187,6 +236,19 @@ final class VectorSgd implements SgdUpdate {
                 } else {
                     bits.intoMemorySegment(paramSegment, paramAt + 2L * i, ORDER);
                 }
+            } else if (PARAM_F16) {
+                // A sum with 2^13 of the exponent's units, whose last place is one of F16, counts those: r in its last bits.
+                IntVector exponent = f16.max(f16Normal).and(NarrowLanes.F32_INFINITY);
+                ShortVector bits = (ShortVector) f16.reinterpretAsFloats()
+                        .add(exponent.add(NarrowLanes.F16_COUNTER).reinterpretAsFloats()).reinterpretAsInts()
+                        .add(exponent.lanewise(VectorOperators.LSHR, 13))
+                        .or(p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(0x8000))
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (PARAM_ARRAY) {
+                    bits.intoArray(paramShorts, (int) paramAt + i);
+                } else {
+                    bits.intoMemorySegment(paramSegment, paramAt + 2L * i, ORDER);
+                }
             } else if (PARAM_BF16) {
                 ShortVector bits = (ShortVector) p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                         .add(p.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
@@ -201,7 +263,19 @@ final class VectorSgd implements SgdUpdate {
             } else {
                 p.intoMemorySegment(paramSegment, paramAt + 4L * i, ORDER);
             }
-            if (MASTER) {
+            if (MASTER && F16_PARAM) {
+                IntVector exponent = f16.max(f16Normal).and(NarrowLanes.F32_INFINITY);
+                ShortVector bits = (ShortVector) f16.reinterpretAsFloats()
+                        .add(exponent.add(NarrowLanes.F16_COUNTER).reinterpretAsFloats()).reinterpretAsInts()
+                        .add(exponent.lanewise(VectorOperators.LSHR, 13))
+                        .or(p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(0x8000))
+                        .convertShape(VectorOperators.I2S, SHORTS, 0);
+                if (BESIDE_ARRAY) {
+                    bits.intoArray(besideShorts, (int) besideAt + i);
+                } else {
+                    bits.intoMemorySegment(besideSegment, besideAt + 2L * i, ORDER);
+                }
+            } else if (MASTER) {
                 ShortVector bits = (ShortVector) p.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                         .add(p.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
                         .convertShape(VectorOperators.I2S, SHORTS, 0);

@@ -229,6 +229,10 @@ class CpuAllocationTest {
         parameters.add(new AdamParameter("master", narrow(nativeMemory, 1, 7001), narrow(nativeMemory, 1, 7001),
                 tensor(nativeMemory, 1, 7001), tensor(nativeMemory, 1, 7001))
                 .withMaster(tensor(nativeMemory, 1, 7001)));
+        parameters.add(new AdamParameter("half", half(nativeMemory, 20_003), half(nativeMemory, 20_003),
+                tensor(nativeMemory, 20_003), tensor(nativeMemory, 20_003)));
+        parameters.add(new AdamParameter("half with a master", half(nativeMemory, 7003), half(nativeMemory, 7003),
+                tensor(nativeMemory, 7003), narrow(nativeMemory, 1, 7003)).withMaster(tensor(nativeMemory, 7003)));
         AdamOptions adamW = AdamOptions.adamW().withSchedule(LrSchedule.cosine(1000, 0.1).withWarmup(20, 0));
         Adam adam = Adam.on(backend, adamW, parameters);
         opened.add(adam);
@@ -262,6 +266,17 @@ class CpuAllocationTest {
         MemorySegment array = MemorySegment.ofArray(values);
         MemorySegment memory = nativeMemory ? Arena.ofAuto().allocate(array.byteSize(), 64).copyFrom(array) : array;
         return Tensor.of(DType.BF16, memory, rows, classes);
+    }
+
+    private static Tensor half(boolean nativeMemory, int size) {
+        SplittableRandom random = new SplittableRandom(3);
+        short[] values = new short[size];
+        for (int i = 0; i < size; i++) {
+            values[i] = NarrowFloats.toF16((float) random.nextGaussian());
+        }
+        MemorySegment array = MemorySegment.ofArray(values);
+        MemorySegment memory = nativeMemory ? Arena.ofAuto().allocate(array.byteSize(), 64).copyFrom(array) : array;
+        return Tensor.of(DType.F16, memory, size);
     }
 
     private static Tensor tensor(boolean nativeMemory, long... shape) {
