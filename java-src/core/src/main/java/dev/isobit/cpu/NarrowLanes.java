@@ -25,12 +25,9 @@ final class NarrowLanes {
     /** Infinity of F16, moved so. */
     private static final int F16_INFINITY = 0x7c00 << 13;
     static final int F32_INFINITY = 0x7f800000;
-    /** 2^16, the first float whose exponent F16 does not have; 2^-14, the last normal one; 127 - 15 exponents. */
+    /** 2^16, the first float whose exponent F16 does not have; 2^-14, the last normal one. */
     static final int F16_END = 0x47800000;
     static final int F16_NORMAL = 0x38800000;
-    static final int F16_BIAS = 112 << 23;
-    /** A unit in its last place is the smallest F16: adding it rounds a small number to one. */
-    private static final float F16_ROUNDER = 0.5f;
 
     /**
      * What rounds a magnitude of at most 2^16 when a power of two is added, made of these and of the magnitude's exponent, at least
@@ -79,13 +76,10 @@ final class NarrowLanes {
      */
     static ShortVector narrowF16(FloatVector x) {
         IntVector bits = x.reinterpretAsInts();
-        IntVector magnitude = bits.and(Integer.MAX_VALUE);
-        IntVector small = magnitude.reinterpretAsFloats().add(F16_ROUNDER).reinterpretAsInts()
-                .sub(Float.floatToRawIntBits(F16_ROUNDER));
-        IntVector rounded = magnitude.lanewise(VectorOperators.LSHR, 13).and(1).add(magnitude).add(0xfff - F16_BIAS)
-                .lanewise(VectorOperators.LSHR, 13);
-        rounded = rounded.blend(small, magnitude.compare(VectorOperators.LT, F16_NORMAL));
-        rounded = rounded.blend(0x7c00, magnitude.compare(VectorOperators.GE, F16_END));
+        IntVector magnitude = bits.and(Integer.MAX_VALUE).min(F16_END);
+        IntVector exponent = magnitude.max(F16_NORMAL).and(F32_INFINITY);
+        IntVector rounded = magnitude.reinterpretAsFloats().add(exponent.add(F16_COUNTER).reinterpretAsFloats())
+                .reinterpretAsInts().add(exponent.lanewise(VectorOperators.LSHR, 13));
         return shorts(rounded.or(bits.lanewise(VectorOperators.LSHR, 16).and(0x8000)), NarrowFloats.F16_NAN, x);
     }
 

@@ -22,8 +22,7 @@ final class VectorNarrowScale implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
-    /** Bits of 2^16, the first float whose exponent F16 does not have; 2^-14, the last normal one. */
-    private static final int F16_END = 0x47800000;
+    /** The last normal one. */
     private static final float F16_NORMAL = 0x1p-14f;
     /** A unit in its last place is the smallest F16: adding it rounds a small number to one. */
     private static final float F16_ROUNDER = 0.5f;
@@ -120,28 +119,22 @@ final class VectorNarrowScale implements SegmentStage {
         long fromAt = work.waitingAt;
         long at = work.outAt;
         FloatVector f = VectorMath.constant(Math.abs(factor));
-        FloatVector rounder = VectorMath.constant(F16_ROUNDER);
-        FloatVector normal = VectorMath.constant(F16_NORMAL);
         int signs = Float.floatToRawIntBits(factor) < 0 ? 0x80008000 : 0;
         int step = 2 * VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
             // From 2^16 on all become infinity, whose bits are those that 2^16 would have.
             IntVector even = FloatVector.fromMemorySegment(SPECIES, from, fromAt + i * 4L, ORDER).mul(f)
-                    .reinterpretAsInts().min(F16_END);
+                    .reinterpretAsInts().min(NarrowLanes.F16_END);
             IntVector odd = FloatVector.fromMemorySegment(SPECIES, from, fromAt + (i + WIDTH) * 4L, ORDER).mul(f)
-                    .reinterpretAsInts().min(F16_END);
-            FloatVector g = even.reinterpretAsFloats();
-            FloatVector h = odd.reinterpretAsFloats();
-            even = even.lanewise(VectorOperators.LSHR, 13).and(1).add(even).add(0xfff - NarrowLanes.F16_BIAS)
-                    .lanewise(VectorOperators.LSHR, 13)
-                    .blend(g.add(rounder).reinterpretAsInts().sub(F16_ROUNDER_BITS),
-                            g.compare(VectorOperators.LT, normal).cast(NarrowLanes.INTS));
-            odd = odd.lanewise(VectorOperators.LSHR, 13).and(1).add(odd).add(0xfff - NarrowLanes.F16_BIAS)
-                    .lanewise(VectorOperators.LSHR, 13)
-                    .blend(h.add(rounder).reinterpretAsInts().sub(F16_ROUNDER_BITS),
-                            h.compare(VectorOperators.LT, normal).cast(NarrowLanes.INTS));
-            ShortVector bits =
-                    odd.lanewise(VectorOperators.LSHL, 16).or(even).or(signs).reinterpretAsShorts();
+                    .reinterpretAsInts().min(NarrowLanes.F16_END);
+            IntVector evenExponent = even.max(NarrowLanes.F16_NORMAL).and(NarrowLanes.F32_INFINITY);
+            IntVector oddExponent = odd.max(NarrowLanes.F16_NORMAL).and(NarrowLanes.F32_INFINITY);
+            even = even.reinterpretAsFloats().add(evenExponent.add(NarrowLanes.F16_COUNTER).reinterpretAsFloats())
+                    .reinterpretAsInts().add(evenExponent.lanewise(VectorOperators.LSHR, 13));
+            odd = odd.reinterpretAsFloats().add(oddExponent.add(NarrowLanes.F16_COUNTER).reinterpretAsFloats())
+                    .reinterpretAsInts().add(oddExponent.lanewise(VectorOperators.LSHR, 13));
+            ShortVector bits = odd.lanewise(VectorOperators.LSHL, 16).or(even.and(0xffff)).or(signs)
+                    .reinterpretAsShorts();
             if (OUT_ARRAY) {
                 bits.intoArray(out, (int) at + i);
             } else {
