@@ -1,17 +1,20 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /** Works on rows of a batch: the same code over scalar and vector stages. One per worker, reused. */
 final class CrossEntropyRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
+    private static final long NONE = -1;
 
     final SegmentWork work = SegmentWork.create();
     final RowState state = RowState.create();
     private final SmallRows smallRows = new SmallRows(work);
     private final ShortRows shortRows = ShortRows.create(work, state);
     private final ScratchRows scratchRows = new ScratchRows();
+    /** The segment that the one before it has looked at, as its first element, and how many of its elements. */
+    private long seenSegment = NONE;
+    private int seen;
 
     /** Computes rows [from, to): their losses, and their gradients if these are wanted. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
@@ -32,7 +35,7 @@ final class CrossEntropyRows {
             SegmentStages ofRows = batch.logits.isNarrow() ? stages.longRows() : stages;
             reserve(batch);
             for (; row < to; row++) {
-                run(batch, ofRows, row);
+                batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, ofRows, row, to * batch.classes);
             }
         }
         work.clear();
@@ -40,10 +43,10 @@ final class CrossEntropyRows {
 
     /** Computes a row by segments. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long row) {
-        batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row);
+        batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row, (row + 1) * batch.classes);
     }
 
-    private float row(CrossEntropyBatch batch, SegmentStages stages, long row) {
+    private float row(CrossEntropyBatch batch, SegmentStages stages, long row, long end) {
         long classes = batch.classes;
         long first = row * classes;
         boolean gradient = batch.wantsGradient;
@@ -56,7 +59,7 @@ final class CrossEntropyRows {
         }
         // Read before anything is written: the gradient may lie over the logits.
         float targetLogit = batch.logits.get(first + target);
-        if (!reduce(batch, stages, first)) {
+        if (!reduce(batch, stages, first, end)) {
             if (gradient) {
                 batch.gradLogits.fill(first, classes, Float.NaN);
             }
@@ -78,13 +81,19 @@ final class CrossEntropyRows {
         return state.loss(targetLogit);
     }
 
-    /** Reduces all segments, leaving exponentials for the gradient; false for a row that has no softmax. */
-    boolean reduce(CrossEntropyBatch batch, SegmentStages stages, long first) {
+    /**
+     * Reduces all segments, leaving exponentials for the gradient. While those of a segment are computed, and written where memory
+     * waits to be read, the next segment's maximum is found, which waits for memory as well.
+     *
+     * @param end behind the elements of the rows that follow this one and may be looked at: its own end if there is none
+     * @return false for a row that has no softmax
+     */
+    boolean reduce(CrossEntropyBatch batch, SegmentStages stages, long first, long end) {
         long classes = batch.classes;
         state.begin(classes);
         for (long offset = 0; offset < classes; offset += SEGMENT) {
             place(batch, first, offset);
-            stages.max(work);
+            max(batch, stages, first + offset);
             if (work.max == Float.POSITIVE_INFINITY) {
                 return false;
             }
@@ -93,13 +102,16 @@ final class CrossEntropyRows {
                     return false;
                 }
                 if (batch.wantsGradient && batch.logits.isNarrow()) {
-                    work.waiting.asSlice(work.waitingAt, SEGMENT * (long) Float.BYTES).fill((byte) 0);
+                    Arrays.fill(work.waiting, work.waitingAt, work.waitingAt + SEGMENT, 0);
                 } else if (batch.wantsGradient) {
                     batch.gradLogits.fill(first + offset, work.length, 0);
                 }
                 work.count = 0;
                 work.sum = 0;
             } else {
+                long next = first + offset + work.length;
+                long left = next < first + classes ? first + classes - next : Math.min(classes, end - next);
+                lookAhead(batch, stages, next, (int) Math.min(SEGMENT, left));
                 stages.reduce(work);
                 if (work.sum != work.sum) {
                     return false;
@@ -110,18 +122,46 @@ final class CrossEntropyRows {
         return !state.isInvalid();
     }
 
+    private void max(CrossEntropyBatch batch, SegmentStages stages, long segment) {
+        float max = work.nextMax;
+        if (segment != seenSegment || !(max >= 0)) {
+            stages.max(work);
+            return;
+        }
+        int length = work.length;
+        if (seen < length) {
+            work.at = batch.logits.position(segment + seen);
+            work.length = length - seen;
+            stages.max(work);
+            max = Math.max(max, work.max);
+            work.at = batch.logits.position(segment);
+            work.length = length;
+        }
+        work.max = max;
+    }
+
+    /** Tells the segment in place which one comes next. One that has no whole vector is not looked at. */
+    private void lookAhead(CrossEntropyBatch batch, SegmentStages stages, long next, int length) {
+        boolean looks = length >= stages.width();
+        seen = Math.min(length, work.length - work.length % stages.width());
+        seenSegment = looks && seen > 0 ? next : NONE;
+        work.nextAt = looks ? batch.logits.position(next) : work.at;
+        work.nextLength = looks ? length : work.length;
+        work.nextMax = SegmentWork.UNKNOWN;
+    }
+
     private void place(CrossEntropyBatch batch, long first, long offset) {
         work.at = batch.logits.position(first + offset);
         work.outAt = batch.gradLogits.position(first + offset);
-        work.waitingAt = offset * Float.BYTES;
+        work.waitingAt = (int) offset;
         work.length = (int) Math.min(SEGMENT, batch.classes - offset);
     }
 
     /** Of 16 bits the exponentials of a row wait as float32; the memory grows with the longest row so far. */
     private void reserve(CrossEntropyBatch batch) {
-        long bytes = Math.ceilDiv(batch.classes, SEGMENT) * SEGMENT * Float.BYTES;
-        if (batch.logits.isNarrow() && batch.wantsGradient && work.waiting.byteSize() < bytes) {
-            work.waiting = Arena.ofAuto().allocate(bytes, 64);
+        long length = Math.ceilDiv(batch.classes, SEGMENT) * SEGMENT;
+        if (batch.logits.isNarrow() && batch.wantsGradient && work.waiting.length < length) {
+            work.waiting = new float[Math.toIntExact(length)];
         }
     }
 
@@ -131,7 +171,6 @@ final class CrossEntropyRows {
             return batch.gradLogits.get(first + target);
         }
         long place = target % stages.width();
-        return work.waiting.getAtIndex(ValueLayout.JAVA_FLOAT,
-                target - place + place / 2 + place % 2 * (stages.width() / 2));
+        return work.waiting[(int) (target - place + place / 2 + place % 2 * (stages.width() / 2))];
     }
 }

@@ -99,16 +99,6 @@ final class FloatOperand {
         base = -firstElement * Float.BYTES;
     }
 
-    /** Points to scratch memory for elements of 16 bits, of which one that need not be 0 is the first. */
-    void setNarrow(MemorySegment scratch, long firstElement, boolean isF16) {
-        kind = Kind.NARROW;
-        array = NO_ARRAY;
-        shorts = NO_SHORTS;
-        f16 = isF16;
-        segment = scratch;
-        base = -firstElement * Short.BYTES;
-    }
-
     /** Whether it is in memory of the class {@link #NATIVE_SEGMENT}. */
     boolean isNative() {
         return array.length == 0 && shorts.length == 0 && segment.getClass() == NATIVE_SEGMENT;

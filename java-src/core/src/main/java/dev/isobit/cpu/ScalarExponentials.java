@@ -1,12 +1,13 @@
 package dev.isobit.cpu;
 
 import dev.isobit.math.ExactMath;
+import java.util.Arrays;
 
 /** Scalar twin of {@link VectorExponentials}, its tail included. */
 final class ScalarExponentials extends ScalarStage {
     @Override
     public void run(SegmentWork work) {
-        work.lanes().fill((byte) 0);
+        Arrays.fill(work.lanes(), 0);
         boolean gradient = work.gradient;
         int count = 0;
         for (int i = 0; i < work.length; i++) {

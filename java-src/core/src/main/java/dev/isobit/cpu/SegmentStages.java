@@ -7,6 +7,8 @@ import org.jspecify.annotations.Nullable;
 final class SegmentStages {
     /** After a segment with many elements for which the short cut does not hold, as many are not tried. */
     private static final int PATIENCE = 15;
+    /** Classes of 16 bits whose exponentials wait in an array. */
+    private static final long LONGEST_NARROW = 1 << 30;
 
     private final int width;
     private SegmentStage max;
@@ -120,7 +122,7 @@ final class SegmentStages {
     /** Whether rows of 16 bits are reached where they stand, by {@link #bf16Row} or {@link #longRows}. */
     boolean reachesNarrow(long classes) {
         return classes > SegmentWork.LANES
-                ? longRows != null
+                ? longRows != null && classes <= LONGEST_NARROW
                 : bf16Row != null && hasShortRows(classes) && !hasSmallRows(classes);
     }
 

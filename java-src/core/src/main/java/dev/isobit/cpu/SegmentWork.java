@@ -3,7 +3,6 @@ package dev.isobit.cpu;
 import dev.isobit.spi.CrossEntropyCall;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
@@ -14,22 +13,25 @@ class SegmentWork extends LinesBefore {
     static final int LANES = 1024;
     /** Float lanes of a vector at most. */
     static final int WIDEST = 64;
-    private static final long LANES_BYTES = LANES * (long) Float.BYTES;
-    /** Between two sets of lanes: not 4096 bytes, the distance at which a CPU mistakes addresses. */
-    private static final long LANES_STEP = LANES_BYTES + 1344;
+    /** For {@link #nextMax}. */
+    static final float UNKNOWN = -1;
+    /** Behind a set of lanes, so that the next one is not 4096 bytes away, at which distance a CPU mistakes addresses. */
+    private static final int BEHIND_LANES = 336;
 
     /** Where the gradient of no row goes. */
     private final float[] spare = new float[LANES];
     private final short[] spareShorts = new short[LANES];
 
-    /** Native and aligned: a vector in an array straddles two cache lines. */
-    private final MemorySegment allLanes = Arena.ofAuto().allocate(3 * LANES_STEP, 128);
-    private final MemorySegment even = allLanes.asSlice(0, LANES_BYTES);
-    private final MemorySegment odd = allLanes.asSlice(LANES_STEP, LANES_BYTES);
+    /** What has no array's place goes here. */
+    final MemorySegment spareSegment = Arena.ofAuto().allocate(LANES * (long) Float.BYTES, 64);
+
+    /** Arrays: to reach native memory takes five instructions more, and ten where this JVM has read confined memory. */
+    private final float[] even = new float[LANES + BEHIND_LANES];
+    private final float[] odd = new float[LANES + BEHIND_LANES];
     /** Which of the two are the lanes. A reference that changes at each row would mark the collector's cards. */
     private boolean isOdd;
     /** Scratch memory of the fold. */
-    final MemorySegment folded = allLanes.asSlice(2 * LANES_STEP, LANES_BYTES);
+    final float[] folded = new float[LANES];
     /** Of small rows; made when there are some. */
     SmallBlock block = new SmallBlock(0);
     /** What is left of a segment behind the whole vectors. */
@@ -45,17 +47,22 @@ class SegmentWork extends LinesBefore {
     float[] out = tail;
     MemorySegment outSegment = MemorySegment.NULL;
     long outAt;
-    /** Long rows of 16 bits: native memory where exponentials wait for their factor, and the segment's first. */
-    MemorySegment waiting = MemorySegment.NULL;
-    long waitingAt;
+    /** Long rows of 16 bits: where exponentials wait for their factor, and the segment's first. */
+    float[] waiting = tail;
+    int waitingAt;
     int length;
     boolean gradient;
     /** Whether the gradient of the row before is to be written, and where. */
     private boolean hasPrevious;
     long previousOutAt;
-    /** Where the next row starts, as {@link #at}; its maximum; where in this row the last maximum was met. */
+    /**
+     * Where the next row or segment starts, as {@link #at}, and how many elements it has; its maximum, which is right where it is
+     * not negative: as integers, the bits of floats below -0 are in the wrong order, and those of NaN above all.
+     */
     long nextAt;
+    int nextLength;
     float nextMax;
+    /** Where in a short row the last maximum was met. */
     int maxAt;
 
     float max;
@@ -72,12 +79,12 @@ class SegmentWork extends LinesBefore {
         return new Padded();
     }
 
-    final MemorySegment lanes() {
+    final float[] lanes() {
         return isOdd ? odd : even;
     }
 
     /** Short rows, whose lanes are their exponentials: those of the row before. */
-    final MemorySegment previous() {
+    final float[] previous() {
         return isOdd ? even : odd;
     }
 
@@ -96,10 +103,11 @@ class SegmentWork extends LinesBefore {
     }
 
     final MemorySegment previousOutSegment() {
-        return hasPrevious ? outSegment : folded;
+        return hasPrevious ? outSegment : spareSegment;
     }
 
     final void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
+        nextMax = UNKNOWN;
         gradient = wantsGradient;
         in = logits.array;
         inShorts = logits.shorts;
@@ -133,20 +141,18 @@ class SegmentWork extends LinesBefore {
     }
 
     final void add(int lane, float value) {
-        MemorySegment lanes = lanes();
-        long at = lane * (long) Float.BYTES;
-        lanes.set(ValueLayout.JAVA_FLOAT, at, lanes.get(ValueLayout.JAVA_FLOAT, at) + value);
+        lanes()[lane] += value;
     }
 
     /** Folds all lanes from the highest bit of the lane number to the lowest. */
     final float fold() {
-        MemorySegment lanes = lanes();
+        float[] lanes = lanes();
         for (int half = LANES / 2; half >= 1; half /= 2) {
             for (int i = 0; i < half; i++) {
-                add(i, lanes.get(ValueLayout.JAVA_FLOAT, (i + half) * (long) Float.BYTES));
+                lanes[i] += lanes[i + half];
             }
         }
-        return lanes.get(ValueLayout.JAVA_FLOAT, 0);
+        return lanes[0];
     }
 
     /** Devices differ in the NaN that they make; only one is stored. */

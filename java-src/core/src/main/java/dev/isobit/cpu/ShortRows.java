@@ -1,15 +1,13 @@
 package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * Rows of at most {@link SegmentWork#LANES} classes, by vectors. While a row's exponentials are computed, the maximum of
  * the row behind it is found, and the gradient of the row before it is written. One per worker, reused.
  */
 class ShortRows extends LinesBefore {
-    private static final float UNKNOWN = -1;
-
     private final SegmentWork work;
     private final RowState state;
     /** The row whose exponentials wait in {@link SegmentWork#previous()} for being written as a gradient, if there is one. */
@@ -34,15 +32,15 @@ class ShortRows extends LinesBefore {
 
     /** Computes rows [from, to). */
     final void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        work.lanes().fill((byte) 0);
-        work.previous().fill((byte) 0);
+        Arrays.fill(work.lanes(), 0);
+        Arrays.fill(work.previous(), 0);
         work.length = (int) batch.classes;
-        work.nextMax = UNKNOWN;
+        work.nextMax = SegmentWork.UNKNOWN;
         isPending = false;
         for (long row = from; row < to; row++) {
             float loss;
             if (batch.targets.get(row) == batch.ignoreIndex) {
-                work.nextMax = UNKNOWN;
+                work.nextMax = SegmentWork.UNKNOWN;
                 loss = 0;
                 fill(batch, row, 0);
             } else {
@@ -53,7 +51,7 @@ class ShortRows extends LinesBefore {
             }
             batch.rowLoss[(int) (row - batch.firstRow)] = loss;
         }
-        flush(batch, stages);
+        flush(batch);
     }
 
     private static void fill(CrossEntropyBatch batch, long row, float value) {
@@ -72,7 +70,7 @@ class ShortRows extends LinesBefore {
         } else {
             findMax(batch, stages, start);
         }
-        work.nextMax = UNKNOWN;
+        work.nextMax = SegmentWork.UNKNOWN;
         if (!Float.isFinite(work.max)) {
             return Float.NaN;
         }
@@ -100,10 +98,10 @@ class ShortRows extends LinesBefore {
             factor = state.factor(0, upstream);
             target = targetClass;
             targetGradient = state.targetGradient(targetLogit,
-                    work.previous().getAtIndex(ValueLayout.JAVA_FLOAT, targetClass), 0, upstream);
+                    work.previous()[(int) targetClass], 0, upstream);
             findMaxima(batch);
             if (!Float.isFinite(factor)) {
-                flush(batch, stages);
+                flush(batch);
             }
         }
         return state.loss(targetLogit);
@@ -112,8 +110,8 @@ class ShortRows extends LinesBefore {
     private void findMax(CrossEntropyBatch batch, SegmentStages stages, long start) {
         if (batch.logits.isNarrow()) {
             MemorySegment segment = work.inSegment;
-            batch.logits.widen(start, work.folded, 0, work.length);
-            work.inSegment = work.folded;
+            batch.logits.widen(start, work.spareSegment, 0, work.length);
+            work.inSegment = work.spareSegment;
             work.at = 0;
             stages.max(work);
             work.inSegment = segment;
@@ -139,20 +137,13 @@ class ShortRows extends LinesBefore {
     }
 
     /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
-    private void flush(CrossEntropyBatch batch, SegmentStages stages) {
-        if (isPending && batch.gradLogits.isNarrow()) {
-            MemorySegment exponentials = work.previous();
+    private void flush(CrossEntropyBatch batch) {
+        if (isPending) {
+            float[] exponentials = work.previous();
             for (int i = 0; i < batch.classes; i++) {
-                float gradient = exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, i) * factor;
-                exponentials.setAtIndex(ValueLayout.JAVA_FLOAT, i, SegmentWork.canonical(gradient));
+                exponentials[i] = SegmentWork.canonical(exponentials[i] * factor);
             }
-            batch.gradLogits.narrow(first, exponentials, 0, (int) batch.classes);
-            correct(batch);
-        } else if (isPending) {
-            batch.gradLogits.copyFrom(work.previous(), first, batch.classes);
-            work.outAt = batch.gradLogits.position(first);
-            work.factor = factor;
-            stages.scale(work);
+            batch.gradLogits.copyFrom(exponentials, first, (int) batch.classes);
             correct(batch);
         }
     }

@@ -136,13 +136,13 @@ final class SoftmaxRows {
         SegmentStages stages = kernels.stages(batch.logits, batch.gradLogits, batch.wantsGradient);
         rows.work.operands(batch.logits, batch.gradLogits, batch.wantsGradient);
         for (long row = firstRow; row < endRow; row++) {
-            row(stages, from, to, row * step);
+            row(stages, from, to, row * step, step == classes ? endRow * step : row * step + classes);
         }
         rows.work.clear();
     }
 
-    private void row(SegmentStages stages, FloatOperand from, FloatOperand to, long first) {
-        if (!rows.reduce(batch, stages, first)) {
+    private void row(SegmentStages stages, FloatOperand from, FloatOperand to, long first, long end) {
+        if (!rows.reduce(batch, stages, first, end)) {
             to.fill(first, classes, Float.NaN);
             return;
         }
@@ -154,9 +154,9 @@ final class SoftmaxRows {
         int j = 0;
         for (long segment = 0; segment < classes; segment += SEGMENT) {
             float factor = rows.state.factor(j++, 1);
-            long end = Math.min(segment + SEGMENT, classes);
-            for (long offset = segment; offset < end; offset += BLOCK) {
-                int count = (int) Math.min(BLOCK, end - offset);
+            long stop = Math.min(segment + SEGMENT, classes);
+            for (long offset = segment; offset < stop; offset += BLOCK) {
+                int count = (int) Math.min(BLOCK, stop - offset);
                 resultBlock.read(to, first + offset, count);
                 scale(resultBlock, count, factor);
                 resultBlock.write(to, first + offset, count);

@@ -68,9 +68,8 @@ final class VectorAccess {
     }
 
     /** Adds a vector to the lanes of elements i, i + 1, ... */
-    static void addToLanes(MemorySegment lanes, int i, FloatVector value) {
-        long at = (i & SegmentWork.LANES - 1) * (long) Float.BYTES;
-        FloatVector.fromMemorySegment(VectorMath.SPECIES, lanes, at, ByteOrder.nativeOrder()).add(value)
-                .intoMemorySegment(lanes, at, ByteOrder.nativeOrder());
+    static void addToLanes(float[] lanes, int i, FloatVector value) {
+        int at = i & SegmentWork.LANES - 1;
+        FloatVector.fromArray(VectorMath.SPECIES, lanes, at).add(value).intoArray(lanes, at);
     }
 }

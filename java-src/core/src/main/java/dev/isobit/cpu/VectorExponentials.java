@@ -1,6 +1,7 @@
 package dev.isobit.cpu;
 
 import dev.isobit.math.ExactMath;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
@@ -39,6 +40,8 @@ final class VectorExponentials implements SegmentStage {
     private static final float F16_MINUS_INFINITY = -0x1p16f;
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final VectorSpecies<Short> PAIRS = NarrowLanes.PAIRS;
+    /** Whether the maximum of the segment behind this one is found on the way: of 16 bits, while the odd elements are. */
+    private static final boolean AHEAD = !NARROW || ODD;
     /** Elements from one vector to the next, and how many of them come before the first. */
     private static final int STRIDE = NARROW ? 2 : 1;
     private static final int SHIFT = ODD ? VectorAccess.WIDTH : 0;
@@ -52,19 +55,18 @@ final class VectorExponentials implements SegmentStage {
         float[] in = work.in;
         short[] inShorts = work.inShorts;
         MemorySegment inSegment = work.inSegment;
-        float[] out = work.out;
-        MemorySegment outSegment = NARROW ? work.waiting : work.outSegment;
-        MemorySegment lanes = work.lanes();
+        float[] out = NARROW ? work.waiting : work.out;
+        MemorySegment outSegment = work.outSegment;
+        float[] lanes = work.lanes();
         VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(OUT_NATIVE, outSegment);
-        VectorAccess.require(true, lanes);
+        VectorAccess.require(OUT_NATIVE && !NARROW, outSegment);
         int length = work.length - work.length % (STRIDE * WIDTH);
         for (int lane = ODD ? SegmentWork.LANES : 0; lane < VectorSum.width(work.length, STRIDE * WIDTH); lane +=
                 WIDTH) {
-            FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO).intoMemorySegment(lanes, lane * 4L, ORDER);
+            FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO).intoArray(lanes, lane);
         }
         long at = work.at;
-        long outAt = (NARROW ? work.waitingAt : work.outAt) + SHIFT * 4L;
+        long outAt = NARROW ? work.waitingAt + SHIFT : work.outAt;
         // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
         float maxOrMinusZero = work.max == 0 ? -0f : work.max;
         // Before any vector is loaded: a call that is not inlined would move all of them to the stack, for the loop as well.
@@ -85,12 +87,16 @@ final class VectorExponentials implements SegmentStage {
         IntVector upper = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.UPPER);
         IntVector f16Bits = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.F16_BITS);
         FloatVector f16Scale = one.mul(NarrowLanes.F16_SCALE);
+        long nextAt = work.nextAt;
+        int nextLast = work.nextLength - STRIDE * WIDTH;
+        IntVector nextMax = one.mul(-0f).reinterpretAsInts();
+        ShortVector nextShorts = ShortVector.broadcast(PAIRS, Short.MIN_VALUE);
         int step = STRIDE * VectorAccess.step();
         int count = ODD ? work.count : 0;
         int unplain = ODD ? work.unplain : 0;
         for (int block = 0; block < length; block += SegmentWork.LANES) {
             int end = Math.min(block + SegmentWork.LANES, length);
-            long lanesAt = SHIFT * 4L - 4L * block;
+            int lanesAt = SHIFT - block;
             for (int i = block; i < end; i += step) {
                 FloatVector z;
                 if (NARROW) {
@@ -111,6 +117,20 @@ final class VectorExponentials implements SegmentStage {
                     z = IN_ARRAY
                             ? FloatVector.fromArray(SPECIES, in, (int) at + i)
                             : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                }
+                if (AHEAD) {
+                    // Behind a shorter segment its last vector is read again.
+                    int j = Math.min(i, nextLast);
+                    if (NARROW) {
+                        nextShorts = nextShorts.max(IN_ARRAY
+                                ? ShortVector.fromArray(PAIRS, inShorts, (int) nextAt + j)
+                                : ShortVector.fromMemorySegment(PAIRS, inSegment, nextAt + j * 2L, ORDER));
+                    } else {
+                        FloatVector next = IN_ARRAY
+                                ? FloatVector.fromArray(SPECIES, in, (int) nextAt + j)
+                                : FloatVector.fromMemorySegment(SPECIES, inSegment, nextAt + j * 4L, ORDER);
+                        nextMax = nextMax.max(next.reinterpretAsInts());
+                    }
                 }
                 FloatVector d = z.sub(max);
                 FloatVector t = d.fma(log2e, magic);
@@ -145,17 +165,22 @@ final class VectorExponentials implements SegmentStage {
                     others = e.blend(zero, isMax);
                 }
                 if (GRADIENT) {
-                    if (OUT_ARRAY && !NARROW) {
+                    if (OUT_ARRAY || NARROW) {
                         e.intoArray(out, (int) outAt + i);
                     } else {
                         e.intoMemorySegment(outSegment, outAt + i * 4L, ORDER);
                     }
                 }
-                FloatVector.fromMemorySegment(SPECIES, lanes, lanesAt + i * 4L, ORDER).add(others)
-                        .intoMemorySegment(lanes, lanesAt + i * 4L, ORDER);
+                FloatVector.fromArray(SPECIES, lanes, lanesAt + i).add(others).intoArray(lanes, lanesAt + i);
             }
         }
         work.count = count;
         work.unplain = unplain;
+        if (NARROW && ODD) {
+            short bits = nextShorts.reduceLanes(VectorOperators.MAX);
+            work.nextMax = F16 ? NarrowFloats.fromF16(bits) : NarrowFloats.fromBf16(bits);
+        } else if (AHEAD) {
+            work.nextMax = Float.intBitsToFloat(nextMax.reduceLanes(VectorOperators.MAX));
+        }
     }
 }

@@ -5,15 +5,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The maximum of a segment of 16 bits, found among the bits as integers: these rise with numbers that are not negative, fall
- * with the others. With a NaN above all numbers it is infinity: either way the row has no softmax. What is left behind the
- * whole pairs of vectors it leaves in the tail. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
+ * with the others. With a NaN above all numbers it is infinity: either way the row has no softmax. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
  */
 final class VectorNarrowMax implements SegmentStage {
     private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
@@ -60,12 +58,8 @@ final class VectorNarrowMax implements SegmentStage {
                     : ShortVector.fromMemorySegment(SHORTS, segment, at + i * 2L, ORDER));
         }
         int greatest = a.max(b).reduceLanes(VectorOperators.MAX);
-        float[] tail = work.tail;
-        Arrays.fill(tail, Float.NEGATIVE_INFINITY);
         for (i = whole; i < length; i++) {
-            short bits = bits(in, segment, at, i);
-            greatest = Math.max(greatest, bits);
-            tail[(i - whole >> 1) + (i & 1) * WIDTH] = value(bits);
+            greatest = Math.max(greatest, bits(in, segment, at, i));
         }
         if (greatest < 0) {
             greatest = leastNegative(in, segment, at, length);

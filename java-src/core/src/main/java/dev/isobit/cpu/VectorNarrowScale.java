@@ -43,8 +43,7 @@ final class VectorNarrowScale implements SegmentStage {
         }
         for (int i = whole; i < work.length; i++) {
             int place = i / (2 * WIDTH) * (2 * WIDTH) + i % (2 * WIDTH) / 2 + (i & 1) * WIDTH;
-            float e = work.waiting.get(ValueLayout.JAVA_FLOAT_UNALIGNED, work.waitingAt + place * 4L);
-            float g = e * factor;
+            float g = work.waiting[work.waitingAt + place] * factor;
             short bits = F16 ? NarrowFloats.toF16(g) : NarrowFloats.toBf16(g);
             if (OUT_ARRAY) {
                 work.outShorts[(int) work.outAt + i] = bits;
@@ -55,19 +54,18 @@ final class VectorNarrowScale implements SegmentStage {
     }
 
     private static void bf16(SegmentWork work, float factor, int whole) {
-        MemorySegment from = work.waiting;
+        float[] from = work.waiting;
         short[] out = work.outShorts;
         MemorySegment outSegment = work.outSegment;
-        VectorAccess.require(true, from);
         VectorAccess.require(OUT_NATIVE, outSegment);
-        long fromAt = work.waitingAt;
+        int fromAt = work.waitingAt;
         long at = work.outAt;
         FloatVector f = VectorMath.constant(factor);
         int step = 2 * VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
-            IntVector even = FloatVector.fromMemorySegment(SPECIES, from, fromAt + i * 4L, ORDER).mul(f)
+            IntVector even = FloatVector.fromArray(SPECIES, from, fromAt + i).mul(f)
                     .reinterpretAsInts();
-            IntVector odd = FloatVector.fromMemorySegment(SPECIES, from, fromAt + (i + WIDTH) * 4L, ORDER).mul(f)
+            IntVector odd = FloatVector.fromArray(SPECIES, from, fromAt + i + WIDTH).mul(f)
                     .reinterpretAsInts();
             even = even.lanewise(VectorOperators.LSHR, 16).and(1).add(even).add(0x7fff);
             odd = odd.lanewise(VectorOperators.LSHR, 16).and(1).add(odd).add(0x7fff);
@@ -82,12 +80,11 @@ final class VectorNarrowScale implements SegmentStage {
 
     /** Gradients that are no normal F16: a float with 2^-24 in its last place has rounded them, and its bits count them. */
     private static void small(SegmentWork work, float factor, int whole) {
-        MemorySegment from = work.waiting;
+        float[] from = work.waiting;
         short[] out = work.outShorts;
         MemorySegment outSegment = work.outSegment;
-        VectorAccess.require(true, from);
         VectorAccess.require(OUT_NATIVE, outSegment);
-        long fromAt = work.waitingAt;
+        int fromAt = work.waitingAt;
         long at = work.outAt;
         FloatVector f = VectorMath.constant(Math.abs(factor));
         FloatVector rounder = VectorMath.constant(F16_ROUNDER);
@@ -95,9 +92,9 @@ final class VectorNarrowScale implements SegmentStage {
         int correction = signs - F16_ROUNDER_BITS - (F16_ROUNDER_BITS << 16);
         int step = 2 * VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
-            IntVector even = FloatVector.fromMemorySegment(SPECIES, from, fromAt + i * 4L, ORDER).mul(f).add(rounder)
+            IntVector even = FloatVector.fromArray(SPECIES, from, fromAt + i).mul(f).add(rounder)
                     .reinterpretAsInts();
-            IntVector odd = FloatVector.fromMemorySegment(SPECIES, from, fromAt + (i + WIDTH) * 4L, ORDER).mul(f)
+            IntVector odd = FloatVector.fromArray(SPECIES, from, fromAt + i + WIDTH).mul(f)
                     .add(rounder).reinterpretAsInts();
             ShortVector bits =
                     odd.lanewise(VectorOperators.LSHL, 16).add(even).add(correction).reinterpretAsShorts();
@@ -111,21 +108,20 @@ final class VectorNarrowScale implements SegmentStage {
 
     /** As {@link NarrowLanes#narrowF16}, without NaN, and with one sign. */
     private static void f16(SegmentWork work, float factor, int whole) {
-        MemorySegment from = work.waiting;
+        float[] from = work.waiting;
         short[] out = work.outShorts;
         MemorySegment outSegment = work.outSegment;
-        VectorAccess.require(true, from);
         VectorAccess.require(OUT_NATIVE, outSegment);
-        long fromAt = work.waitingAt;
+        int fromAt = work.waitingAt;
         long at = work.outAt;
         FloatVector f = VectorMath.constant(Math.abs(factor));
         int signs = Float.floatToRawIntBits(factor) < 0 ? 0x80008000 : 0;
         int step = 2 * VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
             // From 2^16 on all become infinity, whose bits are those that 2^16 would have.
-            IntVector even = FloatVector.fromMemorySegment(SPECIES, from, fromAt + i * 4L, ORDER).mul(f)
+            IntVector even = FloatVector.fromArray(SPECIES, from, fromAt + i).mul(f)
                     .reinterpretAsInts().min(NarrowLanes.F16_END);
-            IntVector odd = FloatVector.fromMemorySegment(SPECIES, from, fromAt + (i + WIDTH) * 4L, ORDER).mul(f)
+            IntVector odd = FloatVector.fromArray(SPECIES, from, fromAt + i + WIDTH).mul(f)
                     .reinterpretAsInts().min(NarrowLanes.F16_END);
             IntVector evenExponent = even.max(NarrowLanes.F16_NORMAL).and(NarrowLanes.F32_INFINITY);
             IntVector oddExponent = odd.max(NarrowLanes.F16_NORMAL).and(NarrowLanes.F32_INFINITY);

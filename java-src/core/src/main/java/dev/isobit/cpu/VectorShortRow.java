@@ -48,10 +48,8 @@ final class VectorShortRow implements SegmentStage {
         float[] out = work.previousOut();
         short[] outShorts = work.previousOutShorts();
         MemorySegment outSegment = work.previousOutSegment();
-        MemorySegment lanes = work.lanes();
-        MemorySegment previous = work.previous();
-        VectorAccess.require(true, lanes);
-        VectorAccess.require(true, previous);
+        float[] lanes = work.lanes();
+        float[] previous = work.previous();
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE, outSegment);
         long at = work.at;
@@ -111,7 +109,7 @@ final class VectorShortRow implements SegmentStage {
                 }
                 if (GRADIENT) {
                     int j = mirror - i;
-                    FloatVector g = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
+                    FloatVector g = FloatVector.fromArray(SPECIES, previous, j).mul(factor);
                     if (BF16) {
                         ShortVector bits = (ShortVector) g.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                                 .add(g.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
@@ -159,7 +157,7 @@ final class VectorShortRow implements SegmentStage {
                         maxAt = i + Long.numberOfTrailingZeros(bits);
                     }
                 }
-                e.intoMemorySegment(lanes, i * 4L, ORDER);
+                e.intoArray(lanes, i);
             }
         }
         work.count = count;

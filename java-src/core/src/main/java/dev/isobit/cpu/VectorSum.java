@@ -1,8 +1,6 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -16,7 +14,6 @@ final class VectorSum implements SegmentStage {
             || Specialized.flag(MethodHandles.lookup(), VectorExponentials.F16_BIT);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     static final VectorShuffle<Float> FROM_32 = distant(32);
     static final VectorShuffle<Float> FROM_16 = distant(16);
     static final VectorShuffle<Float> FROM_8 = distant(8);
@@ -38,10 +35,8 @@ final class VectorSum implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        MemorySegment from = work.lanes();
-        MemorySegment to = work.folded;
-        VectorAccess.require(true, from);
-        VectorAccess.require(true, to);
+        float[] from = work.lanes();
+        float[] to = work.folded;
         int last = PAIRS ? 2 * WIDTH : WIDTH;
         int width = width(work.length, last);
         if (width == SegmentWork.LANES) {
@@ -61,7 +56,7 @@ final class VectorSum implements SegmentStage {
         for (; width > last; width >>= 1) {
             int half = width >> 1;
             for (int i = 0; i < half; i += WIDTH) {
-                load(from, i).add(load(from, i + half)).intoMemorySegment(to, i * 4L, ORDER);
+                load(from, i).add(load(from, i + half)).intoArray(to, i);
             }
             from = to;
         }
@@ -88,15 +83,15 @@ final class VectorSum implements SegmentStage {
      * Folds the lanes at i, i + step, ... i + 7·step into those at i. It returns nothing: where the JIT does not inline
      * it, since it has compiled it before, a vector returned would be boxed.
      */
-    private static void eight(MemorySegment from, MemorySegment to, int i, int step) {
+    private static void eight(float[] from, float[] to, int i, int step) {
         FloatVector a = load(from, i).add(load(from, i + 4 * step));
         FloatVector b = load(from, i + step).add(load(from, i + 5 * step));
         FloatVector c = load(from, i + 2 * step).add(load(from, i + 6 * step));
         FloatVector d = load(from, i + 3 * step).add(load(from, i + 7 * step));
-        a.add(c).add(b.add(d)).intoMemorySegment(to, i * 4L, ORDER);
+        a.add(c).add(b.add(d)).intoArray(to, i);
     }
 
-    private static FloatVector load(MemorySegment from, int i) {
-        return FloatVector.fromMemorySegment(SPECIES, from, i * 4L, ORDER);
+    private static FloatVector load(float[] from, int i) {
+        return FloatVector.fromArray(SPECIES, from, i);
     }
 }

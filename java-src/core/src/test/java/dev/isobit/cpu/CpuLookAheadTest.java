@@ -1,0 +1,114 @@
+package dev.isobit.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+
+import dev.isobit.Backend;
+import dev.isobit.BackendOptions;
+import dev.isobit.CrossEntropy;
+import dev.isobit.CrossEntropyOptions;
+import dev.isobit.DType;
+import dev.isobit.HostMemory;
+import dev.isobit.Reduction;
+import dev.isobit.Tensor;
+import dev.isobit.contract.Rounded;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * While a segment's exponentials are computed, the maximum of the next one is found, of the next row's first one as well:
+ * rows have the bits that each has by itself, where nothing is looked ahead at but its own segments, and float32 goes by
+ * scalar code.
+ */
+class CpuLookAheadTest {
+    private static final int ROWS = 24;
+
+    /** Segments that are followed by longer and by shorter ones, by ones without a whole vector, and by none. */
+    @ParameterizedTest
+    @CsvSource({"F32, 1, 8192, false", "F32, 1, 8193, false", "F32, 1, 16399, true", "F32, 2, 9000, false",
+        "F32, 3, 20001, true", "F32, 1, 1040, false", "F32, 1, 1025, true", "F32, 1, 1000, true", "F32, 2, 100, false",
+        "BF16, 1, 8193, false", "BF16, 2, 16420, true", "BF16, 1, 9000, false", "BF16, 1, 1024, true",
+        "F16, 1, 16420, false", "F16, 2, 9001, true", "F16, 1, 1040, false"})
+    void rowsHaveTheBitsThatEachHasByItself(DType type, int threads, int classes, boolean inPlace) {
+        try (Arena arena = Arena.ofShared();
+                Backend cpu = Backend.open("cpu", BackendOptions.defaults().withThreads(threads));
+                CrossEntropy op = CrossEntropy.on(cpu,
+                        CrossEntropyOptions.defaults().withReduction(Reduction.NONE).withIgnoreIndex(-1))) {
+            long bytes = (long) type.byteSize() * classes;
+            MemorySegment logits = arena.allocate(ROWS * bytes, 64);
+            MemorySegment grad = inPlace ? logits : arena.allocate(ROWS * bytes, 64).fill((byte) 0x5a);
+            long[] targets = targets(classes);
+            fill(logits, type, classes);
+            float[] losses = new float[ROWS];
+            float[] expectedLosses = new float[ROWS];
+            MemorySegment expected = arena.allocate(ROWS * bytes, 64);
+            for (int row = 0; row < ROWS; row++) {
+                MemorySegment alone = MemorySegment.ofArray(new byte[(int) bytes]);
+                alone.copyFrom(logits.asSlice(row * bytes, bytes));
+                MemorySegment gradient = MemorySegment.ofArray(new byte[(int) bytes]);
+                float[] loss = new float[1];
+                op.lossAndGradient(Tensor.of(type, HostMemory.of(alone), 0, 1, classes),
+                        Tensor.of(new long[] {targets[row]}, 1), Tensor.of(loss, 1),
+                        Tensor.of(type, HostMemory.of(gradient), 0, 1, classes));
+                expectedLosses[row] = loss[0];
+                expected.asSlice(row * bytes, bytes).copyFrom(gradient);
+            }
+            op.lossAndGradient(Tensor.of(type, HostMemory.of(logits), 0, ROWS, classes), Tensor.of(targets, ROWS),
+                    Tensor.of(losses, ROWS), Tensor.of(type, HostMemory.of(grad), 0, ROWS, classes));
+            for (int row = 0; row < ROWS; row++) {
+                assertEquals(Float.floatToRawIntBits(expectedLosses[row]), Float.floatToRawIntBits(losses[row]),
+                        "loss of row " + row);
+            }
+            assertEquals(-1, expected.mismatch(grad), "the first other byte of the gradient");
+            assertNotEquals(0, losses[0]);
+        }
+    }
+
+    private static long[] targets(int classes) {
+        Random random = new Random(classes);
+        long[] targets = new long[ROWS];
+        for (int row = 0; row < ROWS; row++) {
+            targets[row] = row % 7 == 3 ? -1 : random.nextInt(classes);
+        }
+        return targets;
+    }
+
+    /** Rows of what the maximum's short cut does not hold for stand before and behind ordinary ones. */
+    private static void fill(MemorySegment logits, DType type, int classes) {
+        Random random = new Random(classes + 1);
+        for (int row = 0; row < ROWS; row++) {
+            for (int i = 0; i < classes; i++) {
+                float z = random.nextFloat(-6, 6);
+                set(logits, type, (long) row * classes + i, switch (row) {
+                    case 1 -> z - 100;
+                    case 4 -> i < classes / 2 ? z - 100 : z;
+                    case 5 -> i < classes / 2 ? Float.NEGATIVE_INFINITY : z;
+                    case 8 -> i % 2 == 0 ? -0f : 0f;
+                    case 9 -> -0f;
+                    case 14 -> i >= classes / 2 ? z - 1000 : z;
+                    case 19 -> Float.NEGATIVE_INFINITY;
+                    default -> z;
+                });
+            }
+        }
+        // The greatest of its row and segment is the last one.
+        set(logits, type, 7L * classes - 1, 50);
+        set(logits, type, 12L * classes + classes * 3L / 4, Float.NaN);
+        set(logits, type, 13L * classes + 2, Float.intBitsToFloat(0xffc00000));
+        set(logits, type, 16L * classes + classes * 3L / 4, Float.POSITIVE_INFINITY);
+        set(logits, type, 18L * classes + 1, Float.NEGATIVE_INFINITY);
+        set(logits, type, 21L * classes, Float.NaN);
+    }
+
+    private static void set(MemorySegment memory, DType type, long i, float value) {
+        if (type == DType.F32) {
+            memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+        } else {
+            memory.setAtIndex(ValueLayout.JAVA_SHORT, i, Rounded.bits(type, value));
+        }
+    }
+}
