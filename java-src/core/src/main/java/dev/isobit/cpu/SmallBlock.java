@@ -1,8 +1,5 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-
 /**
  * Scratch memory for groups of small rows. A group has as many rows as a vector has lanes. They lie one behind the other as
  * in the operand, so that a group's elements are as many whole vectors as a row has classes. One per worker.
@@ -15,11 +12,11 @@ final class SmallBlock {
     private static final int ELEMENTS = 2048;
 
     final int width;
-    final MemorySegment exponentials;
+    final float[] exponentials;
     /** The same without those of the maxima. */
-    final MemorySegment others;
+    final float[] others;
     /** A vector for each row while rows are folded. */
-    final MemorySegment folded;
+    final float[] folded;
     /** Groups in work. */
     int groups;
     /** Whether logits end less than a vector behind the beginning of the last row. */
@@ -70,9 +67,9 @@ final class SmallBlock {
         capacity = Math.max(ELEMENTS, VECTORS * width * width);
         // Behind the last row a vector reads on.
         int elements = capacity + width;
-        exponentials = floats(elements);
-        others = floats(elements);
-        folded = floats(GROUPS * width * width);
+        exponentials = new float[elements];
+        others = new float[elements];
+        folded = new float[GROUPS * width * width];
         maxima = new float[GROUPS * width];
         sums = new float[GROUPS * width];
         counts = new float[GROUPS * width];
@@ -89,11 +86,6 @@ final class SmallBlock {
         skips = new boolean[GROUPS * width];
         rows = new int[capacity];
         firsts = new int[width == 0 ? 0 : capacity / width];
-    }
-
-    /** Native and aligned: a vector in an array straddles two cache lines. */
-    private static MemorySegment floats(int count) {
-        return Arena.ofAuto().allocate((long) count * Float.BYTES, 64);
     }
 
     /** How many groups of rows are worked on at a time. */

@@ -19,9 +19,8 @@ final class SmallTargets implements SegmentStage {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
         SmallBlock block = work.block;
-        MemorySegment exponentials = block.exponentials;
+        float[] exponentials = block.exponentials;
         VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(true, exponentials);
         long[] offsets = block.targetOffsets;
         float[] logits = block.targetLogits;
         float[] exps = block.targetExps;
@@ -32,7 +31,7 @@ final class SmallTargets implements SegmentStage {
             logits[r] = IN_ARRAY
                     ? in[(int) (at + offset / Float.BYTES)]
                     : inSegment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at + offset);
-            exps[r] = exponentials.get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset);
+            exps[r] = exponentials[(int) (offset / Float.BYTES)];
         }
     }
 }

@@ -3,7 +3,6 @@ package dev.isobit.cpu;
 import dev.isobit.math.ExactMath;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
@@ -22,7 +21,6 @@ final class VectorSmallExponentials implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, SPECIES.vectorShape());
     private static final int WIDTH = VectorAccess.WIDTH;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** {@link ExactMath#EXP_MAGIC} without what keeps results below the normal range from being rounded twice. */
     private static final float NORMAL_MAGIC = ExactMath.EXP_MAGIC - 64;
     /** What the magic number's bits are where the power of two is 2^-126. */
@@ -35,11 +33,9 @@ final class VectorSmallExponentials implements SegmentStage {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
         SmallBlock block = work.block;
-        MemorySegment exponentials = block.exponentials;
-        MemorySegment others = block.others;
+        float[] exponentials = block.exponentials;
+        float[] others = block.others;
         VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(true, exponentials);
-        VectorAccess.require(true, others);
         long at = work.at;
         int count = work.length * WIDTH;
         int[] rows = block.rows;
@@ -79,8 +75,8 @@ final class VectorSmallExponentials implements SegmentStage {
             }
             VectorMask<Float> isMax = d.eq(zero);
             equal += Long.bitCount(isMax.toLong());
-            e.intoMemorySegment(exponentials, i * 4L, ORDER);
-            e.blend(zero, isMax).intoMemorySegment(others, i * 4L, ORDER);
+            e.intoArray(exponentials, i);
+            e.blend(zero, isMax).intoArray(others, i);
         }
         block.equal = equal;
         work.unplain = lowest.lt(LOWEST_NORMAL).trueCount();

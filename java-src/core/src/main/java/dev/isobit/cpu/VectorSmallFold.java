@@ -1,7 +1,5 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -20,8 +18,6 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorSmallFold {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
-    private static final long BYTES = WIDTH * 4L;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int LEVELS = Integer.numberOfTrailingZeros(WIDTH);
     /** For the distances WIDTH / 2, WIDTH / 4, ... 1: lanes whose number has that bit, and where the lane without lies. */
     private static final VectorMask<?>[] UPPER = new VectorMask<?>[LEVELS];
@@ -70,8 +66,7 @@ final class VectorSmallFold {
      * @param groups of rows
      * @param to takes them
      */
-    static void maxima(MemorySegment folded, int done, int groups, float[] to) {
-        VectorAccess.require(true, folded);
+    static void maxima(float[] folded, int done, int groups, float[] to) {
         int vectors = groups * WIDTH >> done;
         int level = done;
         for (; level + 1 < LEVELS; level += 2) {
@@ -82,11 +77,11 @@ final class VectorSmallFold {
             vectors /= 4;
             if (level + 2 == LEVELS) {
                 for (int v = 0; v < vectors; v++) {
-                    long at = 4 * v * BYTES;
-                    FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
-                    FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
-                    FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
-                    FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                    int at = 4 * v * WIDTH;
+                    FloatVector a = FloatVector.fromArray(SPECIES, folded, at);
+                    FloatVector b = FloatVector.fromArray(SPECIES, folded, at + WIDTH);
+                    FloatVector c = FloatVector.fromArray(SPECIES, folded, at + 2 * WIDTH);
+                    FloatVector d = FloatVector.fromArray(SPECIES, folded, at + 3 * WIDTH);
                     FloatVector ac = a.blend(c, upper);
                     FloatVector acOther = c.blend(a, upper).rearrange(across);
                     ac = ac.blend(acOther, acOther.compare(VectorOperators.GT, ac));
@@ -100,11 +95,11 @@ final class VectorSmallFold {
                 return;
             }
             for (int v = 0; v < vectors; v++) {
-                long at = 4 * v * BYTES;
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
-                FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
-                FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                int at = 4 * v * WIDTH;
+                FloatVector a = FloatVector.fromArray(SPECIES, folded, at);
+                FloatVector b = FloatVector.fromArray(SPECIES, folded, at + WIDTH);
+                FloatVector c = FloatVector.fromArray(SPECIES, folded, at + 2 * WIDTH);
+                FloatVector d = FloatVector.fromArray(SPECIES, folded, at + 3 * WIDTH);
                 FloatVector ac = a.blend(c, upper);
                 FloatVector acOther = c.blend(a, upper).rearrange(across);
                 ac = ac.blend(acOther, acOther.compare(VectorOperators.GT, ac));
@@ -113,18 +108,18 @@ final class VectorSmallFold {
                 bd = bd.blend(bdOther, bdOther.compare(VectorOperators.GT, bd));
                 FloatVector max = ac.blend(bd, upperNext);
                 FloatVector other = bd.blend(ac, upperNext).rearrange(acrossNext);
-                max.blend(other, other.compare(VectorOperators.GT, max)).intoMemorySegment(folded, v * BYTES, ORDER);
+                max.blend(other, other.compare(VectorOperators.GT, max)).intoArray(folded, v * WIDTH);
             }
         }
         if (level < LEVELS) {
             VectorMask<Float> upper = upper(level);
             VectorShuffle<Float> across = across(level);
             for (int g = 0; g < groups; g++) {
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES, ORDER);
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES + BYTES, ORDER);
+                FloatVector a = FloatVector.fromArray(SPECIES, folded, 2 * g * WIDTH);
+                FloatVector b = FloatVector.fromArray(SPECIES, folded, 2 * g * WIDTH + WIDTH);
                 FloatVector max = a.blend(b, upper);
                 FloatVector other = b.blend(a, upper).rearrange(across);
-                max.blend(other, other.compare(VectorOperators.GT, max)).intoMemorySegment(folded, g * BYTES, ORDER);
+                max.blend(other, other.compare(VectorOperators.GT, max)).intoArray(folded, g * WIDTH);
             }
         }
         take(folded, groups, to);
@@ -137,8 +132,7 @@ final class VectorSmallFold {
      * @param groups of rows
      * @param to takes them
      */
-    static void sums(MemorySegment folded, int done, int groups, float[] to) {
-        VectorAccess.require(true, folded);
+    static void sums(float[] folded, int done, int groups, float[] to) {
         int vectors = groups * WIDTH >> done;
         int level = done;
         for (; level + 1 < LEVELS; level += 2) {
@@ -149,11 +143,11 @@ final class VectorSmallFold {
             vectors /= 4;
             if (level + 2 == LEVELS) {
                 for (int v = 0; v < vectors; v++) {
-                    long at = 4 * v * BYTES;
-                    FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
-                    FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
-                    FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
-                    FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                    int at = 4 * v * WIDTH;
+                    FloatVector a = FloatVector.fromArray(SPECIES, folded, at);
+                    FloatVector b = FloatVector.fromArray(SPECIES, folded, at + WIDTH);
+                    FloatVector c = FloatVector.fromArray(SPECIES, folded, at + 2 * WIDTH);
+                    FloatVector d = FloatVector.fromArray(SPECIES, folded, at + 3 * WIDTH);
                     FloatVector ac = a.blend(c, upper).add(c.blend(a, upper).rearrange(across));
                     FloatVector bd = b.blend(d, upper).add(d.blend(b, upper).rearrange(across));
                     ac.blend(bd, upperNext).add(bd.blend(ac, upperNext).rearrange(acrossNext)).rearrange(LANE)
@@ -162,33 +156,32 @@ final class VectorSmallFold {
                 return;
             }
             for (int v = 0; v < vectors; v++) {
-                long at = 4 * v * BYTES;
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, at, ORDER);
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, at + BYTES, ORDER);
-                FloatVector c = FloatVector.fromMemorySegment(SPECIES, folded, at + 2 * BYTES, ORDER);
-                FloatVector d = FloatVector.fromMemorySegment(SPECIES, folded, at + 3 * BYTES, ORDER);
+                int at = 4 * v * WIDTH;
+                FloatVector a = FloatVector.fromArray(SPECIES, folded, at);
+                FloatVector b = FloatVector.fromArray(SPECIES, folded, at + WIDTH);
+                FloatVector c = FloatVector.fromArray(SPECIES, folded, at + 2 * WIDTH);
+                FloatVector d = FloatVector.fromArray(SPECIES, folded, at + 3 * WIDTH);
                 FloatVector ac = a.blend(c, upper).add(c.blend(a, upper).rearrange(across));
                 FloatVector bd = b.blend(d, upper).add(d.blend(b, upper).rearrange(across));
                 ac.blend(bd, upperNext).add(bd.blend(ac, upperNext).rearrange(acrossNext))
-                        .intoMemorySegment(folded, v * BYTES, ORDER);
+                        .intoArray(folded, v * WIDTH);
             }
         }
         if (level < LEVELS) {
             VectorMask<Float> upper = upper(level);
             VectorShuffle<Float> across = across(level);
             for (int g = 0; g < groups; g++) {
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES, ORDER);
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, folded, 2 * g * BYTES + BYTES, ORDER);
-                a.blend(b, upper).add(b.blend(a, upper).rearrange(across)).intoMemorySegment(folded, g * BYTES, ORDER);
+                FloatVector a = FloatVector.fromArray(SPECIES, folded, 2 * g * WIDTH);
+                FloatVector b = FloatVector.fromArray(SPECIES, folded, 2 * g * WIDTH + WIDTH);
+                a.blend(b, upper).add(b.blend(a, upper).rearrange(across)).intoArray(folded, g * WIDTH);
             }
         }
         take(folded, groups, to);
     }
 
-    private static void take(MemorySegment folded, int groups, float[] to) {
-        VectorAccess.require(true, folded);
+    private static void take(float[] folded, int groups, float[] to) {
         for (int g = 0; g < groups; g++) {
-            FloatVector.fromMemorySegment(SPECIES, folded, g * BYTES, ORDER).rearrange(LANE).intoArray(to, g * WIDTH);
+            FloatVector.fromArray(SPECIES, folded, g * WIDTH).rearrange(LANE).intoArray(to, g * WIDTH);
         }
     }
 }

@@ -3,7 +3,6 @@ package dev.isobit.cpu;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -18,7 +17,6 @@ final class VectorSmallGradient implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, SPECIES.vectorShape());
     private static final int WIDTH = VectorAccess.WIDTH;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     VectorSmallGradient() {}
 
@@ -27,9 +25,8 @@ final class VectorSmallGradient implements SegmentStage {
         float[] out = work.out;
         MemorySegment outSegment = work.outSegment;
         SmallBlock block = work.block;
-        MemorySegment exponentials = block.exponentials;
+        float[] exponentials = block.exponentials;
         VectorAccess.require(OUT_NATIVE, outSegment);
-        VectorAccess.require(true, exponentials);
         long at = work.outAt;
         int classes = work.length;
         int count = classes * WIDTH;
@@ -47,7 +44,7 @@ final class VectorSmallGradient implements SegmentStage {
             IntVector factorsHere = FloatVector.fromArray(SPECIES, factors, firsts[v]).reinterpretAsInts();
             FloatVector factor = IntVector.fromArray(INTS, rows, i).selectFrom(factorsHere).reinterpretAsFloats();
             VectorAccess.store(OUT_ARRAY, out, outSegment, at, i,
-                    FloatVector.fromMemorySegment(SPECIES, exponentials, i * 4L, ORDER).mul(factor));
+                    FloatVector.fromArray(SPECIES, exponentials, i).mul(factor));
         }
         long[] targets = block.targetOffsets;
         float[] targetGradients = block.targetGradients;
@@ -69,7 +66,7 @@ final class VectorSmallGradient implements SegmentStage {
             }
             for (int i = r * classes; i < (r + 1) * classes; i++) {
                 VectorAccess.set(OUT_ARRAY, out, outSegment, at, i,
-                        block.exponentials.getAtIndex(ValueLayout.JAVA_FLOAT, i) * block.factors[r]);
+                        block.exponentials[i] * block.factors[r]);
             }
             set(out, outSegment, at, block.targetOffsets[r], block.targetGradients[r]);
         }

@@ -2,7 +2,6 @@ package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -18,7 +17,6 @@ final class VectorSmallMax implements SegmentStage {
     private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** Bytes of an element, or elements of an array. */
     private static final long UNIT = IN_ARRAY ? 1 : Float.BYTES;
 
@@ -59,9 +57,8 @@ final class VectorSmallMax implements SegmentStage {
     private static void lanes(SegmentWork work) {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
-        MemorySegment folded = work.block.folded;
+        float[] folded = work.block.folded;
         VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(true, folded);
         int classes = work.length;
         long row = work.at;
         for (int r = 0; r < work.block.groups * WIDTH; r++) {
@@ -71,7 +68,7 @@ final class VectorSmallMax implements SegmentStage {
                 FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, row, i);
                 max = max.blend(z, z.compare(VectorOperators.GT, max));
             }
-            max.intoMemorySegment(folded, r * WIDTH * 4L, ORDER);
+            max.intoArray(folded, r * WIDTH);
             row += classes * UNIT;
         }
     }
@@ -80,9 +77,8 @@ final class VectorSmallMax implements SegmentStage {
     private static void fours(SegmentWork work, int groups) {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
-        MemorySegment folded = work.block.folded;
+        float[] folded = work.block.folded;
         VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(true, folded);
         VectorMask<Float> behind = SPECIES.indexInRange(0, work.length).not();
         VectorMask<Float> upper = VectorSmallFold.upper(0);
         VectorShuffle<Float> across = VectorSmallFold.across(0);
@@ -108,7 +104,7 @@ final class VectorSmallMax implements SegmentStage {
             bd = bd.blend(bdOther, bdOther.compare(VectorOperators.GT, bd));
             FloatVector max = ac.blend(bd, upperNext);
             FloatVector other = bd.blend(ac, upperNext).rearrange(acrossNext);
-            max.blend(other, other.compare(VectorOperators.GT, max)).intoMemorySegment(folded, v * WIDTH * 4L, ORDER);
+            max.blend(other, other.compare(VectorOperators.GT, max)).intoArray(folded, v * WIDTH);
         }
     }
 }

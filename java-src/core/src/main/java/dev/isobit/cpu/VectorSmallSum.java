@@ -1,7 +1,5 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
@@ -12,7 +10,6 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorSmallSum implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     VectorSmallSum() {}
 
@@ -44,71 +41,64 @@ final class VectorSmallSum implements SegmentStage {
 
     /** Rows of some vectors, added to one: lanes that are as many as the next power of two, folded to a vector's. */
     private static void lanes(SmallBlock block, int classes) {
-        MemorySegment others = block.others;
-        MemorySegment folded = block.folded;
-        VectorAccess.require(true, others);
-        VectorAccess.require(true, folded);
+        float[] others = block.others;
+        float[] folded = block.folded;
         int last = (classes - 1) / WIDTH * WIDTH;
         FloatVector zero = VectorMath.kept(1);
         VectorMask<Float> behind = SPECIES.indexInRange(last, classes).not();
-        long row = 0;
+        int row = 0;
         for (int r = 0; r < block.groups * WIDTH; r++) {
-            FloatVector sum = FloatVector.fromMemorySegment(SPECIES, others, row + last * 4L, ORDER)
+            FloatVector sum = FloatVector.fromArray(SPECIES, others, row + last)
                     .blend(zero, behind);
-            FloatVector a = FloatVector.fromMemorySegment(SPECIES, others, row, ORDER);
+            FloatVector a = FloatVector.fromArray(SPECIES, others, row);
             if (last == WIDTH) {
                 sum = a.add(sum);
             } else {
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, others, row + WIDTH * 4L, ORDER);
+                FloatVector b = FloatVector.fromArray(SPECIES, others, row + WIDTH);
                 if (last == 2 * WIDTH) {
                     sum = a.add(sum).add(b);
                 } else {
-                    FloatVector c = FloatVector.fromMemorySegment(SPECIES, others, row + 2 * WIDTH * 4L, ORDER);
+                    FloatVector c = FloatVector.fromArray(SPECIES, others, row + 2 * WIDTH);
                     sum = a.add(c).add(b.add(sum));
                 }
             }
-            sum.intoMemorySegment(folded, r * WIDTH * 4L, ORDER);
-            row += classes * 4L;
+            sum.intoArray(folded, r * WIDTH);
+            row += classes;
         }
     }
 
     /** Rows of at most a vector: the first two levels of {@link VectorSmallFold}. */
     private static void fours(SmallBlock block, int classes) {
-        MemorySegment others = block.others;
-        MemorySegment folded = block.folded;
-        VectorAccess.require(true, others);
-        VectorAccess.require(true, folded);
+        float[] others = block.others;
+        float[] folded = block.folded;
         FloatVector zero = VectorMath.kept(1);
         VectorMask<Float> behind = SPECIES.indexInRange(0, classes).not();
         VectorMask<Float> upper = VectorSmallFold.upper(0);
         VectorShuffle<Float> across = VectorSmallFold.across(0);
         VectorMask<Float> upperNext = VectorSmallFold.upper(1);
         VectorShuffle<Float> acrossNext = VectorSmallFold.across(1);
-        long step = classes * 4L;
-        long at = 0;
+        int at = 0;
         for (int v = 0; v < block.groups * (WIDTH / 4); v++) {
-            FloatVector a = FloatVector.fromMemorySegment(SPECIES, others, at, ORDER).blend(zero, behind);
-            FloatVector b = FloatVector.fromMemorySegment(SPECIES, others, at + step, ORDER).blend(zero, behind);
-            FloatVector c = FloatVector.fromMemorySegment(SPECIES, others, at + 2 * step, ORDER).blend(zero, behind);
-            FloatVector d = FloatVector.fromMemorySegment(SPECIES, others, at + 3 * step, ORDER).blend(zero, behind);
+            FloatVector a = FloatVector.fromArray(SPECIES, others, at).blend(zero, behind);
+            FloatVector b = FloatVector.fromArray(SPECIES, others, at + classes).blend(zero, behind);
+            FloatVector c = FloatVector.fromArray(SPECIES, others, at + 2 * classes).blend(zero, behind);
+            FloatVector d = FloatVector.fromArray(SPECIES, others, at + 3 * classes).blend(zero, behind);
             FloatVector ac = a.blend(c, upper).add(c.blend(a, upper).rearrange(across));
             FloatVector bd = b.blend(d, upper).add(d.blend(b, upper).rearrange(across));
             ac.blend(bd, upperNext).add(bd.blend(ac, upperNext).rearrange(acrossNext))
-                    .intoMemorySegment(folded, v * WIDTH * 4L, ORDER);
-            at += 4 * step;
+                    .intoArray(folded, v * WIDTH);
+            at += 4 * classes;
         }
     }
 
     /** Leaves 1 for an element that is its row's maximum, and 0 for another. */
     private static void maximaAlone(SmallBlock block, int elements) {
-        MemorySegment others = block.others;
-        MemorySegment exponentials = block.exponentials;
-        VectorAccess.require(true, others);
-        VectorAccess.require(true, exponentials);
+        float[] others = block.others;
+        float[] exponentials = block.exponentials;
         for (int i = 0; i < elements; i += WIDTH) {
-            FloatVector.fromMemorySegment(SPECIES, exponentials, i * 4L, ORDER)
-                    .sub(FloatVector.fromMemorySegment(SPECIES, others, i * 4L, ORDER))
-                    .intoMemorySegment(others, i * 4L, ORDER);
+            FloatVector.fromArray(SPECIES, exponentials, i)
+                    .sub(FloatVector.fromArray(SPECIES, others, i))
+                    .intoArray(others, i);
         }
     }
 }
