@@ -21,6 +21,7 @@ final class SegmentStages {
     private @Nullable SegmentStage smallGradient;
     private @Nullable SegmentStage shortRow;
     private @Nullable SegmentStage anyShortRow;
+    private SegmentStage @Nullable [] joins;
     private @Nullable SegmentStage bf16Row;
     private @Nullable SegmentStage anyBf16Row;
     private @Nullable SegmentStages longRows;
@@ -53,8 +54,10 @@ final class SegmentStages {
      * @param row sets {@code count}, {@code maxAt}, the lanes, {@code nextMax} and {@code unplain}, and writes the previous
      *     row's gradient
      * @param anyRow the same without a short cut
+     * @param joined one after the other set the block's losses and gradients at targets from what it has of each row
      */
-    SegmentStages withShortRows(SegmentStage row, SegmentStage anyRow) {
+    SegmentStages withShortRows(SegmentStage row, SegmentStage anyRow, SegmentStage... joined) {
+        joins = joined;
         shortRow = row;
         anyShortRow = anyRow;
         return this;
@@ -65,6 +68,7 @@ final class SegmentStages {
         SegmentStages stages = new SegmentStages(width, max, exponentials, anyExponentials, tail, sum, scale);
         stages.smallRows = smallRows;
         stages.smallGradient = smallGradient;
+        stages.joins = joins;
         stages.shortRow = shortRow;
         stages.anyShortRow = anyShortRow;
         stages.longRows = others;
@@ -117,6 +121,13 @@ final class SegmentStages {
     void shortRow(SegmentWork work) {
         run(Objects.requireNonNull(shortRow), Objects.requireNonNull(anyShortRow), work);
         run(sum, work);
+    }
+
+    /** Joins the rows of the block that short rows have left there. */
+    void join(SegmentWork work) {
+        for (SegmentStage stage : Objects.requireNonNull(joins)) {
+            run(stage, work);
+        }
     }
 
     /** Whether rows of 16 bits are reached where they stand, by {@link #bf16Row} or {@link #longRows}. */

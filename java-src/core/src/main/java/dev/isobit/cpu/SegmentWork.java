@@ -106,6 +106,13 @@ class SegmentWork extends LinesBefore {
         return hasPrevious ? outSegment : spareSegment;
     }
 
+    /** Has a block for rows that are worked on together, as many as vectors of this width have lanes. */
+    final void useBlock(int width) {
+        if (block.width != width) {
+            block = new SmallBlock(width);
+        }
+    }
+
     final void operands(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         nextMax = UNKNOWN;
         gradient = wantsGradient;

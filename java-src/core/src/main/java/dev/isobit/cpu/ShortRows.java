@@ -15,7 +15,9 @@ class ShortRows extends LinesBefore {
     private long first;
     private float factor;
     private long target;
+    /** The gradient there, once the row's group has been joined. */
     private float targetGradient;
+    private boolean knowsTargetGradient;
     /** Where its maximum is: there the exponential, 1, has been left out of the lanes. */
     private final int[] maxAt = new int[SegmentWork.LANES + 2 * IN_ARRAY];
     /** Behind the last of them, which begin at {@link #IN_ARRAY}. */
@@ -36,20 +38,10 @@ class ShortRows extends LinesBefore {
         Arrays.fill(work.previous(), 0);
         work.length = (int) batch.classes;
         work.nextMax = SegmentWork.UNKNOWN;
+        work.useBlock(stages.width());
         isPending = false;
-        for (long row = from; row < to; row++) {
-            float loss;
-            if (batch.targets.get(row) == batch.ignoreIndex) {
-                work.nextMax = SegmentWork.UNKNOWN;
-                loss = 0;
-                fill(batch, row, 0);
-            } else {
-                loss = row(batch, stages, row, row + 1 < to ? row + 1 : row);
-                if (loss != loss) {
-                    fill(batch, row, Float.NaN);
-                }
-            }
-            batch.rowLoss[(int) (row - batch.firstRow)] = loss;
+        for (long row = from; row < to; row += stages.width()) {
+            group(batch, stages, row, to);
         }
         flush(batch);
     }
@@ -60,8 +52,47 @@ class ShortRows extends LinesBefore {
         }
     }
 
-    /** The loss of a row; NaN if it has no softmax. */
-    private float row(CrossEntropyBatch batch, SegmentStages stages, long row, long next) {
+    /** As many rows as a vector has lanes: what is float64 or a logarithm is done for all at once. */
+    private void group(CrossEntropyBatch batch, SegmentStages stages, long row, long to) {
+        SmallBlock block = work.block;
+        int rows = (int) Math.min(stages.width(), to - row);
+        float[] losses = batch.rowLoss;
+        int lossAt = (int) (row - batch.firstRow);
+        batch.targets.copy(row, rows, block.targets);
+        block.groups = 1;
+        block.single = true;
+        for (int r = 0; r < stages.width(); r++) {
+            block.leaveOut(r);
+            if (r >= rows) {
+                continue;
+            }
+            if (block.targets[r] == batch.ignoreIndex) {
+                work.nextMax = SegmentWork.UNKNOWN;
+                losses[lossAt + r] = 0;
+                fill(batch, row + r, 0);
+            } else if (!row(batch, stages, r, row + r, Math.min(row + r + 1, to - 1))) {
+                losses[lossAt + r] = Float.NaN;
+                fill(batch, row + r, Float.NaN);
+            }
+        }
+        stages.join(work);
+        for (int r = 0; r < rows; r++) {
+            if (block.skips[r]) {
+                continue;
+            }
+            losses[lossAt + r] = block.losses[r];
+            long start = (row + r) * batch.classes;
+            if (isPending && start == first) {
+                targetGradient = block.targetGradients[r];
+                knowsTargetGradient = true;
+            } else if (batch.wantsGradient) {
+                batch.gradLogits.set(start + block.targets[r], block.targetGradients[r]);
+            }
+        }
+    }
+
+    /** Leaves in the block what is to be joined; false for a row that has no softmax. */
+    private boolean row(CrossEntropyBatch batch, SegmentStages stages, int r, long row, long next) {
         long start = row * batch.classes;
         work.at = batch.logits.position(start);
         // The look ahead compares bits as integers, which puts negative floats and NaN in no useful order.
@@ -72,7 +103,7 @@ class ShortRows extends LinesBefore {
         }
         work.nextMax = SegmentWork.UNKNOWN;
         if (!Float.isFinite(work.max)) {
-            return Float.NaN;
+            return false;
         }
         work.nextAt = batch.logits.position(next * batch.classes);
         work.previousGradient(isPending ? batch.gradLogits : null, first, factor);
@@ -84,27 +115,39 @@ class ShortRows extends LinesBefore {
         correct(batch);
         work.swap();
         if (work.sum != work.sum) {
-            return Float.NaN;
+            return false;
         }
+        SmallBlock block = work.block;
+        long targetClass = block.targets[r];
+        float targetLogit = batch.logits.get(start + targetClass);
+        double upstream = batch.wantsGradient ? batch.upstream(row) : 0;
+        // The factor of RowState, with one segment.
+        factor = (float) (upstream / (work.count + (double) work.sum));
+        block.take(r, work.max, work.count, work.sum, targetLogit, work.previous()[(int) targetClass], upstream);
+        if (batch.wantsGradient) {
+            isPending = true;
+            knowsTargetGradient = false;
+            first = start;
+            target = targetClass;
+            findMaxima(batch);
+            if (!Float.isFinite(factor)) {
+                alone(batch, r, row);
+            }
+        }
+        return true;
+    }
+
+    /** Writes a gradient whose factor is not finite. */
+    private void alone(CrossEntropyBatch batch, int r, long row) {
+        SmallBlock block = work.block;
         state.begin(batch.classes);
         state.add(work.max, work.count, work.sum);
         state.join();
-        long targetClass = batch.targets.get(row);
-        float targetLogit = batch.logits.get(start + targetClass);
-        if (batch.wantsGradient) {
-            double upstream = batch.upstream(row);
-            isPending = true;
-            first = start;
-            factor = state.factor(0, upstream);
-            target = targetClass;
-            targetGradient = state.targetGradient(targetLogit,
-                    work.previous()[(int) targetClass], 0, upstream);
-            findMaxima(batch);
-            if (!Float.isFinite(factor)) {
-                flush(batch);
-            }
-        }
-        return state.loss(targetLogit);
+        targetGradient = state.targetGradient(block.targetLogits[r], block.targetExps[r], 0, block.upstream[r]);
+        knowsTargetGradient = true;
+        batch.rowLoss[(int) (row - batch.firstRow)] = state.loss(block.targetLogits[r]);
+        flush(batch);
+        block.leaveOut(r);
     }
 
     private void findMax(CrossEntropyBatch batch, SegmentStages stages, long start) {
@@ -154,7 +197,9 @@ class ShortRows extends LinesBefore {
             for (int i = IN_ARRAY; i < maxEnd; i++) {
                 batch.gradLogits.set(first + maxAt[i], SegmentWork.canonical(factor));
             }
-            batch.gradLogits.set(first + target, targetGradient);
+            if (knowsTargetGradient) {
+                batch.gradLogits.set(first + target, targetGradient);
+            }
             isPending = false;
         }
     }

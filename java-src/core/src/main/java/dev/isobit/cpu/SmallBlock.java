@@ -93,6 +93,24 @@ final class SmallBlock {
         return Math.min(GROUPS, capacity / (ofClasses * width));
     }
 
+    /** Leaves what joins to numbers, of which nobody asks. */
+    void leaveOut(int row) {
+        take(row, 0, 1, 0, 0, 0, 0);
+        skips[row] = true;
+    }
+
+    /** Takes what is known of a row, to be joined. */
+    void take(int row, float max, int count, float sum, float targetLogit, float targetExp, double rowUpstream) {
+        maxima[row] = max;
+        counts[row] = count;
+        single &= count == 1;
+        sums[row] = sum;
+        targetLogits[row] = targetLogit;
+        targetExps[row] = targetExp;
+        upstream[row] = rowUpstream;
+        skips[row] = false;
+    }
+
     /** Prepares for rows of so many classes. */
     void use(int ofClasses) {
         if (classes != ofClasses) {

@@ -19,9 +19,7 @@ final class SmallRows {
     long run(CrossEntropyBatch batch, SegmentStages stages, long from, long to, CrossEntropyRows single) {
         int classes = (int) batch.classes;
         int width = stages.width();
-        if (work.block.width != width) {
-            work.block = new SmallBlock(width);
-        }
+        work.useBlock(width);
         SmallBlock block = work.block;
         block.use(classes);
         Arrays.fill(block.upstream, batch.upstream);

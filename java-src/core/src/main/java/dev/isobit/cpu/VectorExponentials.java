@@ -150,28 +150,34 @@ final class VectorExponentials implements SegmentStage {
                 }
                 FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
                 FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
-                FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats();
-                FloatVector others = e;
+                // Each way stores by itself: where the two meet, a vector may be boxed.
+                FloatVector sum = FloatVector.fromArray(SPECIES, lanes, lanesAt + i);
                 if (special) {
-                    e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
-                            .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+                    FloatVector e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS)
+                            .lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).mul(ExactMath.EXP_LAST)
+                            .blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
                     if (F16 && !KNUTH) {
                         e = e.blend(Float.NaN, z.compare(VectorOperators.LT, F16_MINUS_INFINITY));
                     }
                     VectorMask<Float> isMax = d.eq(zero);
                     unplain++;
                     count += isMax.trueCount();
-                    others = e.blend(zero, isMax);
-                }
-                if (GRADIENT) {
-                    if (OUT_ARRAY || NARROW) {
+                    sum.add(e.blend(zero, isMax)).intoArray(lanes, lanesAt + i);
+                    if (GRADIENT && (OUT_ARRAY || NARROW)) {
                         e.intoArray(out, (int) outAt + i);
-                    } else {
+                    } else if (GRADIENT) {
+                        e.intoMemorySegment(outSegment, outAt + i * 4L, ORDER);
+                    }
+                } else {
+                    FloatVector e = p.reinterpretAsInts()
+                            .add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
+                    sum.add(e).intoArray(lanes, lanesAt + i);
+                    if (GRADIENT && (OUT_ARRAY || NARROW)) {
+                        e.intoArray(out, (int) outAt + i);
+                    } else if (GRADIENT) {
                         e.intoMemorySegment(outSegment, outAt + i * 4L, ORDER);
                     }
                 }
-                FloatVector.fromArray(SPECIES, lanes, lanesAt + i).add(others).intoArray(lanes, lanesAt + i);
             }
         }
         work.count = count;

@@ -42,7 +42,7 @@ final class VectorKernels implements CpuKernels {
                     stage(VectorExponentials.class, flags), stage(VectorExponentials.class, flags | 1 << 5),
                     stage(VectorTail.class, flags), new VectorSum(),
                     stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags),
-                            stage(VectorShortRow.class, flags | 1 << 5))
+                            stage(VectorShortRow.class, flags | 1 << 5), new VectorLogSum(), new VectorSmallJoin())
                     .withSmallRows(
                             new SegmentStage[] {stage(VectorSmallMax.class, flags),
                                 new StageWithShortCut(stage(VectorSmallExponentials.class, flags),

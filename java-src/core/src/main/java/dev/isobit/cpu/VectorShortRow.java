@@ -143,21 +143,23 @@ final class VectorShortRow implements SegmentStage {
                 }
                 FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
                 FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
-                FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats();
+                // Each way stores by itself: where the two meet, a vector may be boxed.
                 if (special) {
-                    e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS).lanewise(VectorOperators.LSHL, 23)
-                            .reinterpretAsFloats()).mul(ExactMath.EXP_LAST).blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+                    FloatVector e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS)
+                            .lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).mul(ExactMath.EXP_LAST)
+                            .blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
                     VectorMask<Float> isMax = d.eq(zero);
                     unplain++;
-                    e = e.blend(zero, isMax);
+                    e.blend(zero, isMax).intoArray(lanes, i);
                     long bits = isMax.toLong() & fresh;
                     if (bits != 0) {
                         count += Long.bitCount(bits);
                         maxAt = i + Long.numberOfTrailingZeros(bits);
                     }
+                } else {
+                    p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+                            .reinterpretAsFloats().intoArray(lanes, i);
                 }
-                e.intoArray(lanes, i);
             }
         }
         work.count = count;
