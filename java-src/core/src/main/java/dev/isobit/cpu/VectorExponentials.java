@@ -77,7 +77,8 @@ final class VectorExponentials implements SegmentStage {
         FloatVector magic = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MAGIC);
         FloatVector minusLn2Hi = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_HI);
         FloatVector minusLn2Lo = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_LO);
-        FloatVector c6 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C6);
+        // Not loaded: in rows of F16 the JIT put it on the heap, 80 bytes a segment.
+        FloatVector c6 = FloatVector.broadcast(SPECIES, ExactMath.EXP_C6);
         FloatVector c5 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C5);
         FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
         FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
