@@ -39,6 +39,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The kernels of guarded steps, interpreted, launched as guard_params.h says, against the CPU backend: every bit. */
 class GuardPtxTest {
     private static final StepOptions PLAIN = StepOptions.defaults();
+    /** Pieces before it are in no table. */
+    private static final long FIRST_PIECE = 3L << 32;
     /** Arrays of a chunk. */
     static final String[] ADAM_AMSGRAD = {"param", "grad", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
     static final String[] ADAM = Arrays.copyOf(ADAM_AMSGRAD, 4);
@@ -201,9 +203,9 @@ class GuardPtxTest {
             PtxKernels.Buffer firsts = kernels.new Buffer(8L * first.size(), 8);
             buffers.add(firsts);
             for (int i = 0; i < first.size(); i++) {
-                firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, i, first.get(i) + farBlocks);
+                firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, i, first.get(i) + FIRST_PIECE);
             }
-            guard.set("pieces", table.address - farBlocks * kernels.size("guard_piece"))
+            guard.set("pieces", table.address - FIRST_PIECE * kernels.size("guard_piece"))
                     .set("first_pieces", firsts.address - 8 * farBlocks).set("segments", farBlocks + segments);
         }
 
@@ -466,8 +468,10 @@ class GuardPtxTest {
         List<List<MixedParameter>> groups = new ArrayList<>();
         for (int g = 0; g < count; g++) {
             List<MixedParameter> group = new ArrayList<>();
-            for (int n = from + g; n < from + g + 6; n++) {
-                group.add(MixedParameter.any(kernels, n, random, null));
+            // Large ones with any number of accesses, modulo four, for a thread.
+            int first = from + (from > 1000 ? 61 : 1) * g;
+            for (int n = first; n < first + 6; n++) {
+                group.add(MixedParameter.any(kernels, n, random, n % 3 == 0 ? MixedStepPtxTest.SPECIAL : null));
             }
             groups.add(group);
         }
@@ -527,18 +531,26 @@ class GuardPtxTest {
     /** More groups than a warp has threads, each of which writes what a group's scalars are. */
     @Test
     void manyGroups() {
-        manyGroups(kernels, cpu, true, 3);
-        manyGroups(kernels, cpu, false, 3);
+        for (int optimizer = 0; optimizer < 3; optimizer++) {
+            manyGroups(kernels, cpu, optimizer, false, 3);
+            manyGroups(kernels, cpu, optimizer, true, 3);
+        }
     }
 
-    static void manyGroups(PtxKernels kernels, Backend cpu, boolean adam, int blocks) {
+    /** @param optimizer 0 Adam, 1 with amsgrad, 2 SGD */
+    static void manyGroups(PtxKernels kernels, Backend cpu, int optimizer, boolean mixed, int blocks) {
         int count = 40;
-        List<AdamOptions> adams = adamOptions(false);
+        boolean adam = optimizer < 2;
+        boolean amsgrad = optimizer == 1;
+        List<AdamOptions> adams = adamOptions(amsgrad);
         List<SgdOptions> sgds = sgdOptions();
         check(kernels, cpu, options().getFirst(),
                 adam ? IntStream.range(0, count).mapToObj(g -> adams.get(g % adams.size())).toList() : null,
                 adam ? null : IntStream.range(0, count).mapToObj(g -> sgds.get(g % sgds.size())).toList(),
-                mixedGroups(kernels, count, 1, new Random(count)), 1, 0, blocks);
+                mixed
+                        ? mixedGroups(kernels, count, 1, new Random(count))
+                        : groups(kernels, count, 1, true, new Random(count)),
+                1, 0, blocks);
     }
 
     /** Sums of squares of segments of any length, of any types, some of values whose squares are below the normal range. */
@@ -547,6 +559,35 @@ class GuardPtxTest {
         squares(kernels, "guard_square_f32", 0);
         squares(kernels, "guard_square_mixed", 0);
         squares(kernels, "guard_square_mixed", 3L << 29);
+        squaresOfPairs(kernels, "guard_square_f32");
+        squaresOfPairs(kernels, "guard_square_mixed");
+    }
+
+    /** Sums of two squares whose rounding shows, at all places where a sum is formed. */
+    static void squaresOfPairs(PtxKernels kernels, String kernel) {
+        FoldPairs pairs = FoldPairs.of(true, new Random(12));
+        int segments = pairs.sums().length;
+        int size = kernels.size("guard_piece");
+        PtxKernels.Buffer values = kernels.new Buffer(4L * pairs.values().length, 4).set(pairs.values());
+        PtxKernels.Buffer table = kernels.new Buffer(8L * segments * size, 8);
+        PtxKernels.Buffer firsts = kernels.new Buffer(8L * segments + 8, 8);
+        for (int piece = 0; piece < 8 * segments; piece++) {
+            kernels.new Struct("guard_piece", table.memory().asSlice((long) size * piece, size))
+                    .set("grad", values.address + 4096L * piece).set("position", 1024 * (piece % 8)).set("count", 1024)
+                    .set("group", 0).set("dtype", 0);
+        }
+        for (int j = 0; j <= segments; j++) {
+            firsts.memory().setAtIndex(ValueLayout.JAVA_LONG, j, 8 * j);
+        }
+        PtxKernels.Buffer controls = kernels.new Buffer(kernels.size("guard_control"), 8);
+        controls.memory().fill((byte) 0);
+        PtxKernels.Buffer parts = kernels.new Buffer(4L * segments, 4);
+        kernels.launch("guard", kernel, 3, 256, 0, kernels.new Struct("guard_params").set("pieces", table)
+                .set("controls", controls).set("first_pieces", firsts).set("parts", parts)
+                .set("segments", (long) segments).set("flags", 1));
+        assertEquals(List.of(), kernels.device.findings());
+        assertArrayEquals(pairs.sums(), parts.floats());
+        List.of(values, table, firsts, controls, parts).forEach(PtxKernels.Buffer::free);
     }
 
     /** @param far segments before the first: those of blocks that do not run, which are in no table */
@@ -695,11 +736,22 @@ class GuardPtxTest {
         for (int segments : new int[] {1, 1024, 2000, 6500}) {
             manySegments(kernels, op, segments, 0);
         }
-        manySegments(kernels, op, 1500, 3);
+        for (String kind : kinds(op)) {
+            manySegments(kernels, op, kind, 1500, 3);
+        }
+    }
+
+    static List<String> kinds(String op) {
+        return op.equals("adam") ? List.of("f32", "f32_amsgrad", "mixed", "mixed_amsgrad") : List.of("f32", "mixed");
     }
 
     /** @param blocks of one launch, in which a segment is of one element; or 0 */
     static void manySegments(PtxKernels kernels, String op, int segments, int blocks) {
+        manySegments(kernels, op, "f32", segments, blocks);
+    }
+
+    /** @param kind of kernel: f32, mixed, the same with _amsgrad */
+    static void manySegments(PtxKernels kernels, String op, String kind, int segments, int blocks) {
         Random random = new Random(segments);
         float[] grads = new float[segments];
         float[] parts = new float[segments];
@@ -715,7 +767,7 @@ class GuardPtxTest {
             }
         }
         List<List<MixedParameter>> groups = groups(kernels, 1, 1, true, random);
-        Device device = new Device(kernels, PLAIN.withMaxNorm(1), groups, op, op + "_step_f32_guarded", 0);
+        Device device = new Device(kernels, PLAIN.withMaxNorm(1), groups, op, op + "_step_" + kind + "_guarded", 0);
         settings(device, op.equals("adam") ? adamOptions(false) : null, sgdOptions());
         device.set(List.of(0.1), -1);
         PtxKernels.Buffer buffer = kernels.new Buffer(4L * segments, 4);

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 class MixedStepPtxTest {
     /** Which of the groups of a launch: not the first, so that one that is not looked up shows. */
     private static final int GROUP = 5;
-    private static final float[] SPECIAL = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f,
+    static final float[] SPECIAL = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 0, -0f,
         Float.MIN_VALUE, -Float.MAX_VALUE, Float.MAX_VALUE, 1e-30f, -1, 65_520, 1e-7f};
 
     private static PtxKernels kernels;

@@ -533,32 +533,9 @@ class MutationTest {
 
     /** Sums of segments in which two values are not 0: for each addition of a fold two whose rounding shows. */
     private static void addPairs() {
-        Random random = new Random(11);
-        List<int[]> lanes = new ArrayList<>();
-        for (int half = 512; half > 0; half /= 2) {
-            for (int first = 0; first < half; first += 32) {
-                int lane = first + random.nextInt(Math.min(32, half));
-                lanes.add(new int[] {lane, lane + half});
-            }
-        }
-        for (int turn = 1; turn < 8; turn++) {
-            int lane = random.nextInt(1024);
-            lanes.add(new int[] {lane, lane + 1024 * turn});
-        }
-        int segments = lanes.size();
-        float[] values = new float[8192 * segments];
-        float[] sums = new float[segments];
-        for (int j = 0; j < segments; j++) {
-            float a;
-            float b;
-            do {
-                a = 1 + random.nextFloat();
-                b = random.nextFloat();
-            } while (a + b <= (double) a + b);
-            values[8192 * j + lanes.get(j)[0]] = a;
-            values[8192 * j + lanes.get(j)[1]] = b;
-            sums[j] = a + b;
-        }
+        FoldPairs all = FoldPairs.of(false, new Random(11));
+        float[] values = all.values();
+        float[] sums = all.sums();
         for (String op : List.of("cross_entropy", "cross_entropy_general", "nll_loss")) {
             String kernel = op + (op.equals("cross_entropy") ? "_reduce_loss_f32" : "_reduce")
                     + (op.equals("nll_loss") ? "_f32" : "");
@@ -845,16 +822,21 @@ class MutationTest {
     }
 
     private static void addMixedGuards() {
-        for (boolean adam : new boolean[] {false, true}) {
-            String op = adam ? "adam_mixed" : "sgd_mixed";
-            suite.add(new Check(op + "_guarded", op + " of many groups", true,
-                    kernels -> GuardPtxTest.manyGroups(kernels, cpu, adam, 3)));
+        for (int optimizer = 0; optimizer < 3; optimizer++) {
+            for (boolean mixed : new boolean[] {false, true}) {
+                String op = (optimizer < 2 ? "adam" : "sgd") + (mixed ? "_mixed" : "") + "_guarded";
+                int of = optimizer;
+                suite.add(new Check(op, op + " of many groups", true,
+                        kernels -> GuardPtxTest.manyGroups(kernels, cpu, of, mixed, 3)));
+            }
         }
         for (String kernel : List.of("guard_square_f32", "guard_square_mixed")) {
             for (long far : new long[] {0, 3L << 29}) {
                 suite.add(new Check("guard", kernel + " from segment " + far, false,
                         kernels -> GuardPtxTest.squares(kernels, kernel, far)));
             }
+            suite.add(new Check("guard", kernel + " of pairs", false,
+                    kernels -> GuardPtxTest.squaresOfPairs(kernels, kernel)));
         }
         for (StepOptions options : GuardPtxTest.options()) {
             for (int from : new int[] {1, 121, 1700}) {
@@ -868,7 +850,7 @@ class MutationTest {
                                 op + " guarded from " + from + " by " + blocks + " blocks", from == 1,
                                 kernels -> GuardPtxTest.check(kernels, cpu, options, adam, sgd,
                                         GuardPtxTest.mixedGroups(kernels, 6, from, new Random(from)),
-                                        amsgrad ? 1_000_000 : 1, 0, blocks)));
+                                        amsgrad == (from == 121) ? 1 : 1_000_000, 0, blocks)));
                     }
                 }
             }
@@ -961,7 +943,7 @@ class MutationTest {
                                     isSgd ? null : GuardPtxTest.adamOptions(amsgrad),
                                     isSgd ? GuardPtxTest.sgdOptions() : null,
                                     GuardPtxTest.groups(kernels, 6, from, even, new Random(from)),
-                                    amsgrad ? 1_000_000 : 1, 0)));
+                                    amsgrad == (from == 121) ? 1 : 1_000_000, 0)));
                     int blocks = 1 + kind % 3;
                     suite.add(new Check(isSgd ? "sgd_guarded" : "adam_guarded", "guarded from " + from
                             + " by " + blocks + " blocks", from < 100, kernels -> {
@@ -970,7 +952,7 @@ class MutationTest {
                                         isSgd ? null : GuardPtxTest.adamOptions(amsgrad),
                                         isSgd ? GuardPtxTest.sgdOptions() : null,
                                         GuardPtxTest.groups(kernels, 6, from, even, new Random(from)),
-                                        amsgrad ? 1_000_000 : 1, 0, blocks);
+                                        amsgrad == (from == 121) ? 1 : 1_000_000, 0, blocks);
                             }));
                 }
             }
@@ -980,9 +962,12 @@ class MutationTest {
                 suite.add(new Check(op, segments + " segments", segments < 2000,
                         kernels -> GuardPtxTest.manySegments(kernels, op, segments, 0)));
             }
-            for (int segments : new int[] {900, 1500, 6500}) {
-                suite.add(new Check(op + "_guarded", segments + " segments in one launch", false,
-                        kernels -> GuardPtxTest.manySegments(kernels, op, segments, 3)));
+            for (String kind : GuardPtxTest.kinds(op)) {
+                for (int segments : kind.equals("f32") ? new int[] {900, 1500, 6500} : new int[] {900, 2500}) {
+                    suite.add(new Check(op + (kind.startsWith("mixed") ? "_mixed_guarded" : "_guarded"),
+                            segments + " segments in one launch, " + kind, false,
+                            kernels -> GuardPtxTest.manySegments(kernels, op, kind, segments, 3)));
+                }
             }
         }
         suite.add(new Check(List.of("guard", "adam", "sgd"), "guarded far", false,
