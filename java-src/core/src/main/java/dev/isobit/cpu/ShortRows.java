@@ -43,7 +43,7 @@ class ShortRows extends LinesBefore {
         for (long row = from; row < to; row += stages.width()) {
             group(batch, stages, row, to);
         }
-        flush(batch);
+        flush(batch, stages);
     }
 
     private static void fill(CrossEntropyBatch batch, long row, float value) {
@@ -131,14 +131,14 @@ class ShortRows extends LinesBefore {
             target = targetClass;
             findMaxima(batch);
             if (!Float.isFinite(factor)) {
-                alone(batch, r, row);
+                alone(batch, stages, r, row);
             }
         }
         return true;
     }
 
     /** Writes a gradient whose factor is not finite. */
-    private void alone(CrossEntropyBatch batch, int r, long row) {
+    private void alone(CrossEntropyBatch batch, SegmentStages stages, int r, long row) {
         SmallBlock block = work.block;
         state.begin(batch.classes);
         state.add(work.max, work.count, work.sum);
@@ -146,7 +146,7 @@ class ShortRows extends LinesBefore {
         targetGradient = state.targetGradient(block.targetLogits[r], block.targetExps[r], 0, block.upstream[r]);
         knowsTargetGradient = true;
         batch.rowLoss[(int) (row - batch.firstRow)] = state.loss(block.targetLogits[r]);
-        flush(batch);
+        flush(batch, stages);
         block.leaveOut(r);
     }
 
@@ -180,15 +180,20 @@ class ShortRows extends LinesBefore {
     }
 
     /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
-    private void flush(CrossEntropyBatch batch) {
-        if (isPending) {
+    private void flush(CrossEntropyBatch batch, SegmentStages stages) {
+        if (isPending && batch.gradLogits.isNarrow()) {
             float[] exponentials = work.previous();
             for (int i = 0; i < batch.classes; i++) {
                 exponentials[i] = SegmentWork.canonical(exponentials[i] * factor);
             }
             batch.gradLogits.copyFrom(exponentials, first, (int) batch.classes);
-            correct(batch);
+        } else if (isPending) {
+            batch.gradLogits.copyFrom(work.previous(), first, (int) batch.classes);
+            work.outAt = batch.gradLogits.position(first);
+            work.factor = factor;
+            stages.scale(work);
         }
+        correct(batch);
     }
 
     /** What is not exponential times factor in the pending gradient. */
