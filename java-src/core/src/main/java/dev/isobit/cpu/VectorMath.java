@@ -8,7 +8,7 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The vector twin of {@link ExactMath}: the same operations in the same order, a lane an element. In hot loops a constant
- * is broadcast where it is used or, better, {@link #kept}; a static final vector is read from the heap on every turn.
+ * is broadcast where it is used or, better, {@link Kept}; a static final vector is read from the heap on every turn.
  */
 final class VectorMath {
     /** The widest vector of this JVM. */
@@ -45,18 +45,13 @@ final class VectorMath {
 
     private VectorMath() {}
 
-    /** Constants to be {@link #kept}, {@link #SPECIES} wide each. */
+    /** Constants to be {@link Kept}, {@link #SPECIES} wide each. */
     static float[] table(float... values) {
         float[] table = new float[values.length * SPECIES.length()];
         for (int i = 0; i < table.length; i++) {
             table[i] = values[i / SPECIES.length()];
         }
         return table;
-    }
-
-    /** A constant that stays in a register: 0: 1; 1: 0; from 2: those of exp in the order of their use. */
-    static FloatVector kept(int index) {
-        return FloatVector.fromArray(SPECIES, Kept.TABLE, index * SPECIES.length());
     }
 
     /**
@@ -78,17 +73,12 @@ final class VectorMath {
 
     /** Whether whole vectors of an array are finite. */
     static boolean areFinite(float[] values, int count) {
-        IntVector greatest = kept(1).reinterpretAsInts();
+        IntVector greatest = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO).reinterpretAsInts();
         for (int i = 0; i < count; i += SPECIES.length()) {
             greatest =
                     greatest.max(FloatVector.fromArray(SPECIES, values, i).reinterpretAsInts().and(Integer.MAX_VALUE));
         }
         return greatest.lt(Float.floatToRawIntBits(Float.POSITIVE_INFINITY)).allTrue();
-    }
-
-    /** A value that stays in a register; the product keeps every bit of it but a NaN's. */
-    static FloatVector kept(FloatVector one, float value) {
-        return one.mul(FloatVector.broadcast(SPECIES, value));
     }
 
     static FloatVector constant(float value) {

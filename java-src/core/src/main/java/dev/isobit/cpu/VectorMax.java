@@ -30,10 +30,10 @@ final class VectorMax implements SegmentStage {
         int length = work.length;
         int whole = SPECIES.loopBound(length);
         // A loop must not start from a static final vector: merged with a computed one, it is boxed on every turn.
-        FloatVector a = VectorMath.constant(Float.NEGATIVE_INFINITY);
-        FloatVector b = VectorMath.constant(Float.NEGATIVE_INFINITY);
-        FloatVector c = VectorMath.constant(Float.NEGATIVE_INFINITY);
-        FloatVector d = VectorMath.constant(Float.NEGATIVE_INFINITY);
+        FloatVector a = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+        FloatVector b = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+        FloatVector c = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+        FloatVector d = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
         int step = VectorAccess.step();
         int i = 0;
         // Comparing and blending are two instructions; MAX, which must keep NaN, is six.

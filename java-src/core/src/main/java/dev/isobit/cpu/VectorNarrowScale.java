@@ -60,7 +60,7 @@ final class VectorNarrowScale implements SegmentStage {
         VectorAccess.require(OUT_NATIVE, outSegment);
         int fromAt = work.waitingAt;
         long at = work.outAt;
-        FloatVector f = VectorMath.constant(factor);
+        FloatVector f = FloatVector.broadcast(SPECIES, factor);
         int step = 2 * VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
             IntVector even = FloatVector.fromArray(SPECIES, from, fromAt + i).mul(f)
@@ -86,8 +86,8 @@ final class VectorNarrowScale implements SegmentStage {
         VectorAccess.require(OUT_NATIVE, outSegment);
         int fromAt = work.waitingAt;
         long at = work.outAt;
-        FloatVector f = VectorMath.constant(Math.abs(factor));
-        FloatVector rounder = VectorMath.constant(F16_ROUNDER);
+        FloatVector f = FloatVector.broadcast(SPECIES, Math.abs(factor));
+        FloatVector rounder = FloatVector.broadcast(SPECIES, F16_ROUNDER);
         int signs = Float.floatToRawIntBits(factor) < 0 ? 0x80008000 : 0;
         int correction = signs - F16_ROUNDER_BITS - (F16_ROUNDER_BITS << 16);
         int step = 2 * VectorAccess.step();
@@ -114,7 +114,7 @@ final class VectorNarrowScale implements SegmentStage {
         VectorAccess.require(OUT_NATIVE, outSegment);
         int fromAt = work.waitingAt;
         long at = work.outAt;
-        FloatVector f = VectorMath.constant(Math.abs(factor));
+        FloatVector f = FloatVector.broadcast(SPECIES, Math.abs(factor));
         int signs = Float.floatToRawIntBits(factor) < 0 ? 0x80008000 : 0;
         int step = 2 * VectorAccess.step();
         for (int i = 0; i < whole; i += step) {

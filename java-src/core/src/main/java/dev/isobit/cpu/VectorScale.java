@@ -24,7 +24,7 @@ final class VectorScale implements SegmentStage {
         long at = work.outAt;
         float factor = work.factor;
         int whole = Float.isFinite(factor) ? SPECIES.loopBound(work.length) : 0;
-        FloatVector f = VectorMath.constant(factor);
+        FloatVector f = FloatVector.broadcast(SPECIES, factor);
         int step = VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
             if (OUT_ARRAY) {

@@ -44,7 +44,7 @@ final class VectorSmallSum implements SegmentStage {
         float[] others = block.others;
         float[] folded = block.folded;
         int last = (classes - 1) / WIDTH * WIDTH;
-        FloatVector zero = VectorMath.kept(1);
+        FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         VectorMask<Float> behind = SPECIES.indexInRange(last, classes).not();
         int row = 0;
         for (int r = 0; r < block.groups * WIDTH; r++) {
@@ -71,7 +71,7 @@ final class VectorSmallSum implements SegmentStage {
     private static void fours(SmallBlock block, int classes) {
         float[] others = block.others;
         float[] folded = block.folded;
-        FloatVector zero = VectorMath.kept(1);
+        FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         VectorMask<Float> behind = SPECIES.indexInRange(0, classes).not();
         VectorMask<Float> upper = VectorSmallFold.upper(0);
         VectorShuffle<Float> across = VectorSmallFold.across(0);
