@@ -5,6 +5,7 @@ import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -61,9 +62,8 @@ final class VectorExponentials implements SegmentStage {
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE && !NARROW, outSegment);
         int length = work.length - work.length % (STRIDE * WIDTH);
-        for (int lane = ODD ? SegmentWork.LANES : 0; lane < VectorSum.width(work.length, STRIDE * WIDTH); lane +=
-                WIDTH) {
-            FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO).intoArray(lanes, lane);
+        if (!ODD) {
+            Arrays.fill(lanes, 0, VectorSum.width(work.length, STRIDE * WIDTH), 0);
         }
         long at = work.at;
         long outAt = NARROW ? work.waitingAt + SHIFT : work.outAt;
@@ -83,11 +83,11 @@ final class VectorExponentials implements SegmentStage {
         FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
         FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
         FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
-        FloatVector max = one.mul(maxOrMinusZero);
-        IntVector plainAbove = one.mul(plain).reinterpretAsInts();
+        FloatVector max = FloatVector.broadcast(SPECIES, maxOrMinusZero).mul(one);
+        IntVector plainAbove = FloatVector.broadcast(SPECIES, plain).mul(one).reinterpretAsInts();
         IntVector upper = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.UPPER);
         IntVector f16Bits = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.F16_BITS);
-        FloatVector f16Scale = one.mul(NarrowLanes.F16_SCALE);
+        FloatVector f16Scale = FloatVector.broadcast(SPECIES, NarrowLanes.F16_SCALE).mul(one);
         long nextAt = work.nextAt;
         int nextLast = work.nextLength - STRIDE * WIDTH;
         IntVector nextMax = one.mul(-0f).reinterpretAsInts();

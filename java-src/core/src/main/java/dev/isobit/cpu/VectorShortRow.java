@@ -72,10 +72,10 @@ final class VectorShortRow implements SegmentStage {
         FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
         FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
         FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
-        FloatVector max = one.mul(maxOrMinusZero);
-        IntVector plainAbove = one.mul(plain).reinterpretAsInts();
-        FloatVector factor = one.mul(work.factor);
-        IntVector nextMax = one.mul(-0f).reinterpretAsInts();
+        FloatVector max = FloatVector.broadcast(SPECIES, maxOrMinusZero).mul(one);
+        IntVector plainAbove = FloatVector.broadcast(SPECIES, plain).mul(one).reinterpretAsInts();
+        FloatVector factor = FloatVector.broadcast(SPECIES, work.factor).mul(one);
+        IntVector nextMax = FloatVector.broadcast(SPECIES, -0f).mul(one).reinterpretAsInts();
         ShortVector nextShorts = ShortVector.broadcast(SHORTS, Short.MIN_VALUE);
         int whole = SPECIES.loopBound(length);
         int step = VectorAccess.step();
