@@ -14,8 +14,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Cross-entropy on the CPU: targets are checked and counted, rows are split over the workers, row losses are reduced by
- * the calling thread. Logits are read once from memory, segment by segment; the exponentials wait in the gradient's own
- * memory for their factor. Of 16 bits, see {@link ScratchRows}. What has options goes to {@link CpuGeneralCrossEntropy}.
+ * the calling thread. Logits are read once from memory, segment by segment, each while the exponentials of the one before are
+ * computed; these wait in the gradient's own memory for their factor, of 16 bits in scratch memory. Rows of 16 bits that are
+ * widened: see {@link ScratchRows}. What has options goes to {@link CpuGeneralCrossEntropy}.
  */
 final class CpuCrossEntropy implements CrossEntropyKernel, Workers.Task {
     /** Rows between two reductions, a multiple of the segment: bounds the scratch memory, not the batch. */
