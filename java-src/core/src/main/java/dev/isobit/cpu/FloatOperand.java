@@ -99,11 +99,6 @@ final class FloatOperand {
         base = -firstElement * Float.BYTES;
     }
 
-    /** Whether it is in memory of the class {@link #NATIVE_SEGMENT}. */
-    boolean isNative() {
-        return array.length == 0 && shorts.length == 0 && segment.getClass() == NATIVE_SEGMENT;
-    }
-
     boolean isNarrow() {
         return kind == Kind.NARROW;
     }
@@ -134,11 +129,6 @@ final class FloatOperand {
         return base + (kind == Kind.ARRAY ? element : element * Float.BYTES);
     }
 
-    /** Whether another operand is the very same memory. */
-    boolean isSameAs(FloatOperand other) {
-        return kind == other.kind && array == other.array && segment == other.segment && base == other.base;
-    }
-
     /** Whether another operand's elements stand right behind the first so many of this one. */
     boolean isFollowedBy(FloatOperand next, long count) {
         boolean isArray = array.length > 0 || shorts.length > 0;
@@ -165,15 +155,6 @@ final class FloatOperand {
             segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
         } else {
             segment.set(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element), value);
-        }
-    }
-
-    /** Writes the first floats of a segment. */
-    void copyFrom(MemorySegment values, long element, long length) {
-        if (kind == Kind.ARRAY) {
-            MemorySegment.copy(values, ValueLayout.JAVA_FLOAT, 0, array, (int) position(element), (int) length);
-        } else {
-            MemorySegment.copy(values, 0, segment, position(element), length * Float.BYTES);
         }
     }
 

@@ -10,21 +10,20 @@ import dev.isobit.math.ExactMath;
 final class Kept {
     /** Each constant as many times as a vector has lanes. */
     static final float[] TABLE = VectorMath.table(1, 0, ExactMath.LOG2E, VectorMath.MAGIC_0, -ExactMath.LN2_HI,
-            -ExactMath.LN2_LO, ExactMath.EXP_C6, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3,
+            -ExactMath.LN2_LO, ExactMath.EXP_C5, ExactMath.EXP_C4, ExactMath.EXP_C3,
             ExactMath.EXP_C2);
     private static final int WIDTH = VectorMath.SPECIES.length();
-    /** Where each begins; those of exp in the order of their use. */
+    /** Where each begins; those of exp in the order of their use, which begins with one that is no argument: broadcast. */
     static final int ONE = 0;
     static final int ZERO = WIDTH;
     static final int LOG2E = 2 * WIDTH;
     static final int MAGIC = 3 * WIDTH;
     static final int MINUS_LN2_HI = 4 * WIDTH;
     static final int MINUS_LN2_LO = 5 * WIDTH;
-    static final int C6 = 6 * WIDTH;
-    static final int C5 = 7 * WIDTH;
-    static final int C4 = 8 * WIDTH;
-    static final int C3 = 9 * WIDTH;
-    static final int C2 = 10 * WIDTH;
+    static final int C5 = 6 * WIDTH;
+    static final int C4 = 7 * WIDTH;
+    static final int C3 = 8 * WIDTH;
+    static final int C2 = 9 * WIDTH;
 
     /** Masks in the same way. */
     static final int[] MASKS = masks(0xffff0000, 0x8fffe000);

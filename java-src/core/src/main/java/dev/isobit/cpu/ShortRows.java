@@ -63,9 +63,8 @@ class ShortRows extends LinesBefore {
         block.single = true;
         for (int r = 0; r < stages.width(); r++) {
             block.leaveOut(r);
-            if (r >= rows) {
-                continue;
-            }
+        }
+        for (int r = 0; r < rows; r++) {
             if (block.targets[r] == batch.ignoreIndex) {
                 work.nextMax = SegmentWork.UNKNOWN;
                 losses[lossAt + r] = 0;

@@ -90,7 +90,7 @@ final class VectorExponentials implements SegmentStage {
         FloatVector f16Scale = FloatVector.broadcast(SPECIES, NarrowLanes.F16_SCALE).mul(one);
         long nextAt = work.nextAt;
         int nextLast = work.nextLength - STRIDE * WIDTH;
-        IntVector nextMax = one.mul(-0f).reinterpretAsInts();
+        IntVector nextMax = FloatVector.broadcast(SPECIES, -0f).mul(one).reinterpretAsInts();
         ShortVector nextShorts = ShortVector.broadcast(PAIRS, Short.MIN_VALUE);
         int step = STRIDE * VectorAccess.step();
         int count = ODD ? work.count : 0;

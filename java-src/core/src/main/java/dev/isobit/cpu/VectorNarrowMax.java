@@ -11,7 +11,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The maximum of a segment of 16 bits, found among the bits as integers: these rise with numbers that are not negative, fall
- * with the others. With a NaN above all numbers it is infinity: either way the row has no softmax. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
+ * with the others. With a NaN above all numbers it is infinity: either way the row has no softmax. Written out as
+ * {@link VectorShortRow} is. Copied by {@link Specialized}.
  */
 final class VectorNarrowMax implements SegmentStage {
     private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);

@@ -12,8 +12,9 @@ import jdk.incubator.vector.VectorSpecies;
  * number. Two bits at a time: four vectors, which follow each other, become one before it is stored. In the end a group's
  * rows are the lanes of one vector, in an order that one permutation puts right.
  *
- * <p>The last two bits are a loop of their own, which need not store for another one. Exchanges are written out in the loops: a method for them would take vectors, which are boxed where the JIT has
- * compiled it before its caller. Offsets of memory grow by addition: that leaves one comparison of an access's checks.
+ * <p>The last two bits are a loop of their own, which need not store for another one.
+ * Exchanges are written out in the loops: a method for them would take vectors, which are boxed where the JIT has compiled
+ * it before its caller.
  */
 final class VectorSmallFold {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
