@@ -72,7 +72,6 @@ final class VectorExponentials implements SegmentStage {
         // Before any vector is loaded: a call that is not inlined would move all of them to the stack, for the loop as well.
         float plain = KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max);
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
-        FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
         FloatVector magic = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MAGIC);
         FloatVector minusLn2Hi = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_HI);
@@ -156,14 +155,14 @@ final class VectorExponentials implements SegmentStage {
                 if (special) {
                     FloatVector e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS)
                             .lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).mul(ExactMath.EXP_LAST)
-                            .blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
+                            .blend(0, d.lt(ExactMath.EXP_ZERO_BELOW));
                     if (F16 && !KNUTH) {
                         e = e.blend(Float.NaN, z.compare(VectorOperators.LT, F16_MINUS_INFINITY));
                     }
-                    VectorMask<Float> isMax = d.eq(zero);
+                    VectorMask<Float> isMax = d.eq(0);
                     unplain++;
                     count += isMax.trueCount();
-                    sum.add(e.blend(zero, isMax)).intoArray(lanes, lanesAt + i);
+                    sum.add(e.blend(0, isMax)).intoArray(lanes, lanesAt + i);
                     if (GRADIENT && (OUT_ARRAY || NARROW)) {
                         e.intoArray(out, (int) outAt + i);
                     } else if (GRADIENT) {

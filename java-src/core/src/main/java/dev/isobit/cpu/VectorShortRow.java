@@ -61,7 +61,6 @@ final class VectorShortRow implements SegmentStage {
         // Before any vector is loaded: a call that is not inlined would move all of them to the stack, for the loop as well.
         float plain = KNUTH ? VectorMath.NORMAL_ABOVE : VectorMath.plainAbove(work.max);
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
-        FloatVector zero = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ZERO);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
         FloatVector magic = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MAGIC);
         FloatVector minusLn2Hi = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_HI);
@@ -147,10 +146,10 @@ final class VectorShortRow implements SegmentStage {
                 if (special) {
                     FloatVector e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS)
                             .lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).mul(ExactMath.EXP_LAST)
-                            .blend(zero, d.lt(ExactMath.EXP_ZERO_BELOW));
-                    VectorMask<Float> isMax = d.eq(zero);
+                            .blend(0, d.lt(ExactMath.EXP_ZERO_BELOW));
+                    VectorMask<Float> isMax = d.eq(0);
                     unplain++;
-                    e.blend(zero, isMax).intoArray(lanes, i);
+                    e.blend(0, isMax).intoArray(lanes, i);
                     long bits = isMax.toLong() & fresh;
                     if (bits != 0) {
                         count += Long.bitCount(bits);
