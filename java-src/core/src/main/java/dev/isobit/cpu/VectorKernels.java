@@ -20,6 +20,7 @@ final class VectorKernels implements CpuKernels {
 
     /** By flags: of types and kinds of memory there are too many combinations for a table. */
     private static final Map<Integer, AdamUpdate> ADAM = new ConcurrentHashMap<>();
+    private static final Map<Integer, AdamUpdate> BF16_ADAM = new ConcurrentHashMap<>();
     private static final Map<Integer, AdamUpdate> STAGED_ADAM = new ConcurrentHashMap<>();
     private static final Map<Integer, SgdUpdate> SGD = new ConcurrentHashMap<>();
     private static final AtomicReferenceArray<@Nullable BceKernel> BCE =
@@ -105,6 +106,11 @@ final class VectorKernels implements CpuKernels {
     @Override
     public AdamUpdate adam(AdamOperands operands) {
         ParamStorage storage = operands.storage;
+        if (storage.isAlone() && !operands.amsgrad
+                && areBf16(storage.param, operands.grad, operands.expAvg, operands.expAvgSq)) {
+            return BF16_ADAM.computeIfAbsent(storage.param.shorts.length > 0 ? 1 : 0,
+                    f -> (AdamUpdate) Specialized.instance(VectorBf16Adam.class, f));
+        }
         int flags = mixed(storage.first(), 0) | mixed(operands.grad, 1) | mixed(operands.expAvg, 2)
                 | mixed(operands.expAvgSq, 3)
                 | (operands.amsgrad ? mixed(operands.maxExpAvgSq, 4) | 1 << VectorAdam.AMSGRAD_BIT : 0)
@@ -116,6 +122,17 @@ final class VectorKernels implements CpuKernels {
         return flags < 0
                 ? ScalarKernels.adam(operands.amsgrad)
                 : ADAM.computeIfAbsent(flags, f -> (AdamUpdate) Specialized.instance(VectorAdam.class, f));
+    }
+
+    /** Whether all operands are BF16, all in arrays or all in native memory. */
+    private static boolean areBf16(FloatOperand... operands) {
+        boolean arrays = operands[0].shorts.length > 0;
+        for (FloatOperand operand : operands) {
+            if (!operand.isNarrow() || operand.f16 || !isReached(operand) || operand.shorts.length > 0 != arrays) {
+                return false;
+            }
+        }
+        return true;
     }
 
     @Override

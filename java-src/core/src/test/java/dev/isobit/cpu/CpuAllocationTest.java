@@ -229,6 +229,8 @@ class CpuAllocationTest {
         parameters.add(new AdamParameter("master", narrow(nativeMemory, 1, 7001), narrow(nativeMemory, 1, 7001),
                 tensor(nativeMemory, 1, 7001), tensor(nativeMemory, 1, 7001))
                 .withMaster(tensor(nativeMemory, 1, 7001)));
+        parameters.add(new AdamParameter("bf16", narrow(nativeMemory, 1, 20_003), narrow(nativeMemory, 1, 20_003),
+                narrow(nativeMemory, 1, 20_003), narrow(nativeMemory, 1, 20_003)));
         parameters.add(new AdamParameter("half", half(nativeMemory, 20_003), half(nativeMemory, 20_003),
                 tensor(nativeMemory, 20_003), tensor(nativeMemory, 20_003)));
         parameters.add(new AdamParameter("half with a master", half(nativeMemory, 7003), half(nativeMemory, 7003),

@@ -12,6 +12,8 @@ import dev.isobit.DType;
 import dev.isobit.Tensor;
 import dev.isobit.contract.AdamArrays;
 import dev.isobit.contract.Bits;
+import dev.isobit.contract.Rounded;
+import dev.isobit.math.NarrowFloats;
 import dev.isobit.spi.AdamScalars;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -102,6 +104,67 @@ class CpuLargeAdamTest {
             }
         }
         compare("native " + nativeMemory, arrays, tensors);
+    }
+
+    private static Tensor bf16(boolean nativeMemory, float[] values) {
+        short[] bits = new short[values.length];
+        for (int i = 0; i < bits.length; i++) {
+            bits[i] = Rounded.bits(DType.BF16, values[i]);
+        }
+        MemorySegment segment = MemorySegment.ofArray(bits);
+        return Tensor.of(DType.BF16,
+                nativeMemory ? Arena.ofAuto().allocate(2L * bits.length, 64).copyFrom(segment) : segment, bits.length);
+    }
+
+    private static void round(AdamArrays arrays) {
+        for (float[] values : all(arrays)) {
+            System.arraycopy(Rounded.to(DType.BF16, values), 0, values, 0, values.length);
+        }
+    }
+
+    /** All of BF16, rounded after each step. */
+    private static void ofBf16(AdamArrays.Kind kind, int size, AdamOptions options, boolean nativeMemory, int threads) {
+        AdamArrays arrays = AdamArrays.of(kind, size, new SplittableRandom(size));
+        round(arrays);
+        List<Tensor> tensors = new ArrayList<>();
+        for (float[] values : all(arrays)) {
+            tensors.add(bf16(nativeMemory, values));
+        }
+        try (Backend backend = Backend.open("cpu", BackendOptions.defaults().withThreads(threads));
+                Adam adam = Adam.on(backend, options, List.of(parameter(tensors, options.amsgrad())))) {
+            for (int step = 1; step <= 2; step++) {
+                adam.step();
+                arrays.step(options, options.lr(), step);
+                round(arrays);
+            }
+        }
+        for (int role = 0; role < 5; role++) {
+            float[] found = new float[size];
+            for (int i = 0; i < size; i++) {
+                found[i] = NarrowFloats.fromBf16(tensors.get(role).segment().getAtIndex(ValueLayout.JAVA_SHORT, i));
+            }
+            assertEquals(size, Bits.assertSame(kind + " " + size + " " + options + ", native " + nativeMemory
+                    + ", operand " + role, all(arrays)[role], found));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(AdamArrays.Kind.class)
+    void ofBf16(AdamArrays.Kind kind) {
+        for (AdamOptions options : List.of(ADAM_W, ADAM_W.withMaximize(true), AdamOptions.adam().withWeightDecay(0.1),
+                ADAM_W.withAmsgrad(true))) {
+            for (int size : new int[] {8, 31, 32, 33, 2047, 2048, 2049, 4211}) {
+                ofBf16(kind, size, options, false, 1);
+                ofBf16(kind, size, options, true, 1);
+            }
+        }
+    }
+
+    /** More than a cache holds: pages are read ahead. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void muchOfBf16(boolean nativeMemory) {
+        ofBf16(AdamArrays.Kind.NORMAL, (1 << 22) + (nativeMemory ? 0 : 37), ADAM_W, nativeMemory, 2);
     }
 
     /** Whether call {@code i} went the second way, which takes 0.3 ms or nothing, the first way the other of both. */

@@ -244,6 +244,7 @@ final class Fingerprint {
             DType[][] mixes = {{DType.BF16, DType.BF16, DType.F32, DType.F32, DType.BF16},
                 {DType.F16, DType.F32, DType.BF16, DType.BF16, DType.F32}, {DType.F32, DType.F16, DType.F32,
                     DType.BF16, DType.BF16}};
+            DType[] bf16 = {DType.BF16, DType.BF16, DType.BF16, DType.BF16, DType.BF16};
             for (DType[] types : mixes) {
                 for (AdamOptions base : options) {
                     AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 5000, new SplittableRandom(10));
@@ -251,6 +252,11 @@ final class Fingerprint {
                             arrays);
                     add(digest, List.of(arrays));
                 }
+            }
+            for (AdamOptions base : options) {
+                AdamArrays arrays = AdamArrays.of(AdamArrays.Kind.NORMAL, 5000, new SplittableRandom(13));
+                source.mixed(step.withMaxNorm(0.01), base, 4, bf16, arrays);
+                add(digest, List.of(arrays));
             }
             for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
                 for (AdamArrays.Kind kind : AdamArrays.Kind.values()) {
