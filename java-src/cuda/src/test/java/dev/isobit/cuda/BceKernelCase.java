@@ -57,6 +57,8 @@ final class BceKernelCase {
     int grid = 2;
     /** Whether all arrays have boundaries where the logits have them. */
     boolean aligned;
+    /** By how many groups of axes what has a value for each element is read; 0: as what it is. */
+    int byAxes;
     /**
      * Segments before it are those of blocks that do not run: there is no memory of theirs. A multiple of the columns, so
      * that it begins with a row.
@@ -85,12 +87,14 @@ final class BceKernelCase {
         count = rows * columns;
     }
 
-    /** Of [rows, columns] of float32 and targets of float32, all where the logits have boundaries. */
-    BceKernelCase(BceInputs in, boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid, long seed) {
-        this.dtype = DType.F32;
+    /** Of [rows, columns] and targets of float32, or by turns of seeds of the 16 bits of the logits, all where these have
+     * boundaries. */
+    BceKernelCase(BceInputs in, DType dtype, boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid,
+            long seed) {
+        this.dtype = dtype;
         this.seed = seed;
         this.in = in;
-        targets = Targets.FLOATS;
+        targets = dtype != DType.F32 && seed % 2 == 0 ? Targets.NARROW : Targets.FLOATS;
         this.wantsLoss = wantsLoss;
         this.wantsGradient = wantsGradient;
         inPlace = false;
@@ -151,6 +155,15 @@ final class BceKernelCase {
         if (shape == null || shape.length == 0) {
             return;
         }
+        if (byAxes > 0 && Arrays.equals(shape, in.shape())) {
+            long inner = 1;
+            for (int i = 0; i < byAxes; i++) {
+                long size = i < byAxes - 1 ? 3 + i : firstElement() + count;
+                group(axes, i, inner, size, inner);
+                inner *= size;
+            }
+            return;
+        }
         boolean alongRows = shape[0] > 1;
         boolean alongColumns = shape[1] > 1;
         if (alongColumns) {
@@ -167,7 +180,7 @@ final class BceKernelCase {
     }
 
     private boolean isFull(long[] shape) {
-        return shape != null && Arrays.equals(shape, in.shape());
+        return byAxes == 0 && shape != null && Arrays.equals(shape, in.shape());
     }
 
     private long firstElement() {
@@ -182,7 +195,7 @@ final class BceKernelCase {
     /** The same where it may repeat, in axes of which rows are the outermost. */
     private long before(PtxKernels.Buffer buffer, long bytesOfElement, long[] shape) {
         boolean alongRows = buffer != null && shape.length == 2 && shape[0] > 1;
-        return isFull(shape)
+        return isFull(shape) || byAxes > 0 && Arrays.equals(shape, in.shape())
                 ? before(buffer, bytesOfElement)
                 : buffer == null ? 0 : buffer.address - (alongRows ? firstElement() / columns * bytesOfElement : 0);
     }
@@ -373,6 +386,7 @@ final class BceKernelCase {
     public String toString() {
         return "bce " + dtype + " " + Arrays.toString(in.shape()) + " " + in.options() + " targets " + targets
                 + (wantsLoss ? " loss" : "") + (wantsGradient ? " gradient" : "") + (inPlace ? " in place" : "")
-                + (aligned ? " aligned" : "") + " from segment " + firstSegment + " grid " + grid + " seed " + seed;
+                + (aligned ? " aligned" : "") + (byAxes > 0 ? " by " + byAxes + " axes" : "") + " from segment "
+                + firstSegment + " grid " + grid + " seed " + seed;
     }
 }

@@ -42,6 +42,8 @@ final class CrossEntropyCase {
     int countBlocks = 1;
     int reduceGrid = 1;
     int stash;
+    /** Whether rows of more than one segment are to be treated as those of more than are kept; of a block a row. */
+    boolean longRows;
     /** Rows before it are those of blocks that do not run: there is no memory of theirs. */
     long firstRow;
     /** Parts of the denominator, where no kernel counts it: 2^36 in all. */
@@ -66,6 +68,7 @@ final class CrossEntropyCase {
     @Override
     public String toString() {
         return dtype + " " + rows + "x" + classes + " " + variant + " " + reduction + (inPlace ? " in place" : "")
+                + (longRows ? " long" : "")
                 + " logits+"
                 + logitsSkip + " grad+" + gradSkip + " targets+" + targetsSkip + " loss+" + lossSkip + " grid "
                 + grid + "/" + countBlocks + "/" + reduceGrid + " stash " + stash + (wideTargets ? "" : " i32")
@@ -199,11 +202,13 @@ final class CrossEntropyCase {
         }
         if (rows > 0) {
             kernels.firstBlock = firstRow / rowsPerBlock();
+            kernels.longRows = longRows;
             String type = dtype.name().toLowerCase(Locale.ROOT);
             kernels.launch(dtype == DType.F32 ? op : op + "_" + type,
                     "cross_entropy_loss_" + (wantsGradient ? "grad_" : "") + type + "_" + variant, grid, blockSize(),
                     sharedBytes(), params);
             kernels.firstBlock = 0;
+            kernels.longRows = false;
         }
         if (reduces) {
             kernels.launch(op, "cross_entropy_reduce_loss_f32", reduceGrid, 256, 0, params);

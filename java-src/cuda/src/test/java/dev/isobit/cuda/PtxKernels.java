@@ -16,8 +16,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
@@ -40,6 +42,15 @@ final class PtxKernels implements AutoCloseable {
     private final Arena arena = Arena.ofConfined();
     final Device device;
     private static final Map<String, PtxModule> MODULES = new ConcurrentHashMap<>();
+    /** Of what is shipped but for the first block or the length of rows; the last ones that were asked for. */
+    private static final Map<String, PtxModule> CHANGED = Collections.synchronizedMap(new LinkedHashMap<>(64, 1, true) {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, PtxModule> eldest) {
+            return size() > 48;
+        }
+    });
     /** Sizes of the structs of params.h, and of their fields where they lie. */
     private static final Map<String, Integer> SIZES = new HashMap<>();
     private static final Map<String, Map<String, Integer>> OFFSETS = readOffsets();
@@ -56,7 +67,7 @@ final class PtxKernels implements AutoCloseable {
 
     /** The first block that runs; where it is not 0, all that is left to do is its work. */
     long firstBlock;
-    /** Whether rows of more than one segment go the way of those of more than 256, where an op has one for these. */
+    /** Whether rows of more than one segment go the way of those of more than are kept, where an op has one for these. */
     boolean longRows;
     /** Whether all blocks of the next launches run at once. */
     boolean cooperative;
@@ -120,14 +131,31 @@ final class PtxKernels implements AutoCloseable {
         if (firstBlock == 0 && !longRows) {
             return text == null ? MODULES.computeIfAbsent(file, key -> PtxModule.parse(read(key))) : own(text);
         }
-        String all = text == null ? PtxMutant.only(read(file), entry) : text;
-        if (longRows) {
-            // How many classes 256 segments have.
-            all = all.replaceAll("(setp\\.[gl]t\\.s64 .*, )209715([23]);", "$1819$2;");
+        if (text != null) {
+            return own(changed(text, entry));
         }
-        return own(firstBlock == 0
+        String key = file + " " + entry + " " + firstBlock + " " + longRows;
+        PtxModule known = CHANGED.get(key);
+        if (known == null) {
+            known = PtxModule.parse(changed(PtxMutant.only(read(file), entry), entry));
+            CHANGED.put(key, known);
+        }
+        return known;
+    }
+
+    /** Where the first block is another, or rows are to be long. */
+    private String changed(String text, String entry) {
+        String all = text;
+        if (longRows) {
+            // How many are kept, or how many classes they have.
+            all = entry.contains("general")
+                    ? all.replaceAll("(setp\\.[gl]t\\.s64 .*, )209715([23]);", "$1819$2;")
+                    : all.replaceAll("(setp\\.lt\\.s32 .*, )(129|257);", "$12;")
+                            .replaceAll("(setp\\.gt\\.s32 .*, )(128|256);", "$11;");
+        }
+        return firstBlock == 0
                 ? all
-                : all.replaceAll("%ctaid\\.x", Long.toString(firstBlock)).replaceAll("%nctaid\\.x", "1"));
+                : all.replaceAll("%ctaid\\.x", Long.toString(firstBlock)).replaceAll("%nctaid\\.x", "1");
     }
 
     private PtxModule own(String text) {

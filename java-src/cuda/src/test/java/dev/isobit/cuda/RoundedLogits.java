@@ -1,14 +1,20 @@
 package dev.isobit.cuda;
 
+import dev.isobit.DType;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 
 /**
  * Logits at which one operation of the exponential or the logarithm decides a bit of the result: found by computing both
  * with one operation rounded to zero. What is found need not be exact, only useful.
  */
 final class RoundedLogits {
+    /** The number of what no rounding is: leaving out the rounding error of the difference to the maximum. */
+    private static final int NO_ERROR = 19;
+
     /** The operation that is rounded to zero, by number, or -1. */
     private int wrong = -1;
     private int operation;
@@ -36,6 +42,7 @@ final class RoundedLogits {
         float d = sum(z, -m);
         float b = sum(d, -z);
         float e = sum(sum(z, -sum(d, -b)), sum(-m, -b));
+        e = wrong == NO_ERROR ? 0 : e;
         float t = fma(d, 0x1.715476p+0f, 0x1.8p+23f + 191);
         float n = sum(t, -(0x1.8p+23f + 191));
         float r = sum(fma(n, -0x1.62e400p-1f, d), fma(n, -0x1.7f7d1cp-20f, e));
@@ -119,25 +126,53 @@ final class RoundedLogits {
         return candidates;
     }
 
-    /** Logits whose exponentials below this maximum show each rounding. */
-    static List<Float> ofExp(float m, Random random) {
-        return new RoundedLogits().expDeciding(m, random);
+    /** Of 16 bits all that there are. */
+    private static List<Float> below(float m, int count, DType dtype, Random random) {
+        if (dtype == DType.F32) {
+            return below(m, count, random);
+        }
+        List<Float> candidates = new ArrayList<>();
+        for (int bits = 0; bits < 1 << 16; bits++) {
+            float z = dtype == DType.F16 ? Float.float16ToFloat((short) bits) : Float.intBitsToFloat(bits << 16);
+            if (z < m && z > m - 104) {
+                candidates.add(z);
+            }
+        }
+        return candidates;
     }
 
-    private List<Float> expDeciding(float m, Random random) {
-        return deciding(below(m, 100_000, random), 19, z -> exp(z, m));
+    /** Each once. */
+    private static List<Float> rounded(DType dtype, List<Float> values) {
+        float[] all = new float[values.size()];
+        for (int i = 0; i < all.length; i++) {
+            all[i] = values.get(i);
+        }
+        List<Float> distinct = new ArrayList<>();
+        for (float value : HostTensors.floats(HostTensors.of(dtype, all, all.length))) {
+            distinct.add(value);
+        }
+        return distinct.stream().distinct().toList();
+    }
+
+    /** Logits of a type whose exponentials below this maximum, of that type as well, show each rounding. */
+    static List<Float> ofExp(float m, DType dtype, Random random) {
+        return new RoundedLogits().expDeciding(m, dtype, random);
+    }
+
+    private List<Float> expDeciding(float m, DType dtype, Random random) {
+        return deciding(below(m, 100_000, dtype, random), 19, z -> exp(z, m));
     }
 
     /**
      * Logits that show each rounding of {@code log1p(copies·exp(z))}, or of {@code log(2 + copies·exp(z))}: the log of
      * a row of them and one or two maxima of 0.
      */
-    static List<Float> ofLog(boolean twoMaxima, int copies, Random random) {
-        return new RoundedLogits().logDeciding(twoMaxima, copies, random);
+    static List<Float> ofLog(boolean twoMaxima, int copies, DType dtype, Random random) {
+        return new RoundedLogits().logDeciding(twoMaxima, copies, dtype, random);
     }
 
-    private List<Float> logDeciding(boolean twoMaxima, int copies, Random random) {
-        return deciding(below(0, 20_000, random).stream().filter(z -> z > -20).toList(), 24, z -> {
+    private List<Float> logDeciding(boolean twoMaxima, int copies, DType dtype, Random random) {
+        return deciding(below(0, 20_000, dtype, random).stream().filter(z -> z > -20).toList(), 24, z -> {
             int target = wrong;
             wrong = -1;
             float rest = copies * exp(z, 0);
@@ -145,5 +180,83 @@ final class RoundedLogits {
             operation = 0;
             return twoMaxima ? log(2 + rest) : log1p(rest);
         });
+    }
+
+    /**
+     * An exponential that one operation decides a bit of.
+     *
+     * @param maximum of the row
+     * @param logit below it
+     * @param right its exponential
+     * @param wrong what it is if that operation is rounded otherwise
+     */
+    record Decided(float maximum, float logit, float right, float wrong) {}
+
+    /** For each operation some exponentials of logits of 16 bits. */
+    static List<Decided> ofExp(DType dtype, Random random) {
+        return new RoundedLogits().decided(dtype, random);
+    }
+
+    private List<Decided> decided(DType dtype, Random random) {
+        List<Float> tops = IntStream.range(0, 600)
+                .mapToObj(i -> i % 8 == 0
+                        ? 20 * random.nextFloat() - 4
+                        : (random.nextFloat() - 0.5f) * (float) Math.scalb(1.0, -random.nextInt(10)))
+                .toList();
+        List<Decided> found = new ArrayList<>();
+        int[] left = new int[NO_ERROR + 1];
+        Arrays.fill(left, 3);
+        for (float m : rounded(dtype, tops)) {
+            for (float z : rounded(dtype, below(m, 500, random))) {
+                wrong = -1;
+                float right = z >= m || z < m - 40 ? 0 : exp(z, m);
+                for (int at = 0; right > 0 && at < left.length; at++) {
+                    operation = 0;
+                    wrong = at;
+                    float other = left[at] > 0 ? exp(z, m) : right;
+                    if (other != right) {
+                        found.add(new Decided(m, z, right, other));
+                        left[at]--;
+                    }
+                }
+            }
+        }
+        return found;
+    }
+
+    /**
+     * An upstream gradient of a row of so many classes and maxima, all other logits the same, with which the gradient of
+     * these is rounded to another of 16 bits if the exponential is wrong; or 0.
+     */
+    static float tie(Decided of, DType dtype, int classes, int maxima, Random random) {
+        double total = maxima + laneSum(of.right, classes - maxima);
+        int bits = dtype == DType.BF16 ? 7 : 10;
+        for (int i = 0; i < 40; i++) {
+            // Odd, so that it is rounded up.
+            float middle = 1 + (4 * random.nextInt(1 << bits - 1) + 3) * (float) Math.scalb(1.0, -bits - 1);
+            float upstream = (float) (middle / of.right * total);
+            for (int step = -4; step <= 4; step++) {
+                float tried = upstream + step * Math.ulp(upstream);
+                float factor = (float) (tried / total);
+                if (of.right * factor >= middle != of.wrong * factor >= middle) {
+                    return tried;
+                }
+            }
+        }
+        return 0;
+    }
+
+    /** Of so many equal values in lanes. */
+    private static float laneSum(float value, int count) {
+        float[] lanes = new float[1024];
+        for (int i = 0; i < count; i++) {
+            lanes[i % lanes.length] += value;
+        }
+        for (int half = lanes.length / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                lanes[i] += lanes[i + half];
+            }
+        }
+        return lanes[0];
     }
 }
