@@ -6,6 +6,11 @@ import dev.isobit.math.ExactMath;
  * Constants of a loop that are to stay in registers: the JIT repeats a broadcast on every turn, but not a load. To be
  * loaded by the Vector API itself, which the JIT always inlines. A method of ours between them would return a boxed vector
  * where the JIT takes its call for a rare one.
+ *
+ * <p>Only for what a loop uses early. C2 parses 18,000 nodes, about forty vector operations, and inlines the calls behind
+ * them in a later pass. A vector from before the loop on which such a call is made leaves its lanes on the heap, 64 bytes
+ * and a header each time the loop begins: the receiver of an operation there, or the argument of the one operation in
+ * which the limit is reached. So from there on constants are arguments, broadcast where they are used. See bench/NOTES.md.
  */
 final class Kept {
     /** Each constant as many times as a vector has lanes. */

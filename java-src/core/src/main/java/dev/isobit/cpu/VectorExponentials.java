@@ -74,14 +74,6 @@ final class VectorExponentials implements SegmentStage {
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
         FloatVector magic = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MAGIC);
-        FloatVector minusLn2Hi = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_HI);
-        FloatVector minusLn2Lo = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_LO);
-        // Not loaded: in rows of F16 the JIT put it on the heap, 80 bytes a segment.
-        FloatVector c6 = FloatVector.broadcast(SPECIES, ExactMath.EXP_C6);
-        FloatVector c5 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C5);
-        FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
-        FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
-        FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
         FloatVector max = FloatVector.broadcast(SPECIES, maxOrMinusZero).mul(one);
         IntVector plainAbove = FloatVector.broadcast(SPECIES, plain).mul(one).reinterpretAsInts();
         IntVector upper = IntVector.fromArray(NarrowLanes.INTS, Kept.MASKS, Kept.UPPER);
@@ -138,7 +130,7 @@ final class VectorExponentials implements SegmentStage {
                 FloatVector error;
                 if (KNUTH) {
                     FloatVector b = d.sub(z);
-                    error = z.sub(d.sub(b)).sub(max.add(b));
+                    error = z.sub(d.sub(b)).sub(b.add(max));
                 } else {
                     error = z.sub(d.add(max));
                 }
@@ -146,10 +138,18 @@ final class VectorExponentials implements SegmentStage {
                 boolean special = d.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).anyTrue();
                 if (special && !KNUTH) {
                     FloatVector b = d.sub(z);
-                    error = z.sub(d.sub(b)).sub(max.add(b));
+                    error = z.sub(d.sub(b)).sub(b.add(FloatVector.broadcast(SPECIES, maxOrMinusZero)));
                 }
-                FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
-                FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
+                // From here on each constant is broadcast where it is used: see Kept.
+                FloatVector r = n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_HI), d)
+                        .add(n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_LO), error));
+                FloatVector p = r.fma(FloatVector.broadcast(SPECIES, ExactMath.EXP_C6),
+                        FloatVector.broadcast(SPECIES, ExactMath.EXP_C5))
+                        .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C4))
+                        .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C3))
+                        .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C2))
+                        .fma(r, FloatVector.broadcast(SPECIES, 1))
+                        .fma(r, FloatVector.broadcast(SPECIES, 1));
                 // Each way stores by itself: where the two meet, a vector may be boxed.
                 FloatVector sum = FloatVector.fromArray(SPECIES, lanes, lanesAt + i);
                 if (special) {

@@ -63,19 +63,11 @@ final class VectorShortRow implements SegmentStage {
         FloatVector one = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.ONE);
         FloatVector log2e = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.LOG2E);
         FloatVector magic = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MAGIC);
-        FloatVector minusLn2Hi = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_HI);
-        FloatVector minusLn2Lo = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.MINUS_LN2_LO);
-        // Not loaded: behind small rows in the same JVM the JIT put it on the heap, 80 bytes a row of BF16.
-        FloatVector c6 = FloatVector.broadcast(SPECIES, ExactMath.EXP_C6);
-        FloatVector c5 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C5);
-        FloatVector c4 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C4);
-        FloatVector c3 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C3);
-        FloatVector c2 = FloatVector.fromArray(SPECIES, Kept.TABLE, Kept.C2);
         FloatVector max = FloatVector.broadcast(SPECIES, maxOrMinusZero).mul(one);
         IntVector plainAbove = FloatVector.broadcast(SPECIES, plain).mul(one).reinterpretAsInts();
         FloatVector factor = FloatVector.broadcast(SPECIES, work.factor).mul(one);
-        IntVector nextMax = FloatVector.broadcast(SPECIES, -0f).mul(one).reinterpretAsInts();
-        ShortVector nextShorts = ShortVector.broadcast(SHORTS, Short.MIN_VALUE);
+        IntVector nextMax = BF16 ? null : IntVector.broadcast(INTS, Integer.MIN_VALUE);
+        ShortVector nextShorts = BF16 ? ShortVector.broadcast(SHORTS, Short.MIN_VALUE) : null;
         int whole = SPECIES.loopBound(length);
         int step = VectorAccess.step();
         int count = 0;
@@ -130,7 +122,7 @@ final class VectorShortRow implements SegmentStage {
                 FloatVector error;
                 if (KNUTH) {
                     FloatVector b = d.sub(z);
-                    error = z.sub(d.sub(b)).sub(max.add(b));
+                    error = z.sub(d.sub(b)).sub(b.add(max));
                 } else {
                     error = z.sub(d.add(max));
                 }
@@ -138,10 +130,18 @@ final class VectorShortRow implements SegmentStage {
                 boolean special = d.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).anyTrue();
                 if (special && !KNUTH) {
                     FloatVector b = d.sub(z);
-                    error = z.sub(d.sub(b)).sub(max.add(b));
+                    error = z.sub(d.sub(b)).sub(b.add(FloatVector.broadcast(SPECIES, maxOrMinusZero)));
                 }
-                FloatVector r = n.fma(minusLn2Hi, d).add(n.fma(minusLn2Lo, error));
-                FloatVector p = c6.fma(r, c5).fma(r, c4).fma(r, c3).fma(r, c2).fma(r, one).fma(r, one);
+                // From here on each constant is broadcast where it is used: see Kept.
+                FloatVector r = n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_HI), d)
+                        .add(n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_LO), error));
+                FloatVector p = r.fma(FloatVector.broadcast(SPECIES, ExactMath.EXP_C6),
+                        FloatVector.broadcast(SPECIES, ExactMath.EXP_C5))
+                        .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C4))
+                        .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C3))
+                        .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C2))
+                        .fma(r, FloatVector.broadcast(SPECIES, 1))
+                        .fma(r, FloatVector.broadcast(SPECIES, 1));
                 // Each way stores by itself: where the two meet, a vector may be boxed.
                 if (special) {
                     FloatVector e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS)

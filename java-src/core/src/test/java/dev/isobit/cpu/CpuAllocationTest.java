@@ -133,6 +133,10 @@ class CpuAllocationTest {
             Tensor two = Tensor.of(new long[] {1, LONG - 1}, 2);
             ops.add(new Op("lossAndGradient of long rows of BF16 " + where, repeats,
                     () -> op.lossAndGradient(longRows, two, gradLoss, loss, longGradient)));
+            Tensor halfRows = Tensor.of(DType.F16, half(nativeMemory, 2 * LONG).memory(), 0, 2, LONG);
+            Tensor halfGradient = Tensor.of(DType.F16, half(nativeMemory, 2 * LONG).memory(), 0, 2, LONG);
+            ops.add(new Op("lossAndGradient of long rows of F16 " + where, repeats,
+                    () -> op.lossAndGradient(halfRows, two, gradLoss, loss, halfGradient)));
         }
     }
 
