@@ -1,5 +1,6 @@
 package dev.isobit.bench.report;
 
+import dev.isobit.Backend;
 import dev.isobit.bench.BenchReport;
 import dev.isobit.bench.BenchReport.HostCost;
 import dev.isobit.bench.BenchReport.Measurement;
@@ -7,6 +8,7 @@ import dev.isobit.bench.BenchReport.SideResult;
 import dev.isobit.bench.BenchReport.Transfer;
 import dev.isobit.harness.Html;
 import dev.isobit.harness.Json;
+import dev.isobit.harness.trajectories.TrajectoryPicture;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,6 +39,7 @@ final class ReportPage {
         peers();
         accuracy();
         agreement();
+        optimizers();
         method();
         var scripts = new StringBuilder();
         for (String name : List.of("d3-7.9.0.min.js", "plot-0.6.17.umd.min.js", "report.js")) {
@@ -209,6 +212,17 @@ final class ReportPage {
                                 agreement.outputs(), Html.escape(String.join(", ", agreement.differing()))));
         say("<p class=\"lead\">Compared: %s. <code>isobit verify</code> compares a thousand times as much.</p></section>",
                 Html.escape(String.join("; ", agreement.paths())));
+    }
+
+    private void optimizers() {
+        say("<section><h2>What the optimizers do</h2>");
+        say("<p class=\"lead\">SGD, momentum, Adam and AdamW from one start over the contours of 0.5 (x² + 24 y²), stepped by the "
+                + "kernels of the backend <code>cpu</code> while this page was made.</p>");
+        body.append("<figure class=\"scroll\">");
+        try (Backend backend = Backend.open("cpu")) {
+            body.append(TrajectoryPicture.of(backend));
+        }
+        say("</figure></section>");
     }
 
     private void method() {

@@ -15,6 +15,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -72,12 +75,39 @@ class ReportPageTest {
     void thePageLoadsNothing() throws Exception {
         String page = Files.readString(write(Examples.host(), Examples.device()));
         for (String word : List.of(" src=", " href=", "@import", "url(", "<link", "<iframe")) {
-            assertFalse(page.replaceAll("(?s)<script>.*</script>", "").contains(word),
+            // url(#name) is an element of the page itself.
+            assertFalse(page.replaceAll("(?s)<script>.*</script>", "").replace("url(#", "(").contains(word),
                     () -> "the page contains " + word);
         }
         assertTrue(page.startsWith("<!DOCTYPE html>"));
         assertFalse(page.contains("<libtorch>"), "a name is not escaped");
         assertTrue(page.contains("Copyright 2020-2025 Observable"), "the library's licence is not named");
+    }
+
+    /** The picture of {@code isobit trajectories}, whose SGD goes where anyone can work out. */
+    @Test
+    void thePageShowsWhereTheOptimizersGo() throws Exception {
+        String page = Files.readString(write(Examples.host()));
+        Path file = folder.resolve("trajectories.svg");
+        assertEquals(0, Main.commandLine().setOut(new PrintWriter(new StringWriter())).execute("trajectories",
+                "--backend", "cpu", "--out", file.toString()));
+        assertTrue(page.contains(Files.readString(file)), "the page has another picture than the command");
+        List<String> ways = Pattern.compile("<polyline class=\"way\"[^>]* points=\"([^\"]*)\"").matcher(page).results()
+                .map(found -> found.group(1)).toList();
+        assertEquals(4, ways.size());
+        assertEquals(4, Set.copyOf(ways).size(), "two optimizers go the same way");
+        var origin = Pattern.compile("<ellipse class=\"contour\" cx=\"([^\"]*)\" cy=\"([^\"]*)\"").matcher(page);
+        assertTrue(origin.find());
+        List<double[]> sgd = Stream.of(ways.getFirst().split(" ")).map(point -> point.split(","))
+                .map(at -> new double[] {Double.parseDouble(at[0]) - Double.parseDouble(origin.group(1)),
+                    Double.parseDouble(at[1]) - Double.parseDouble(origin.group(2))})
+                .toList();
+        assertEquals(61, sgd.size());
+        for (int i = 0; i < sgd.size(); i++) {
+            // The origin is written with one digit behind the point.
+            assertEquals(sgd.getFirst()[0] * Math.pow(1 - 0.08, i), sgd.get(i)[0], 0.12);
+            assertEquals(sgd.getFirst()[1] * Math.pow(1 - 0.08 * 24, i), sgd.get(i)[1], 0.12);
+        }
     }
 
     @Test
