@@ -378,6 +378,19 @@ class VerifyRunTest {
         assertTrue(text.toString().contains("CrossEntropy with options 6;"), text.toString());
     }
 
+    /** Of optimizers with options: plain steps and guarded ones, of one type and of several. */
+    @Test
+    void aFullRunHasTwentyThousandCombinationsOfOptimizers() {
+        Map<String, Integer> counts = Grid.of(Grid.FULL).operations();
+        counts.keySet().removeIf(name -> !name.matches("(Adam|SGD).*"));
+        assertTrue(counts.values().stream().mapToInt(Integer::intValue).sum() >= 20_000, counts.toString());
+        for (String operation : List.of("Adam", "AdamW", "SGD", "SGD with momentum", "Adam, guarded", "SGD, guarded")) {
+            for (String types : List.of("", ", mixed types")) {
+                assertTrue(counts.getOrDefault(operation + types, 0) >= 300, counts.toString());
+            }
+        }
+    }
+
     @Test
     void gridsAreTheSameEverywhere() {
         for (String name : List.of(Grid.DEFAULT, Grid.SMALL)) {
