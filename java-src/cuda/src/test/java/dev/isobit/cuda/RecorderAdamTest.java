@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.Memory;
+import dev.isobit.StepOptions;
 import dev.isobit.StochasticRounding;
 import dev.isobit.Tensor;
 import dev.isobit.math.RoundingNoise;
@@ -21,6 +23,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Adam as the driver sees it: one launch a step, its shape, every byte of its block, and of the table it points to. */
@@ -174,6 +177,105 @@ class RecorderAdamTest {
                     assertEquals(stochastic ? RoundingNoise.key(7, 0, chunks[i][1]) : 0, found.getLong(72 * i + 64));
                 }
             }
+        }
+    }
+
+    private static final long FAR = (1L << 32) + 4097;
+    private static final int FAR_CHUNKS = (1 << 21) + 3;
+
+    /** Where numbers of elements and bytes no longer fit into 32 bits, and both ends. */
+    private static final int[] FAR_PLACES =
+            {0, 1, (1 << 18) - 1, 1 << 18, (1 << 19) - 1, 1 << 19, (1 << 20) - 1, 1 << 20,
+                (1 << 21) - 1, 1 << 21, (1 << 21) + 1, FAR_CHUNKS - 1, FAR_CHUNKS};
+
+    private static List<AdamParameter> farParameters(CudaBackend backend, boolean mixed) {
+        List<AdamParameter> parameters = new ArrayList<>();
+        for (int i = 0; i < 2; i++) {
+            long elements = i == 0 ? FAR : 5;
+            AdamParameter p = parameter(backend, i, elements, false);
+            parameters.add(!mixed
+                    ? p
+                    : new AdamParameter(p.name(), Tensor.of(DType.BF16, p.param().memory(), 0, elements),
+                            Tensor.of(DType.BF16, p.grad().memory(), 0, elements), p.expAvg(),
+                            Tensor.of(DType.BF16, p.expAvgSq().memory(), 0, elements), null));
+        }
+        return parameters;
+    }
+
+    /** The memory is nobody's: a driver that only records does not look at it. */
+    @ParameterizedTest
+    @CsvSource({"false, false", "false, true", "true, false", "true, true"})
+    void moreThanFourBillionElements(boolean mixed, boolean guarded, Recorder recorder) {
+        try (CudaBackend backend = open(recorder, 80)) {
+            List<AdamParameter> parameters = farParameters(backend, mixed);
+            AdamOptions options = AdamOptions.adamW().withRounding(mixed ? new StochasticRounding(7) : null);
+            List<AdamGroup> groups = List.of(new AdamGroup(options, parameters));
+            try (CudaStream stream = backend.newStream();
+                    Adam adam = guarded
+                            ? Adam.on(backend, groups, StepOptions.defaults().withMaxNorm(1), stream)
+                            : Adam.on(backend, options, parameters, stream)) {
+                adam.step();
+                Recorder.Launch launch = recorder.launches().getLast();
+                assertEquals((guarded ? "adam_guarded_" : "adam_step_") + (mixed ? "mixed" : "f32"), launch.function());
+                int blocks = launch.grid().getFirst();
+                assertTrue(blocks > 0 && blocks <= 16 * MULTIPROCESSORS, blocks + " blocks");
+                ByteBuffer arguments = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN);
+                int at = guarded ? 112 : 0;
+                assertEquals(FAR_CHUNKS + 1, arguments.getLong(at + 8), "chunks");
+                for (int chunk : FAR_PLACES) {
+                    checkFar(recorder, arguments.getLong(at), chunk, parameters, mixed);
+                }
+                if (guarded) {
+                    checkFarPieces(recorder, arguments, parameters);
+                }
+            }
+        }
+    }
+
+    private static ByteBuffer entry(Recorder recorder, long table, long index, int size) {
+        return ByteBuffer.wrap(recorder.read(table + index * size, size)).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    private static void checkFar(Recorder recorder, long table, int chunk, List<AdamParameter> parameters,
+            boolean mixed) {
+        boolean small = chunk == FAR_CHUNKS;
+        AdamParameter p = parameters.get(small ? 1 : 0);
+        long first = small ? 0 : 2048L * chunk;
+        ByteBuffer found = entry(recorder, table, chunk, mixed ? 72 : 48);
+        Tensor[] tensors = {p.param(), p.grad(), p.expAvg(), p.expAvgSq()};
+        for (int t = 0; t < tensors.length; t++) {
+            assertEquals(tensors[t].address() + first * tensors[t].dtype().byteSize(), found.getLong(8 * t),
+                    "chunk " + chunk + " array " + t);
+        }
+        assertEquals(small ? 5 : chunk == FAR_CHUNKS - 1 ? 1 : 2048, found.getInt(mixed ? 48 : 40), "chunk " + chunk);
+        assertEquals(0, found.getInt(mixed ? 52 : 44), "group of chunk " + chunk);
+        if (mixed) {
+            assertEquals(0x1001011, found.getInt(56), "types of chunk " + chunk);
+            assertEquals((int) first, found.getInt(60), "chunk " + chunk);
+            assertEquals(RoundingNoise.key(7, small ? 1 : 0, first), found.getLong(64), "chunk " + chunk);
+        }
+    }
+
+    /** Of 1024 elements each, eight in a segment; the last two share one that is not full. */
+    private static void checkFarPieces(Recorder recorder, ByteBuffer guard, List<AdamParameter> parameters) {
+        long segments = (1 << 19) + 1;
+        assertEquals(segments, guard.getLong(64), "segments");
+        long pieces = (1 << 22) + 6;
+        for (long segment : new long[] {0, 1, (1 << 18) - 1, 1 << 18, segments - 1, segments}) {
+            assertEquals(Math.min(8 * segment, pieces),
+                    entry(recorder, guard.getLong(8), segment, 8).getLong(), "segment " + segment);
+        }
+        for (long piece : new long[] {0, (1 << 20) - 1, 1 << 20, (1 << 21) - 1, 1 << 21, (1 << 22) - 1, 1 << 22,
+            pieces - 2, pieces - 1}) {
+            boolean small = piece == pieces - 1;
+            Tensor grad = parameters.get(small ? 1 : 0).grad();
+            long first = small ? 0 : 1024 * piece;
+            ByteBuffer found = entry(recorder, guard.getLong(0), piece, 24);
+            assertEquals(grad.address() + first * grad.dtype().byteSize(), found.getLong(0), "piece " + piece);
+            assertEquals(small ? 4097 : first % 8192, found.getInt(8), "position of piece " + piece);
+            assertEquals(small ? 5 : piece == pieces - 2 ? 1 : 1024, found.getInt(12), "piece " + piece);
+            assertEquals(0, found.getInt(16), "group of piece " + piece);
+            assertEquals(grad.dtype() == DType.BF16 ? 1 : 0, found.getInt(20), "type of piece " + piece);
         }
     }
 
