@@ -34,6 +34,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The kernels of guarded steps, interpreted, launched as guard_params.h says, against the CPU backend: every bit. */
@@ -48,6 +49,12 @@ class GuardPtxTest {
     static final String[] SGD = Arrays.copyOf(SGD_MOMENTUM, 2);
     /** Of every other group of several types. */
     static final StochasticRounding ROUNDING = new StochasticRounding(0xfedcba9876543210L);
+
+    /**
+     * Most bytes an element beside the arrays: a warp reads a chunk's entry of 40 to 64 bytes and its group's 32 or so for 2048
+     * elements, and a piece's 24 once or twice for 1024 elements of a gradient.
+     */
+    private static final double TABLES = 0.125;
 
     private static PtxKernels kernels;
     private static Backend cpu;
@@ -787,37 +794,73 @@ class GuardPtxTest {
         device.free();
     }
 
-    /**
-     * What the floor is: 28 bytes an element for AdamW, 32 with norm, clip, check and loss scaling, 36 where gradients are
-     * zeroed too. Beside them there are the tables, which all threads of a warp read: 3 bytes an element at most.
-     */
-    @Test
-    void bytesMoved() {
-        int size = 1 << 16;
-        // Three launches, and one of one block: more of them look at the barrier while they wait, again and again, which is
-        // no traffic of an element.
-        for (int blocks : new int[] {0, 1}) {
-            bytesMoved(size, blocks);
+    /** Of AdamW: all float32; of BF16 with remainders, moments of float32 or of BF16. What a step moves of an element. */
+    private enum Kept {
+        F32(MixedParameter.F32, 28), REMAINDERS(
+                new DType[] {DType.BF16, DType.BF16, DType.F32, DType.F32, null, DType.I16},
+                26), NARROW(new DType[] {DType.BF16, DType.BF16, DType.BF16, DType.BF16, null, DType.I16}, 18);
+
+        final DType[] types;
+        final int floor;
+
+        Kept(DType[] types, int floor) {
+            this.types = types;
+            this.floor = floor;
+        }
+
+        MixedParameter parameter(PtxKernels own, int size) {
+            return new MixedParameter(own, size, types, new int[6], new Random(1), null);
         }
     }
 
-    private static void bytesMoved(int size, int blocks) {
+    private static void assertMoved(double floor, long bytes, long elements, String what) {
+        double perElement = (double) bytes / elements;
+        assertTrue(perElement >= floor && perElement <= floor + TABLES, what + ": " + perElement);
+    }
+
+    /** What the floor is: 28 bytes an element for AdamW in float32; the tables beside. */
+    @ParameterizedTest
+    @EnumSource
+    void bytesMovedByAStep(Kept kept) {
+        int size = 1 << 14;
+        try (PtxKernels own = new PtxKernels(false)) {
+            MixedStepPtxTest.check(own, cpu, AdamOptions.adamW(), List.of(kept.parameter(own, size)), 2048, 1, 0);
+            assertMoved(kept.floor, own.bytesMoved(), 2 * size, kept + ", mixed kernel");
+        }
+        if (kept == Kept.F32) {
+            try (PtxKernels own = new PtxKernels(false)) {
+                AdamPtxTest.check(own, cpu, AdamOptions.adamW(),
+                        List.of(new AdamPtxTest.Parameter(own, size, new int[4], new Random(1), null)), 2048, 2, 1, 0);
+                assertMoved(kept.floor, own.bytesMoved(), size, "float32 kernel");
+            }
+        }
+    }
+
+    /** The gradient is read once more for norm, check and loss scaling, and written where gradients are zeroed. */
+    @ParameterizedTest
+    @EnumSource
+    void bytesMoved(Kept kept) {
+        // Three launches, and one of one block: more of them look at the barrier while they wait, again and again, which is
+        // no traffic of an element.
+        for (int blocks : new int[] {0, 1}) {
+            bytesMoved(kept, 1 << 16, blocks);
+        }
+    }
+
+    private static void bytesMoved(Kept kept, int size, int blocks) {
         for (StepOptions options : List.of(PLAIN.withClipValue(1), PLAIN.withMaxNorm(1).withGradScaling(
                 GradScaling.constant(2)), PLAIN.withMaxNorm(1).withZeroGrad(true))) {
             try (PtxKernels own = new PtxKernels(false)) {
-                List<List<MixedParameter>> groups = List.of(List.of(
-                        new MixedParameter(own, size, MixedParameter.F32, new int[6], new Random(1), null)));
-                Device device = new Device(own, options, groups, "adam", "adam_step_f32_guarded", 0);
+                Device device = new Device(own, options, List.of(List.of(kept.parameter(own, size))), "adam",
+                        "adam_step_" + (kept == Kept.F32 ? "f32" : "mixed") + "_guarded", 0);
                 device.blocks = blocks;
                 settings(device, List.of(AdamOptions.adamW()), null);
                 device.set(List.of(0.1), -1);
-                own.bytesRead = 0;
-                own.bytesWritten = 0;
+                long before = own.bytesMoved();
                 device.step();
-                double perElement = (double) (own.bytesRead + own.bytesWritten) / size;
-                double floor = 28 + (options.checksGrad() ? 4 : 0) + (options.zeroGrad() ? 4 : 0);
-                System.out.printf("%s, %d blocks: %.2f bytes an element%n", options, blocks, perElement);
-                assertTrue(perElement >= floor && perElement <= floor + 3, options + ": " + perElement);
+                int grad = kept.types[1].byteSize();
+                assertMoved(kept.floor + (options.checksGrad() ? grad : 0) + (options.zeroGrad() ? grad : 0),
+                        own.bytesMoved() - before, size, kept + ", " + options + ", " + blocks + " blocks");
             }
         }
     }

@@ -64,6 +64,8 @@ final class PtxKernels implements AutoCloseable {
     /** Bytes of global memory that all launches read and wrote. */
     long bytesRead;
     long bytesWritten;
+    /** Of those read, what the thread before in the warp read by the same instruction: a device moves it once. */
+    long bytesReadTogether;
 
     /** The first block that runs; where it is not 0, all that is left to do is its work. */
     long firstBlock;
@@ -298,7 +300,13 @@ final class PtxKernels implements AutoCloseable {
         LaunchReport report = device.launch(image, module.entry(entry), launch, params.bytes, tracer);
         instructions += report.warpInstructions();
         bytesRead += report.bytesRead().getOrDefault(Space.GLOBAL, 0L);
+        bytesReadTogether += report.bytesReadTogether();
         bytesWritten += report.bytesWritten().getOrDefault(Space.GLOBAL, 0L);
+    }
+
+    /** Of global memory, what all threads of a warp read at once counted once. */
+    long bytesMoved() {
+        return bytesRead - bytesReadTogether + bytesWritten;
     }
 
     @Override

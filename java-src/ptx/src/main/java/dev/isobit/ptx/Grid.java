@@ -25,6 +25,7 @@ final class Grid {
     final List<String> output = new ArrayList<>();
     final long[] bytesRead = new long[Space.values().length];
     final long[] bytesWritten = new long[Space.values().length];
+    long bytesReadTogether;
     /** Watches the launch; or null. */
     final Sanitizer sanitizer;
     final Tracer tracer;
@@ -67,7 +68,7 @@ final class Grid {
             finish(resident);
         }
         return new LaunchReport(threadInstructions, warpInstructions, perSpace(bytesRead), perSpace(bytesWritten),
-                findings(), List.copyOf(output));
+                bytesReadTogether, findings(), List.copyOf(output));
     }
 
     List<Finding> findings() {

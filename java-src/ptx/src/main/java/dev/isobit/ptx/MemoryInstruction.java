@@ -52,10 +52,18 @@ abstract class MemoryInstruction extends Instruction {
         int execute(Warp warp, int mask) {
             int bytes = type.bytes;
             int size = bytes * to.length;
-            Sanitizer sanitizer = warp.block.grid.sanitizer;
+            Grid grid = warp.block.grid;
+            Sanitizer sanitizer = grid.sanitizer;
+            long before = -1;
             for (int m = mask; m != 0; m &= m - 1) {
                 int lane = Integer.numberOfTrailingZeros(m);
                 Access access = resolve(warp, lane, size, false);
+                if (access != null && access.space == Space.GLOBAL) {
+                    if (access.address == before) {
+                        grid.bytesReadTogether += size;
+                    }
+                    before = access.address;
+                }
                 if (sanitizer != null && access != null) {
                     sanitizer.read(warp, lane, access, size, order != Order.WEAK);
                     if (order != Order.WEAK) {

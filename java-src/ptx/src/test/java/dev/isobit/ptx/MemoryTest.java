@@ -294,6 +294,24 @@ class MemoryTest {
         }
     }
 
+    /** All of two warps at one address, pairs at one each, each thread at its own. */
+    @Test
+    void bytesReadTogether() {
+        for (int shift : new int[] {6, 1, 0}) {
+            String body = """
+                      shr.u32 %%a, %%t, %d;
+                      mul.wide.u32 %%x, %%a, 4;
+                      add.u64 %%x, %%x, %%i;
+                      ld.global.u32 %%b, [%%x];
+                    """.formatted(shift);
+            try (KernelBed bed = new KernelBed("sm_75", kernel(body))) {
+                LaunchReport report = bed.launch("k", Launch.of(1, 64), bed.ints(new int[64]), 0);
+                assertEquals(4 * 64, report.bytesRead().get(Space.GLOBAL));
+                assertEquals(shift == 6 ? 4 * 62 : shift == 1 ? 4 * 32 : 0, report.bytesReadTogether());
+            }
+        }
+    }
+
     @Test
     void mappedMemoryIsTheCallers() {
         try (KernelBed bed = new KernelBed("sm_75", kernel("  st.global.u32 [%i], 9;\n"));
