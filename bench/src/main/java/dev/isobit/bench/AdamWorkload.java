@@ -1,10 +1,13 @@
 package dev.isobit.bench;
 
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.DType;
+import dev.isobit.GradScaling;
+import dev.isobit.StepOptions;
 import dev.isobit.Tensor;
 import dev.isobit.harness.Rng;
 import java.lang.foreign.Arena;
@@ -14,9 +17,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A step of AdamW over some tensors of one size, which lie side by side; gradients are of the parameters' type. */
+/**
+ * A step of AdamW over some tensors of one size, which lie side by side; gradients are of the parameters' type. Clipped, they are those of
+ * a loss times {@link #LOSS_SCALE}, which the step takes out; it is skipped where they are not finite, and their norm is brought to 1.
+ */
 final class AdamWorkload extends Workload {
     private static final AdamOptions OPTIONS = AdamOptions.adamW();
+    static final String CLIPPED = "adamw-clipped";
+    private static final float LOSS_SCALE = 65536;
+    private static final StepOptions CLIPPING =
+            StepOptions.defaults().withMaxNorm(1).withGradScaling(GradScaling.constant(LOSS_SCALE));
     private static final float TINY = 1e-12f;
     /** The step that is compared is in the middle of a run: both bias corrections are neither 0 nor 1. */
     private static final long STEPS_BEFORE = 10;
@@ -24,18 +34,25 @@ final class AdamWorkload extends Workload {
     private final long tensors;
     private final long size;
     private final DType moments;
+    private final boolean clipped;
     private final Adam operation;
 
-    AdamWorkload(BenchCase what, Inputs inputs, DType moments, Backend backend) {
+    AdamWorkload(BenchCase what, Inputs inputs, DType moments, boolean clipped, Backend backend) {
         super(what, inputs, false, backend);
         this.moments = moments;
+        this.clipped = clipped;
         tensors = what.shape().get(0);
         size = what.shape().get(1);
         Tensor param = operand("param", what.dtype(), what.elements());
         Tensor grad = operand("grad", what.dtype(), what.elements());
         Tensor expAvg = operand("expAvg", moments, what.elements());
         Tensor expAvgSq = operand("expAvgSq", moments, what.elements());
-        operation = Adam.on(backend, OPTIONS, parameters(param, grad, expAvg, expAvgSq));
+        operation = optimizer(backend, parameters(param, grad, expAvg, expAvgSq));
+    }
+
+    private Adam optimizer(Backend on, List<AdamParameter> parameters) {
+        return Adam.on(on, List.of(new AdamGroup(OPTIONS, parameters)), clipped ? CLIPPING : StepOptions.defaults(),
+                on.defaultStream());
     }
 
     private List<AdamParameter> parameters(Tensor param, Tensor grad, Tensor expAvg, Tensor expAvgSq) {
@@ -51,10 +68,10 @@ final class AdamWorkload extends Workload {
         return Tensor.of(all.dtype(), all.memory(), all.byteOffset() + all.dtype().byteSize() * size * i, size);
     }
 
-    /** Four numbers are read and three written for each parameter. */
+    /** Four numbers are read and three written for each parameter; for their norm, gradients are read once more. */
     @Override
     long bytes() {
-        return (3L * what.dtype().byteSize() + 4L * moments.byteSize()) * what.elements();
+        return ((clipped ? 4L : 3L) * what.dtype().byteSize() + 4L * moments.byteSize()) * what.elements();
     }
 
     @Override
@@ -66,7 +83,7 @@ final class AdamWorkload extends Workload {
     void fill(Rng rng) {
         float scale = inputs == Inputs.TINY_GRADIENTS ? TINY : 1;
         uniform(hostTensor("param"), rng, 0, 1);
-        uniform(hostTensor("grad"), rng, 0, scale);
+        uniform(hostTensor("grad"), rng, 0, clipped ? scale * LOSS_SCALE : scale);
         uniform(hostTensor("expAvg"), rng, 0, 0.1f * scale);
         uniform(hostTensor("expAvgSq"), rng, 0.005f * scale * scale, 0.01f * scale * scale);
         operation.setStepCount(STEPS_BEFORE);
@@ -95,7 +112,7 @@ final class AdamWorkload extends Workload {
         }
         Tensor[] all = exact.values().stream().map(values -> Tensor.of(DType.F64, values, what.elements()))
                 .toArray(Tensor[]::new);
-        try (var op = Adam.on(reference, OPTIONS, parameters(all[0], all[1], all[2], all[3]))) {
+        try (var op = optimizer(reference, parameters(all[0], all[1], all[2], all[3]))) {
             op.setStepCount(STEPS_BEFORE);
             op.step();
         }

@@ -16,13 +16,16 @@ import java.util.stream.Collectors;
  * @param threads of the host; 0 for operations on a device
  */
 public record BenchCase(String operation, DType dtype, List<Long> shape, int threads) {
-    /** Names of operations: cross-entropy and binary cross-entropy are loss and gradient in one call. */
-    public static final List<String> OPERATIONS = List.of("cross-entropy", "bce", "adamw", "sgd");
+    /**
+     * Names of operations: cross-entropy and binary cross-entropy are loss and gradient in one call; {@code adamw-clipped} is a step
+     * of AdamW that divides gradients by a loss scale, is skipped where they are not finite, and clips them by their norm.
+     */
+    public static final List<String> OPERATIONS = List.of("cross-entropy", "bce", "adamw", "adamw-clipped", "sgd");
 
     /** What logits or parameters of an operation may be here. */
     static List<DType> dtypes(String operation) {
         return switch (operation) {
-            case "sgd" -> List.of(DType.F32);
+            case "sgd", AdamWorkload.CLIPPED -> List.of(DType.F32);
             default -> List.of(DType.F32, DType.BF16, DType.F16);
         };
     }

@@ -55,7 +55,7 @@ public final class BenchCommand implements Subcommand {
     private boolean quick;
 
     @Option(names = "--ops", paramLabel = "NAME", split = ",",
-            description = "only these operations: cross-entropy, bce, adamw, sgd")
+            description = "only these operations: cross-entropy, bce, adamw, adamw-clipped, sgd")
     private List<String> operations = new ArrayList<>();
 
     @Option(names = "--dtypes", paramLabel = "DTYPE", split = ",",

@@ -39,6 +39,7 @@ final class BenchGrid {
                 }
                 if (!quick) {
                     add(cases, "adamw", dtype, count, new long[][] {{1, 1 << 24}});
+                    add(cases, AdamWorkload.CLIPPED, dtype, count, new long[][] {{1, 1 << 24}});
                     add(cases, "bce", dtype, count, new long[][] {{131_072, 64}});
                     add(cases, "sgd", dtype, count, new long[][] {{1, 1 << 24}});
                 }
@@ -108,6 +109,7 @@ final class BenchGrid {
                 classes(cases, DEVICE_CLASSES, DEVICE_LOGITS, dtype, 0);
                 add(cases, "bce", dtype, 0, new long[][] {{524_288, 64}});
                 add(cases, "adamw", dtype, 0, new long[][] {{1, 1 << 27}});
+                add(cases, AdamWorkload.CLIPPED, dtype, 0, new long[][] {{1, 1 << 27}});
             }
         }
         return chosen(cases, operations);

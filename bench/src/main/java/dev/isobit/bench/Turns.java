@@ -35,7 +35,7 @@ public final class Turns implements Callable<Integer> {
     private static final String READY = "ready";
     private static final int MOST_CALLS = 1 << 20;
 
-    @Parameters(index = "0", paramLabel = "OPERATION", description = "cross-entropy, bce, adamw or sgd.")
+    @Parameters(index = "0", paramLabel = "OPERATION", description = "cross-entropy, bce, adamw, adamw-clipped or sgd.")
     private String operation;
 
     @Parameters(index = "1", paramLabel = "SHAPE",

@@ -60,8 +60,9 @@ abstract class Workload implements AutoCloseable {
             case "cross-entropy" -> new CrossEntropyWorkload(what, inputs, mean, backend);
             case "bce" -> new BceWorkload(what, inputs, mean, true, backend);
             case PLAIN_BCE -> new BceWorkload(what, inputs, mean, false, backend);
-            case "adamw" -> new AdamWorkload(what, inputs, DType.F32, backend);
-            case NARROW_ADAMW -> new AdamWorkload(what, inputs, what.dtype(), backend);
+            case "adamw" -> new AdamWorkload(what, inputs, DType.F32, false, backend);
+            case AdamWorkload.CLIPPED -> new AdamWorkload(what, inputs, DType.F32, true, backend);
+            case NARROW_ADAMW -> new AdamWorkload(what, inputs, what.dtype(), false, backend);
             case "sgd" -> new SgdWorkload(what, inputs, backend);
             default -> throw new IllegalArgumentException("no operation " + what.operation());
         };

@@ -26,6 +26,7 @@ class BenchmarkListTest {
     @Test
     void casesAreReadFromTheirText() {
         for (String text : List.of("cross-entropy 163x50257 BF16", "bce 16384x64 F16", "adamw 10000x64 F32",
+                "adamw-clipped 1x64 F32",
                 "adamw 1x1048576 BF16")) {
             assertEquals(text + ", 2 threads", OperationBenchmark.parse(text, 2).toString());
         }

@@ -28,7 +28,8 @@ class CommandsTest {
 
     @Test
     void wrongOptionsNameTheValue() {
-        assertRefused("--ops = softmax is none of cross-entropy, bce, adamw, sgd", "bench", "--ops", "softmax");
+        assertRefused("--ops = softmax is none of cross-entropy, bce, adamw, adamw-clipped, sgd", "bench", "--ops",
+                "softmax");
         assertRefused("--backend = reference is none of cpu, cuda, sim", "bench", "--backend", "reference");
         assertRefused("--peers = mxnet is none of libtorch, djl, nd4j, tensorflow", "bench", "--peers=djl,mxnet");
     }

@@ -62,7 +62,8 @@ class TurnsTest {
         assertRefused("input line \"-3\"", "-3\n", "adamw", "1x64", "--warm-up=0.01");
         assertRefused("input line \"\"", "\n", "adamw", "1x64", "--warm-up=0.01");
         assertRefused("input line \"9999999\"", "9999999\n", "adamw", "1x64", "--warm-up=0.01");
-        assertRefused("OPERATION = softmax is none of cross-entropy, bce, adamw, sgd", "", "softmax", "1x64");
+        assertRefused("OPERATION = softmax is none of cross-entropy, bce, adamw, adamw-clipped, sgd", "", "softmax",
+                "1x64");
         assertRefused("SHAPE = 64 is no shape", "", "adamw", "64");
         assertRefused("SHAPE = 0x64 is no shape", "", "adamw", "0x64");
         assertRefused("--threads = 0", "", "adamw", "1x64", "--threads=0");

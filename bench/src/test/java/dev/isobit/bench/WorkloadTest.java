@@ -71,6 +71,22 @@ class WorkloadTest {
         assertNull(found.side("nobody"));
     }
 
+    /** 28 bytes of the update and 4 of the norm; and the norm is there: other parameters than without. */
+    @Test
+    void aClippedStepReadsItsGradientsTwice() {
+        try (Backend cpu = Backend.open("cpu");
+                var plain = Workload.of(AccuracySuite.problem("adamw", DType.F32, 1), Inputs.ORDINARY, true, cpu);
+                var clipped = Workload.of(AccuracySuite.problem("adamw-clipped", DType.F32, 1), Inputs.ORDINARY, true,
+                        cpu)) {
+            assertEquals(28 * plain.what.elements(), plain.bytes());
+            assertEquals(32 * clipped.what.elements(), clipped.bytes());
+            plain.makeReference();
+            clipped.makeReference();
+            assertNotEquals(plain.digest(), clipped.digest());
+            assertEquals(clipped.digest(), clipped.digest());
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"BF16", "F16"})
     void sixteenBitsAreTimedWithoutPeers(DType dtype) {

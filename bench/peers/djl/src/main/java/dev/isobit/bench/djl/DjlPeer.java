@@ -43,11 +43,12 @@ public final class DjlPeer implements Peer {
     }
 
     @Override
-    public Call prepare(Problem problem) {
+    public @Nullable Call prepare(Problem problem) {
         JniUtils.setNumThreads(problem.threads());
         return switch (problem.operation()) {
             case "cross-entropy", "bce" -> new LossCall(engine, problem);
-            default -> new OptimizerCall(problem);
+            case "adamw", "sgd" -> new OptimizerCall(problem);
+            default -> null;
         };
     }
 

@@ -50,11 +50,12 @@ public final class LibtorchPeer implements Peer {
     }
 
     @Override
-    public Call prepare(Problem problem) {
+    public @Nullable Call prepare(Problem problem) {
         torch.set_num_threads(problem.threads());
         return switch (problem.operation()) {
             case "cross-entropy", "bce" -> new LossCall(problem);
-            default -> new OptimizerCall(problem);
+            case "adamw", "sgd" -> new OptimizerCall(problem);
+            default -> null;
         };
     }
 

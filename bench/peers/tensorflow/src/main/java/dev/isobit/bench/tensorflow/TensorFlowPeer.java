@@ -48,10 +48,11 @@ public final class TensorFlowPeer implements Peer {
     }
 
     @Override
-    public Call prepare(Problem problem) {
+    public @Nullable Call prepare(Problem problem) {
         return switch (problem.operation()) {
             case "cross-entropy", "bce" -> new LossCall(problem);
-            default -> new OptimizerCall(problem);
+            case "adamw", "sgd" -> new OptimizerCall(problem);
+            default -> null;
         };
     }
 
