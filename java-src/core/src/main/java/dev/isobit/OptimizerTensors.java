@@ -1,5 +1,6 @@
 package dev.isobit;
 
+import dev.isobit.spi.CountedMemory;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -28,7 +29,12 @@ final class OptimizerTensors {
     private final boolean writesGrad;
     private final List<Operand> operands = new ArrayList<>();
     private final List<Memory> owned = new ArrayList<>();
+    /** To be looked at before each step. */
     private Memory[] memories = {};
+    /** To be looked at once some such memory has ended. */
+    private Memory[] counted = {};
+    /** How often memory had ended when those were last looked at. */
+    private long ends = -1;
 
     /**
      * Nothing yet.
@@ -157,8 +163,9 @@ final class OptimizerTensors {
     }
 
     /**
-     * All tensors are known. Of memory that is opened and closed together one is looked at before a step, of arrays none:
-     * thousands of small tensors would else cost more than their update.
+     * All tensors are known. Of memory that is opened and closed together one is looked at before a step, of arrays none, and
+     * of memory whose end is counted none until some has ended: thousands of small tensors would else cost more than their
+     * update.
      */
     void complete() {
         Map<Object, Memory> distinct = new LinkedHashMap<>();
@@ -170,12 +177,23 @@ final class OptimizerTensors {
                 distinct.putIfAbsent(host.segment().scope(), memory);
             }
         }
-        memories = distinct.values().toArray(new Memory[0]);
+        memories = distinct.values().stream().filter(m -> !(m instanceof CountedMemory)).toArray(Memory[]::new);
+        counted = distinct.values().stream().filter(m -> m instanceof CountedMemory).toArray(Memory[]::new);
     }
 
     /** Before a step, or another call: all memory is open, and the calling thread's to use. */
     void requireUsable(String call) {
-        for (Memory memory : memories) {
+        requireUsable(call, memories);
+        // Counted first: what ends meanwhile is found the next time.
+        long now = CountedMemory.ends();
+        if (now != ends) {
+            requireUsable(call, counted);
+            ends = now;
+        }
+    }
+
+    private void requireUsable(String call, Memory[] all) {
+        for (Memory memory : all) {
             if (!memory.isAlive()) {
                 throw new IllegalStateException(
                         optimizer + "." + call + ": the memory of " + operandIn(memory) + " is closed");

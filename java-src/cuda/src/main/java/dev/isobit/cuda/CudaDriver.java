@@ -1,5 +1,6 @@
 package dev.isobit.cuda;
 
+import dev.isobit.spi.CountedMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -85,6 +86,7 @@ final class CudaDriver {
                 return;
             }
             closed = true;
+            CountedMemory.countEnd();
         }
         int result = result(() -> JCudaDriver.cuDevicePrimaryCtxRelease(device));
         if (result != 0 && lost == null) {

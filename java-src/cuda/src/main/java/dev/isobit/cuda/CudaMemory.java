@@ -1,11 +1,11 @@
 package dev.isobit.cuda;
 
-import dev.isobit.DeviceMemory;
 import dev.isobit.cuda.HandleRegistry.OwnedHandle;
+import dev.isobit.spi.CountedMemory;
 import org.jspecify.annotations.Nullable;
 
 /** Memory of a CUDA device, allocated here or wrapped from a foreign pointer. */
-final class CudaMemory implements DeviceMemory {
+final class CudaMemory implements CountedMemory {
     private final CudaDriver driver;
     private final long address;
     private final long byteSize;
@@ -61,6 +61,7 @@ final class CudaMemory implements DeviceMemory {
     @Override
     public void close() {
         closed = true;
+        CountedMemory.countEnd();
         if (owned != null) {
             owned.release();
         }

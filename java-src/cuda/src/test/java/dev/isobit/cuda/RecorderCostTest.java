@@ -1,6 +1,7 @@
 package dev.isobit.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
@@ -16,9 +17,11 @@ import dev.isobit.Reduction;
 import dev.isobit.Tensor;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -65,6 +68,36 @@ class RecorderCostTest {
             bytes = Math.min(bytes, THREADS.getCurrentThreadAllocatedBytes() - allocated);
         }
         return new Cost(time / (double) CALLS, promise, bytes / (double) CALLS);
+    }
+
+    /** Ten thousand parameters, each operand in memory of its own, which ends at last. */
+    @Test
+    void aStepCostsTheSameForThousandsOfParameters(Recorder recorder) {
+        List<Memory> memories = new ArrayList<>();
+        List<AdamParameter> parameters = new ArrayList<>();
+        try (CudaBackend backend = new CudaProvider().open(BackendOptions.defaults(), LaunchMethod.FFM)) {
+            for (int i = 0; i < 10_000; i++) {
+                Tensor param = backend.allocate(DType.F32, 64);
+                Tensor grad = backend.allocate(DType.F32, 64);
+                memories.add(param.memory());
+                parameters.add(AdamParameter.of("p" + i, param, grad));
+            }
+            try (Adam adam = Adam.on(backend, AdamOptions.adamW(), parameters)) {
+                recorder.setRecording(false);
+                Cost cost = measure(promise(LaunchMethod.FFM) + OPERATION, adam::step);
+                recorder.setRecording(true);
+                System.out.println("host cost of a step of 10,000 parameters: " + cost);
+                assertEquals(0, cost.bytes, 0.01);
+                assertTrue(cost.nanoseconds <= cost.promise, cost.toString());
+                memories.get(7_777).close();
+                for (int i = 0; i < 2; i++) {
+                    String message = assertThrows(IllegalStateException.class, adam::step).getMessage();
+                    assertTrue(message.contains("param of p7777"), message);
+                }
+            }
+            memories.forEach(Memory::close);
+            parameters.forEach(p -> p.grad().memory().close());
+        }
     }
 
     @ParameterizedTest

@@ -101,7 +101,7 @@ class AtomicWriteTest {
      */
     @Test
     void aKillLeavesTheOldFileOrTheNew() throws Exception {
-        int kills = Integer.getInteger("isobit.kills", 50);
+        int kills = Integer.getInteger("isobit.kills", 200);
         var random = new Random(20251122);
         int inTheMidst = 0;
         for (int kill = 0; kill < kills; kill++) {
