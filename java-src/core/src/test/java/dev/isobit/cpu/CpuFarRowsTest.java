@@ -18,9 +18,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -35,13 +33,6 @@ class CpuFarRowsTest {
     @TempDir
     private Path folder;
 
-    private MemorySegment holes(long bytes, Arena arena) throws IOException {
-        try (FileChannel channel = FileChannel.open(folder.resolve("holes"), StandardOpenOption.CREATE,
-                StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.SPARSE)) {
-            return channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
-        }
-    }
-
     /** Rows of three classes, so far apart. */
     @Test
     void crossEntropyOfPaddedRows() throws IOException {
@@ -52,7 +43,7 @@ class CpuFarRowsTest {
         long[] argmax = new long[ROWS];
         var options = CrossEntropyOptions.defaults().withReduction(Reduction.NONE);
         try (Arena arena = Arena.ofShared(); Backend cpu = Backend.open("cpu")) {
-            MemorySegment memory = holes(2 * ROWS * STRIDE, arena);
+            MemorySegment memory = Holes.ofFile(folder, 2 * ROWS * STRIDE, arena);
             float[] near = new float[3 * ROWS];
             for (int row = 0; row < ROWS; row++) {
                 for (int k = 0; k < 3; k++) {
@@ -76,7 +67,7 @@ class CpuFarRowsTest {
     @Test
     void negativeLogLikelihood() throws IOException {
         try (Arena arena = Arena.ofShared(); Backend cpu = Backend.open("cpu")) {
-            MemorySegment memory = holes(4 * 3 * STRIDE, arena);
+            MemorySegment memory = Holes.ofFile(folder, 4 * 3 * STRIDE, arena);
             long[] targets = {5, STRIDE - 1, STRIDE / 2};
             for (int row = 0; row < 3; row++) {
                 memory.set(ValueLayout.JAVA_FLOAT, 4 * (row * STRIDE + targets[row]), -1f - row);
