@@ -298,20 +298,21 @@ public final class BenchCommand implements Subcommand {
     }
 
     private void print(PrintWriter told) {
-        told.printf(Locale.ROOT, "%-44s %12s %9s %9s %7s %7s %7s%n", "", "us", "G elem/s", "GB/s", "of copy", "of C",
-                "B/call");
+        told.printf(Locale.ROOT, "%-44s %12s %9s %9s %7s %9s %7s %7s%n", "", "us", "G elem/s", "GB/s", "of copy",
+                "of stream", "of C", "B/call");
         List<Measurement> beside = measurements.values().stream().filter(found -> !found.peer().isEmpty()).toList();
         for (Measurement found : measurements.values()) {
             if (!found.peer().isEmpty()) {
                 continue;
             }
             SideResult own = found.own();
-            told.printf(Locale.ROOT, "%-44s %12.2f %9.3f %9.2f %7s %7s %7s%n",
+            told.printf(Locale.ROOT, "%-44s %12.2f %9.3f %9.2f %7s %9s %7s %7s%n",
                     found.backend() + " " + found.what() + (found.clock().equals(CpuTiming.CLOCK)
                             ? ""
                             : ", " + found.clock()),
                     own.microseconds().median(), own.gigaElements(), own.gigaBytes(),
-                    fraction(found, MemoryStreams.COPY), fraction(found, BaselinePeer.NAME),
+                    fraction(found.side(MemoryStreams.COPY)), fraction(found.stream()),
+                    fraction(found.side(BaselinePeer.NAME)),
                     found.allocatedBytesPerCall() < 0 ? "" : Math.round(found.allocatedBytesPerCall()));
         }
         if (!beside.isEmpty()) {
@@ -322,14 +323,13 @@ public final class BenchCommand implements Subcommand {
             if (other != null) {
                 told.printf(Locale.ROOT, "%-44s %-12s %12.2f %12.2f %7s%n", found.backend() + " " + found.what(),
                         found.peer(), found.own().microseconds().median(), other.microseconds().median(),
-                        fraction(found, found.peer()));
+                        fraction(other));
             }
         }
         absent.forEach(line -> told.println("not measured: " + line));
     }
 
-    private static String fraction(Measurement found, String runner) {
-        SideResult side = found.side(runner);
+    private static String fraction(@Nullable SideResult side) {
         return side == null || side.fraction() == null
                 ? ""
                 : String.format(Locale.ROOT, "%.2f", side.fraction().median());

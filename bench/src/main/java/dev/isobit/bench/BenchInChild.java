@@ -131,6 +131,10 @@ final class BenchInChild {
             }
             if (!plan.cases().isEmpty()) {
                 runners.add(new Runner(MemoryStreams.COPY, "cuMemcpyDtoD of up to 1 GB"));
+                if (plan.cases().stream().anyMatch(what -> what.operation().startsWith("adamw"))) {
+                    runners.add(new Runner(SameMixStream.NAME,
+                            "a kernel that reads 4 arrays of up to 512 MB and writes 3 of them, as AdamW does"));
+                }
             }
             for (BenchCase what : plan.cases()) {
                 if (fits(what)) {

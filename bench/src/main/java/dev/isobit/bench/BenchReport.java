@@ -104,6 +104,16 @@ public record BenchReport(String format, String commit, String started, double s
         public @Nullable SideResult side(String runner) {
             return sides.stream().filter(side -> side.runner().equals(runner)).findFirst().orElse(null);
         }
+
+        /**
+         * What memory gives to a stream: in place on a host, on a device of AdamW's mix of reads and writes.
+         *
+         * @return the side; null if none ran
+         */
+        public @Nullable SideResult stream() {
+            SideResult inPlace = side(MemoryStreams.IN_PLACE);
+            return inPlace == null ? side(SameMixStream.NAME) : inPlace;
+        }
     }
 
     /**

@@ -23,12 +23,12 @@ import java.util.Locale;
 
 /**
  * A case on a device: time between two events around a graph of repeated calls, replayed (warm: what fits stays in the
- * second-level cache), and around a graph of one call after 512 MB were written (cold), beside a copy within the device.
+ * second-level cache), and around a graph of one call after 512 MB were written (cold), beside a copy within the device and,
+ * for AdamW, a stream of the same mix of reads and writes.
  * A graph, since the host cannot launch as fast as small kernels run. On a simulated device the same is done, and
  * nothing is a timing. Used by one thread.
  */
 final class GpuTiming implements AutoCloseable {
-    private static final String COPY = "copy";
     /** Twice this moves in a copy, so that what the host adds to an event (some microseconds) is below a hundredth. */
     private static final long COPY_BYTES = 1L << 30;
     private static final long SIMULATED_COPY_BYTES = 1 << 16;
@@ -49,6 +49,7 @@ final class GpuTiming implements AutoCloseable {
     private final CudaEvent end;
     private final Tensor copyFrom;
     private final Tensor copyTo;
+    private final SameMixStream mix;
 
     GpuTiming(String backendName, BenchSettings settings, boolean simulated) {
         this.backendName = backendName;
@@ -61,6 +62,7 @@ final class GpuTiming implements AutoCloseable {
         Memory[] both = twice(simulated ? SIMULATED_COPY_BYTES : COPY_BYTES);
         this.copyFrom = floats(both[0]);
         this.copyTo = floats(both[1]);
+        this.mix = new SameMixStream(backend, both[0], both[1]);
     }
 
     /** Two pieces of memory, of less where the device has no more. */
@@ -114,12 +116,15 @@ final class GpuTiming implements AutoCloseable {
                 }
             }
             var own = new Side(backendName, work.bytes(), what.elements(), work::run);
-            var copy = new Side(COPY, 2 * copyFrom.byteSize(), copyFrom.elementCount(),
-                    () -> backend.copy(copyFrom, copyTo));
+            List<Side> sides = new ArrayList<>(List.of(own, new Side(MemoryStreams.COPY, 2 * copyFrom.byteSize(),
+                    copyFrom.elementCount(), () -> backend.copy(copyFrom, copyTo))));
+            if (work instanceof AdamWorkload) {
+                sides.add(mix.side());
+            }
             List<Measurement> found = new ArrayList<>();
-            found.add(measure(what, own, copy, true));
+            found.add(measure(what, sides, true));
             if (!simulated) {
-                found.add(measure(what, own, copy, false));
+                found.add(measure(what, sides, false));
             }
             if (!work.digest().equals(before)) {
                 throw new IllegalStateException(what + ": other bits after the timing than before");
@@ -128,10 +133,12 @@ final class GpuTiming implements AutoCloseable {
         }
     }
 
-    private Measurement measure(BenchCase what, Side own, Side copy, boolean warm) {
+    /** The first side by a graph, the others by themselves. */
+    private Measurement measure(BenchCase what, List<Side> sides, boolean warm) {
         int rounds = simulated ? 2 : settings.rounds();
+        Side own = sides.getFirst();
         int calls = warm && !simulated ? calls(own) : 1;
-        double[][] seconds = new double[2][rounds];
+        double[][] seconds = new double[sides.size()][rounds];
         try (CudaGraph graph = graph(own, calls)) {
             seconds(graph::launch);
             for (int round = 0; round < rounds; round++) {
@@ -139,11 +146,13 @@ final class GpuTiming implements AutoCloseable {
                     flush();
                 }
                 seconds[0][round] = Math.max(LEAST_SECONDS, seconds(graph::launch) / calls);
-                seconds[1][round] = seconds(copy.run());
+                for (int i = 1; i < sides.size(); i++) {
+                    seconds[i][round] = seconds(sides.get(i).run());
+                }
             }
         }
         String clock = simulated ? "simulated" : warm ? "events, warm cache" : "events, cold cache";
-        return Measurements.of(what, backendName, clock, -1, List.of(own, copy), seconds);
+        return Measurements.of(what, backendName, clock, -1, sides, seconds);
     }
 
     private void flush() {
@@ -274,6 +283,7 @@ final class GpuTiming implements AutoCloseable {
 
     @Override
     public void close() {
+        mix.close();
         backend.close();
     }
 }

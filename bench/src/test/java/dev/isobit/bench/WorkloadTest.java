@@ -146,11 +146,16 @@ class WorkloadTest {
 
     @Test
     void aSimulatedDeviceGoesTheSameWayAndItsClockIsNoTiming() {
-        List<String> operations = List.of("adamw", "cross-entropy");
+        List<String> operations = List.of("adamw", "adamw-clipped", "cross-entropy");
         try (var timing = new GpuTiming("sim", SHORT, true)) {
             for (String operation : operations) {
                 List<Measurement> found = timing.measure(BenchCase.of(operation, DType.F32, 0, 3, 100));
                 assertEquals(List.of("simulated"), found.stream().map(Measurement::clock).toList());
+                assertEquals(operation.equals("cross-entropy")
+                        ? List.of("sim", "copy")
+                        : List.of("sim", "copy", SameMixStream.NAME),
+                        found.getFirst().sides().stream().map(BenchReport.SideResult::runner).toList());
+                assertEquals(operation.equals("cross-entropy"), found.getFirst().stream() == null);
             }
             assertEquals(4, timing.transfers().size());
             assertTrue(timing.device().contains("sm_90"), timing.device());

@@ -30,7 +30,7 @@ final class ReportMarkdown {
                     Summary.text("%.1f", own.microseconds().median()),
                     Summary.text("%.1f to %.1f", own.microseconds().low(), own.microseconds().high()),
                     Summary.text("%.2f", own.gigaElements()), Summary.text("%.1f", own.gigaBytes()),
-                    Summary.fraction(found.side("copy")), Summary.fraction(found.side("in-place stream"))));
+                    Summary.fraction(found.side("copy")), Summary.fraction(found.stream())));
             peers.forEach(peer -> cells.add(Summary.fraction(found.side(peer))));
             cells.add(found.allocatedBytesPerCall() < 0 ? "" : Summary.text("%.0f", found.allocatedBytesPerCall()));
             row(text, cells);

@@ -23,7 +23,7 @@ import java.util.stream.Stream;
  */
 record Runs(List<BenchReport> reports) {
     /** Sides that are no implementation of an operation. */
-    static final Set<String> STREAMS = Set.of("copy", "in-place stream");
+    static final Set<String> STREAMS = Set.of("copy", "in-place stream", "same-mix stream");
 
     /**
      * A measurement and where it was made.

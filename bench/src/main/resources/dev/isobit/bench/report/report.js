@@ -41,7 +41,7 @@
   const charts = {
     // Bytes a second of each case, beside what memory gave in the same rounds.
     roofline(box) {
-      const marks = [["copy", "var(--ink)"], ["in-place stream", "var(--muted)"]];
+      const marks = [["copy", "var(--ink)"], ["in-place stream", "var(--muted)"], ["same-mix stream", "var(--muted)"]];
       for (const [operation, device] of data.operations.flatMap(operation => [[operation, true], [operation, false]])) {
         const all = data.rows.filter(row => row.operation === operation && row.device === device);
         const points = all.filter(row => data.runners.includes(row.runner));

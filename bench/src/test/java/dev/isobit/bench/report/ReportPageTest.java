@@ -171,6 +171,16 @@ class ReportPageTest {
         assertTrue(markdown.contains("| cross-entropy 512x1000, 2 threads | djl | 5"), markdown);
     }
 
+    /** It is what memory gives, and nobody that could be faster. */
+    @Test
+    void aStreamOfADeviceHasItsColumnAndIsNoPeer() {
+        var runs = new Runs(List.of(Examples.device()));
+        assertEquals(List.of(), List.copyOf(runs.peers()));
+        String markdown = ReportMarkdown.of(runs);
+        assertTrue(markdown.lines().anyMatch(line -> line.matches(
+                "\\| cuda adamw 1x134217728 F32, warm cache (\\| [^|]* ){5}\\| 0\\.9\\d \\|.*")), markdown);
+    }
+
     /** A script has no rounds with us: the device is the same, and the interval that of both. */
     @Test
     void aScriptsRunStandsBesideThatOfItsDevice() {
