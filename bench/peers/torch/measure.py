@@ -48,8 +48,8 @@ LARGEST_SHARE = 1e-4
 RESAMPLES = 2000
 
 
-def cases(quick):
-    """Those of BenchGrid on a device."""
+def cases(quick, gpu):
+    """Those of BenchGrid on a device; the largest is for a GPU alone."""
     found = [("cross-entropy", shape) for shape in [(512, 1000), (512, 32000), (65536, 10), (4096, 1000)]]
     found += [("bce", (16384, 64)), ("adamw", (1, 1 << 20))]
     classes = [2, 10, 100, 1000, 10_000, 128_256] if quick else [
@@ -58,6 +58,8 @@ def cases(quick):
     found += [("cross-entropy", (max(1, logits // count), count)) for count in classes]
     found += [("bce", (131_072, 64)), ("adamw", (1, 1 << 24)), ("adamw", (10_000, 64))]
     found += [("sgd", (1, 1 << 20)), ("sgd", (1, 1 << 24))]
+    if gpu:
+        found += [("adamw", (1, 1 << 27))]
     if not quick:
         found += [(name, (1, 1 << power)) for power in range(10, 27, 2) for name in ("adamw", "sgd")]
     return list(dict.fromkeys(found))
@@ -440,7 +442,7 @@ class Run:
         for operation in operations if self.options.only is None else []:
             for variant in self.variants(operation):
                 self.tried(f"{variant}, errors of {operation}", lambda: self.errors(operation, variant))
-        chosen = [(operation, shape) for operation, shape in cases(self.options.quick) if operation in operations]
+        chosen = [(operation, shape) for operation, shape in cases(self.options.quick, self.threads == 0) if operation in operations]
         for number, (operation, shape) in enumerate(chosen):
             name = f"{operation} {shape[0]}x{shape[1]} F32" + (
                 "" if self.threads == 0 else ", 1 thread" if self.threads == 1 else f", {self.threads} threads")

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A step of AdamW over some tensors of one size, which lie side by side; gradients are of the parameters' type. Clipped, they are those of
@@ -24,6 +25,8 @@ import java.util.Map;
 final class AdamWorkload extends Workload {
     private static final AdamOptions OPTIONS = AdamOptions.adamW();
     static final String CLIPPED = "adamw-clipped";
+    /** The name of a {@link #bareStep}. */
+    static final String BARE = "bare step";
     private static final float LOSS_SCALE = 65536;
     private static final StepOptions CLIPPING =
             StepOptions.defaults().withMaxNorm(1).withGradScaling(GradScaling.constant(LOSS_SCALE));
@@ -35,7 +38,9 @@ final class AdamWorkload extends Workload {
     private final long size;
     private final DType moments;
     private final boolean clipped;
+    private final List<AdamParameter> parameters;
     private final Adam operation;
+    private @Nullable Adam bare;
 
     AdamWorkload(BenchCase what, Inputs inputs, DType moments, boolean clipped, Backend backend) {
         super(what, inputs, false, backend);
@@ -47,15 +52,16 @@ final class AdamWorkload extends Workload {
         Tensor grad = operand("grad", what.dtype(), what.elements());
         Tensor expAvg = operand("expAvg", moments, what.elements());
         Tensor expAvgSq = operand("expAvgSq", moments, what.elements());
-        operation = optimizer(backend, parameters(param, grad, expAvg, expAvgSq));
+        parameters = parametersOf(param, grad, expAvg, expAvgSq);
+        operation = optimizer(backend, parameters, clipped);
     }
 
-    private Adam optimizer(Backend on, List<AdamParameter> parameters) {
+    private static Adam optimizer(Backend on, List<AdamParameter> parameters, boolean clipped) {
         return Adam.on(on, List.of(new AdamGroup(OPTIONS, parameters)), clipped ? CLIPPING : StepOptions.defaults(),
                 on.defaultStream());
     }
 
-    private List<AdamParameter> parameters(Tensor param, Tensor grad, Tensor expAvg, Tensor expAvgSq) {
+    private List<AdamParameter> parametersOf(Tensor param, Tensor grad, Tensor expAvg, Tensor expAvgSq) {
         List<AdamParameter> list = new ArrayList<>();
         for (long i = 0; i < tensors; i++) {
             list.add(new AdamParameter("t" + i, slice(param, i), slice(grad, i), slice(expAvg, i),
@@ -71,7 +77,23 @@ final class AdamWorkload extends Workload {
     /** Four numbers are read and three written for each parameter; for their norm, gradients are read once more. */
     @Override
     long bytes() {
-        return ((clipped ? 4L : 3L) * what.dtype().byteSize() + 4L * moments.byteSize()) * what.elements();
+        return bytes(clipped);
+    }
+
+    private long bytes(boolean clips) {
+        return ((clips ? 4L : 3L) * what.dtype().byteSize() + 4L * moments.byteSize()) * what.elements();
+    }
+
+    boolean isClipped() {
+        return clipped;
+    }
+
+    /** The update alone, of the same operands: what clipping and all that comes with it is held against. */
+    Side bareStep() {
+        if (bare == null) {
+            bare = optimizer(backend, parameters, false);
+        }
+        return new Side(BARE, bytes(false), what.elements(), bare::step);
     }
 
     @Override
@@ -112,7 +134,7 @@ final class AdamWorkload extends Workload {
         }
         Tensor[] all = exact.values().stream().map(values -> Tensor.of(DType.F64, values, what.elements()))
                 .toArray(Tensor[]::new);
-        try (var op = optimizer(reference, parameters(all[0], all[1], all[2], all[3]))) {
+        try (var op = optimizer(reference, parametersOf(all[0], all[1], all[2], all[3]), clipped)) {
             op.setStepCount(STEPS_BEFORE);
             op.step();
         }
@@ -130,6 +152,9 @@ final class AdamWorkload extends Workload {
     @Override
     public void close() {
         operation.close();
+        if (bare != null) {
+            bare.close();
+        }
         super.close();
     }
 }

@@ -315,6 +315,9 @@ public final class BenchCommand implements Subcommand {
                     fraction(found.side(BaselinePeer.NAME)),
                     found.allocatedBytesPerCall() < 0 ? "" : Math.round(found.allocatedBytesPerCall()));
         }
+        measurements.values().forEach(found -> found.timesBareStep().ifPresent(times -> told.printf(Locale.ROOT,
+                "%s %s, %s: %.2f times the time of a bare step%n", found.backend(), found.what(), found.clock(),
+                times)));
         if (!beside.isEmpty()) {
             told.printf(Locale.ROOT, "%n%-44s %-12s %12s %12s %7s%n", "", "beside", "us", "us of it", "times");
         }

@@ -22,6 +22,8 @@ final class BenchGrid {
     /** Parameters in one tensor. */
     private static final long[] PARAMETERS = {1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24,
         1 << 26};
+    /** "At 100 M parameters and more": 512 MB an array. */
+    private static final long DEVICE_PARAMETERS = 1 << 27;
 
     private BenchGrid() {}
 
@@ -98,18 +100,18 @@ final class BenchGrid {
         }
     }
 
-    /** Cases of a device: the host's sizes and, unless it is quick, larger ones, which no cache holds. */
+    /** Cases of a device: the host's sizes, AdamW's target and, unless it is quick, other large ones, which no cache holds. */
     static List<BenchCase> device(boolean quick, List<String> operations, List<DType> dtypes) {
         Set<BenchCase> cases = new LinkedHashSet<>();
         for (BenchCase what : host(quick, true, operations, dtypes, 1)) {
             cases.add(new BenchCase(what.operation(), what.dtype(), what.shape(), 0));
         }
-        if (!quick) {
-            for (DType dtype : dtypes) {
+        for (DType dtype : dtypes) {
+            add(cases, "adamw", dtype, 0, new long[][] {{1, DEVICE_PARAMETERS}});
+            add(cases, AdamWorkload.CLIPPED, dtype, 0, new long[][] {{1, DEVICE_PARAMETERS}});
+            if (!quick) {
                 classes(cases, DEVICE_CLASSES, DEVICE_LOGITS, dtype, 0);
                 add(cases, "bce", dtype, 0, new long[][] {{524_288, 64}});
-                add(cases, "adamw", dtype, 0, new long[][] {{1, 1 << 27}});
-                add(cases, AdamWorkload.CLIPPED, dtype, 0, new long[][] {{1, 1 << 27}});
             }
         }
         return chosen(cases, operations);

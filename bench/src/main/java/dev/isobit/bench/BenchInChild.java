@@ -135,6 +135,10 @@ final class BenchInChild {
                     runners.add(new Runner(SameMixStream.NAME,
                             "a kernel that reads 4 arrays of up to 512 MB and writes 3 of them, as AdamW does"));
                 }
+                if (plan.cases().stream().anyMatch(what -> what.operation().equals(AdamWorkload.CLIPPED))) {
+                    runners.add(new Runner(AdamWorkload.BARE,
+                            "of adamw-clipped the update alone: no loss scale, no check, no clipping"));
+                }
             }
             for (BenchCase what : plan.cases()) {
                 if (fits(what)) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.isobit.bench.Bootstrap.Interval;
 import dev.isobit.harness.Machine;
 import java.util.List;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -113,6 +114,18 @@ public record BenchReport(String format, String commit, String started, double s
         public @Nullable SideResult stream() {
             SideResult inPlace = side(MemoryStreams.IN_PLACE);
             return inPlace == null ? side(SameMixStream.NAME) : inPlace;
+        }
+
+        /**
+         * How many times as long a step with clipping takes as a bare one.
+         *
+         * @return the median over rounds; empty if no bare step ran
+         */
+        public OptionalDouble timesBareStep() {
+            SideResult bare = side(AdamWorkload.BARE);
+            return bare == null || bare.fraction() == null
+                    ? OptionalDouble.empty()
+                    : OptionalDouble.of((double) bytes / bare.bytes() / bare.fraction().median());
         }
     }
 

@@ -24,7 +24,7 @@ import java.util.Locale;
 /**
  * A case on a device: time between two events around a graph of repeated calls, replayed (warm: what fits stays in the
  * second-level cache), and around a graph of one call after 512 MB were written (cold), beside a copy within the device and,
- * for AdamW, a stream of the same mix of reads and writes.
+ * for AdamW, a stream of the same mix of reads and writes; a clipped step beside a bare one too.
  * A graph, since the host cannot launch as fast as small kernels run. On a simulated device the same is done, and
  * nothing is a timing. Used by one thread.
  */
@@ -116,15 +116,19 @@ final class GpuTiming implements AutoCloseable {
                 }
             }
             var own = new Side(backendName, work.bytes(), what.elements(), work::run);
-            List<Side> sides = new ArrayList<>(List.of(own, new Side(MemoryStreams.COPY, 2 * copyFrom.byteSize(),
+            List<Side> replayed = new ArrayList<>(List.of(own));
+            List<Side> others = new ArrayList<>(List.of(new Side(MemoryStreams.COPY, 2 * copyFrom.byteSize(),
                     copyFrom.elementCount(), () -> backend.copy(copyFrom, copyTo))));
-            if (work instanceof AdamWorkload) {
-                sides.add(mix.side());
+            if (work instanceof AdamWorkload step) {
+                others.add(mix.side());
+                if (step.isClipped()) {
+                    replayed.add(step.bareStep());
+                }
             }
             List<Measurement> found = new ArrayList<>();
-            found.add(measure(what, sides, true));
+            found.add(measure(what, replayed, others, true));
             if (!simulated) {
-                found.add(measure(what, sides, false));
+                found.add(measure(what, replayed, others, false));
             }
             if (!work.digest().equals(before)) {
                 throw new IllegalStateException(what + ": other bits after the timing than before");
@@ -133,23 +137,33 @@ final class GpuTiming implements AutoCloseable {
         }
     }
 
-    /** The first side by a graph, the others by themselves. */
-    private Measurement measure(BenchCase what, List<Side> sides, boolean warm) {
+    /** Some sides by graphs, of which the first is the backend's own, others once and by themselves. */
+    private Measurement measure(BenchCase what, List<Side> replayed, List<Side> others, boolean warm) {
         int rounds = simulated ? 2 : settings.rounds();
-        Side own = sides.getFirst();
-        int calls = warm && !simulated ? calls(own) : 1;
+        int calls = warm && !simulated ? calls(replayed.getFirst()) : 1;
+        List<Side> sides = new ArrayList<>(replayed);
+        sides.addAll(others);
         double[][] seconds = new double[sides.size()][rounds];
-        try (CudaGraph graph = graph(own, calls)) {
-            seconds(graph::launch);
+        List<CudaGraph> graphs = new ArrayList<>();
+        try {
+            for (Side side : replayed) {
+                side.run().run();
+                graphs.add(graph(side, calls));
+                seconds(graphs.getLast()::launch);
+            }
             for (int round = 0; round < rounds; round++) {
-                if (!warm) {
-                    flush();
-                }
-                seconds[0][round] = Math.max(LEAST_SECONDS, seconds(graph::launch) / calls);
-                for (int i = 1; i < sides.size(); i++) {
-                    seconds[i][round] = seconds(sides.get(i).run());
+                for (int i = 0; i < sides.size(); i++) {
+                    boolean graph = i < graphs.size();
+                    if (graph && !warm) {
+                        flush();
+                    }
+                    seconds[i][round] = graph
+                            ? Math.max(LEAST_SECONDS, seconds(graphs.get(i)::launch) / calls)
+                            : seconds(sides.get(i).run());
                 }
             }
+        } finally {
+            graphs.forEach(CudaGraph::close);
         }
         String clock = simulated ? "simulated" : warm ? "events, warm cache" : "events, cold cache";
         return Measurements.of(what, backendName, clock, -1, sides, seconds);

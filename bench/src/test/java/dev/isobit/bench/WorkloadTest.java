@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is measured is right, and what is wrong is not measured. */
 class WorkloadTest {
@@ -151,11 +152,13 @@ class WorkloadTest {
             for (String operation : operations) {
                 List<Measurement> found = timing.measure(BenchCase.of(operation, DType.F32, 0, 3, 100));
                 assertEquals(List.of("simulated"), found.stream().map(Measurement::clock).toList());
-                assertEquals(operation.equals("cross-entropy")
-                        ? List.of("sim", "copy")
-                        : List.of("sim", "copy", SameMixStream.NAME),
-                        found.getFirst().sides().stream().map(BenchReport.SideResult::runner).toList());
+                assertEquals(switch (operation) {
+                    case "adamw" -> List.of("sim", "copy", SameMixStream.NAME);
+                    case AdamWorkload.CLIPPED -> List.of("sim", AdamWorkload.BARE, "copy", SameMixStream.NAME);
+                    default -> List.of("sim", "copy");
+                }, found.getFirst().sides().stream().map(BenchReport.SideResult::runner).toList());
                 assertEquals(operation.equals("cross-entropy"), found.getFirst().stream() == null);
+                assertEquals(operation.equals(AdamWorkload.CLIPPED), found.getFirst().timesBareStep().isPresent());
             }
             assertEquals(4, timing.transfers().size());
             assertTrue(timing.device().contains("sm_90"), timing.device());
@@ -169,6 +172,28 @@ class WorkloadTest {
         launchers.add("JCuda, a Pointer for each parameter");
         assertEquals(launchers.stream().sorted().toList(), GpuTiming.hostCosts("sim", SHORT, operations, true).stream()
                 .map(HostCost::launcher).sorted().toList());
+    }
+
+    /** Its targets are of 100 M parameters and more; a quick run has them as well. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aDeviceStepsOverMoreThanAHundredMillion(boolean quick) {
+        List<BenchCase> cases = BenchGrid.device(quick, BenchCase.OPERATIONS, List.of(DType.F32));
+        for (String operation : List.of("adamw", AdamWorkload.CLIPPED)) {
+            assertTrue(cases.stream()
+                    .anyMatch(what -> what.operation().equals(operation) && what.elements() > 100_000_000), operation);
+        }
+    }
+
+    /** Two seconds by one and a half, whatever either moves. */
+    @Test
+    void aStepIsHeldAgainstABareOneByTime() {
+        BenchCase what = BenchCase.of(AdamWorkload.CLIPPED, DType.F32, 0, 1, 100);
+        List<Side> sides = List.of(new Side("cuda", 3200, 100, () -> {}),
+                new Side(AdamWorkload.BARE, 2800, 100, () -> {}));
+        Measurement found =
+                Measurements.of(what, "cuda", "events, warm cache", -1, sides, new double[][] {{2, 2}, {1.5, 1.5}});
+        assertEquals(2 / 1.5, found.timesBareStep().getAsDouble(), 1e-12);
     }
 
     @Test

@@ -35,6 +35,10 @@ final class ReportMarkdown {
             cells.add(found.allocatedBytesPerCall() < 0 ? "" : Summary.text("%.0f", found.allocatedBytesPerCall()));
             row(text, cells);
         }
+        String clipping = Summary.clipping(runs);
+        if (!clipping.isEmpty()) {
+            text.append('\n').append(clipping).append('\n');
+        }
         beside(text, runs);
         text.append("\nErrors in ULP against float64, largest (root mean square):\n\n");
         List<String> runners = runs.accuracy().stream().map(Accuracy::runner).distinct().toList();

@@ -72,6 +72,10 @@ final class ReportPage {
         say("<p class=\"lead\">Each dot is a case, with its 95 %% interval: bytes that have to move, by the time of a call. The "
                 + "upright marks are a copy and a stream, measured in the same rounds: in place over 128 MB; for AdamW on a device a "
                 + "kernel that reads four arrays and writes three, as its step does. What stays in a cache can be faster.</p>");
+        String clipping = Summary.clipping(runs);
+        if (!clipping.isEmpty()) {
+            say("<p>%s</p>", Html.escape(clipping));
+        }
         say("<div class=\"chart\" data-chart=\"roofline\"></div>");
         say("<details open><summary>All figures</summary>");
         List<String> peers = new ArrayList<>(runs.peersInRows());

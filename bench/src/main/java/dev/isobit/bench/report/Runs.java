@@ -22,8 +22,8 @@ import java.util.stream.Stream;
  * @param reports oldest first
  */
 record Runs(List<BenchReport> reports) {
-    /** Sides that are no implementation of an operation. */
-    static final Set<String> STREAMS = Set.of("copy", "in-place stream", "same-mix stream");
+    /** Sides that are no other implementation of an operation: what memory gives, and less of the operation. */
+    static final Set<String> YARDSTICKS = Set.of("copy", "in-place stream", "same-mix stream", "bare step");
 
     /**
      * A measurement and where it was made.
@@ -81,7 +81,7 @@ record Runs(List<BenchReport> reports) {
      */
     record Beside(Row row, SideResult own, SideResult other, Interval times, boolean sameRounds) {}
 
-    /** All that stood beside a backend, but for streams. */
+    /** All that stood beside a backend, but for yardsticks. */
     List<Beside> beside() {
         List<Beside> found = new ArrayList<>();
         List<Row> measured = measured();
@@ -97,7 +97,7 @@ record Runs(List<BenchReport> reports) {
             for (SideResult side : all.sides()) {
                 Interval times = side.fraction();
                 // C stands beside each peer again.
-                if (times != null && !STREAMS.contains(side.runner())
+                if (times != null && !YARDSTICKS.contains(side.runner())
                         && (all.peer().isEmpty() || all.peer().equals(side.runner()))) {
                     found.add(new Beside(row, all.own(), side, times, true));
                 }
@@ -175,7 +175,7 @@ record Runs(List<BenchReport> reports) {
                 .orElse(0);
     }
 
-    /** Names of all that stood beside a backend, but for streams, in order of appearance. */
+    /** Names of all that stood beside a backend, but for yardsticks, in order of appearance. */
     Set<String> peers() {
         return beside().stream().map(each -> each.other().runner())
                 .collect(Collectors.toCollection(LinkedHashSet::new));
@@ -184,6 +184,6 @@ record Runs(List<BenchReport> reports) {
     /** Those of them that are in the rounds of {@link #rows}. */
     Set<String> peersInRows() {
         return rows().stream().flatMap(row -> row.found().sides().stream().skip(1)).map(SideResult::runner)
-                .filter(name -> !STREAMS.contains(name)).collect(Collectors.toCollection(LinkedHashSet::new));
+                .filter(name -> !YARDSTICKS.contains(name)).collect(Collectors.toCollection(LinkedHashSet::new));
     }
 }

@@ -25,6 +25,17 @@ final class Summary {
         return sentences;
     }
 
+    /** What clipping costs a step of AdamW, where it was measured beside a bare one; else empty. */
+    static String clipping(Runs runs) {
+        String cases = runs.rows().stream().map(Runs.Row::found).filter(found -> found.timesBareStep().isPresent())
+                .map(found -> text("%.2f (%s)", found.timesBareStep().getAsDouble(), ReportMarkdown.name(found)))
+                .collect(Collectors.joining(", "));
+        return cases.isEmpty()
+                ? ""
+                : "A step of AdamW with a loss scale, a check for non-finite gradients and clipping takes, by the time of a bare "
+                        + "step: " + cases + ".";
+    }
+
     /** The figures for who reads nothing else: what they are, and the figure. */
     static Map<String, String> tiles(Runs runs) {
         Map<String, String> tiles = new LinkedHashMap<>();

@@ -53,6 +53,7 @@ final class Examples {
             }
         }
         found.add(measurement("cuda", "events, warm cache", "adamw", 0, 90, 1, 1 << 27));
+        found.add(measurement("cuda", "events, warm cache", "adamw-clipped", 0, 80, 1, 1 << 27));
         return report("2026-11-22T10:00:00Z", "device 0: Some GPU, sm_90", 9, false, found,
                 List.of(accuracy("cuda", "ordinary", 2.1, "a")),
                 List.of(new HostCost("adamw", "FFM", new Bootstrap.Interval(0.2, 0.19, 0.21))),
@@ -86,6 +87,8 @@ final class Examples {
             sides.add(side("<libtorch>", what, bytes, 0.15 * giga, rng, sides.getFirst()));
         } else if (operation.equals("adamw")) {
             sides.add(side("same-mix stream", what, bytes, giga / 0.95, rng, sides.getFirst()));
+        } else if (operation.equals("adamw-clipped")) {
+            sides.add(side("bare step", what, bytes, giga * 1.1, rng, sides.getFirst()));
         }
         return new Measurement(what, backend, clock, what.elements(), bytes, 0, sides, "");
     }

@@ -171,14 +171,19 @@ class ReportPageTest {
         assertTrue(markdown.contains("| cross-entropy 512x1000, 2 threads | djl | 5"), markdown);
     }
 
-    /** It is what memory gives, and nobody that could be faster. */
+    /** They are what memory gives and less of the operation, and nobody that could be faster. */
     @Test
-    void aStreamOfADeviceHasItsColumnAndIsNoPeer() {
+    void aStreamOfADeviceAndABareStepAreToldAndAreNoPeers() throws Exception {
         var runs = new Runs(List.of(Examples.device()));
         assertEquals(List.of(), List.copyOf(runs.peers()));
         String markdown = ReportMarkdown.of(runs);
         assertTrue(markdown.lines().anyMatch(line -> line.matches(
                 "\\| cuda adamw 1x134217728 F32, warm cache (\\| [^|]* ){5}\\| 0\\.9\\d \\|.*")), markdown);
+        for (String text : List.of(markdown, Files.readString(write(Examples.device())))) {
+            assertTrue(Pattern.compile(
+                    "by the time of a bare step: 1\\.[01]\\d \\(cuda adamw-clipped 1x134217728 F32, warm cache\\)\\.")
+                    .matcher(text).find(), text);
+        }
     }
 
     /** A script has no rounds with us: the device is the same, and the interval that of both. */
