@@ -3,10 +3,12 @@ package dev.isobit.state;
 import dev.isobit.Adam;
 import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
+import dev.isobit.DType;
 import dev.isobit.Sgd;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepState;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
 import dev.isobit.safetensors.SafetensorsException;
 import dev.isobit.safetensors.SafetensorsFile;
 import dev.isobit.safetensors.StoredTensor;
@@ -18,6 +20,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +29,7 @@ import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -55,9 +59,18 @@ import org.jspecify.annotations.Nullable;
  * parameters themselves:
  * <pre>
  * state = {f"{name}.{key}": value.contiguous() for name, parameter in model.named_parameters()
- *          for key, value in optimizer.state[parameter].items()}
+ *          for key, value in optimizer.state[parameter].items() if value is not None}
  * safetensors.torch.save_file(state, "optimizer.safetensors")
  * </pre>
+ * or of their numbers, as PyTorch's {@code state_dict} has them: through all groups in order, from 0. The optimizer here has
+ * the same groups of the same parameters in the same order then.
+ * <pre>
+ * state = {f"state.{number}.{key}": value.contiguous() for number, kept in optimizer.state_dict()["state"].items()
+ *          for key, value in kept.items() if value is not None}
+ * </pre>
+ * What is F32 here may be BF16 or F16 in the file, as PyTorch keeps the moments of such parameters: it is widened, which is
+ * exact. A file without parameters may be without masters and remainders, all of them, which PyTorch does not have: the
+ * optimizer keeps its own.
  *
  * <p>Threading: as the optimizer, which belongs to one thread. Tensors on a device are copied in the order of the backend's
  * default stream: an optimizer on a stream of its own is synchronised before.
@@ -70,14 +83,23 @@ public final class OptimizerState {
     private static final String GROWTH_TRACKER = "grad_scaler._growth_tracker";
     private static final String SKIPPED_STEPS = "grad_scaler.skipped_steps";
 
+    /** As PyTorch's state_dict has it. */
+    private static final Pattern NUMBERED = Pattern.compile("state\\.[0-9]+\\..*");
+
     private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
     private OptimizerState() {}
 
+    /** What a file may be without, see above. */
+    private enum Kind {
+        PARAM, STATE, MASTER, SUM
+    }
+
     /** What an optimizer keeps under a name. */
-    private record Slot(String name, Tensor tensor, boolean isSum) {
-        Slot(String name, Tensor tensor) {
-            this(name, tensor, false);
+    private record Slot(String name, Tensor tensor, Kind kind) {
+        /** The same of a parameter of another name. */
+        Slot named(String before, String after) {
+            return new Slot(after + name.substring(before.length()), tensor, kind);
         }
     }
 
@@ -126,7 +148,7 @@ public final class OptimizerState {
      *
      * @param file a file of {@link #save}, or one from PyTorch with these names
      * @param backend the optimizer's backend
-     * @param adam the optimizer, with parameters of the names, types and shapes in the file
+     * @param adam the optimizer, with parameters of the names or numbers, types and shapes in the file
      * @throws SafetensorsException if the file is damaged or holds anything but the state of these parameters; the message
      *     names file, tensor and value
      * @throws IllegalStateException if a tensor's memory is closed
@@ -141,7 +163,7 @@ public final class OptimizerState {
      *
      * @param file a file of {@link #save}, or one from PyTorch with these names
      * @param backend the optimizer's backend
-     * @param sgd the optimizer, with parameters of the names, types and shapes in the file
+     * @param sgd the optimizer, with parameters of the names or numbers, types and shapes in the file
      * @throws SafetensorsException if the file is damaged or holds anything but the state of these parameters; the message
      *     names file, tensor and value
      * @throws IllegalStateException if a tensor's memory is closed
@@ -203,18 +225,22 @@ public final class OptimizerState {
     private static void load(Path file, Backend backend, List<Group> groups, @Nullable Scaler scaler) {
         try (SafetensorsFile saved = SafetensorsFile.open(file); Arena arena = Arena.ofShared()) {
             Set<String> left = new HashSet<>(saved.names());
-            List<Slot> wanted = new ArrayList<>();
-            boolean withParameters = groups.stream().flatMap(group -> group.parameters.stream())
-                    .anyMatch(slots -> left.contains(slots.getFirst().name));
+            List<Group> inFile = isNumbered(left, groups) ? numbered(groups) : groups;
             long[] steps = new long[groups.size()];
             for (int i = 0; i < steps.length; i++) {
-                steps[i] = steps(saved, groups.get(i), left);
-                groups.get(i).parameters
-                        .forEach(slots -> wanted.addAll(withParameters ? slots : slots.subList(1, slots.size())));
+                steps[i] = steps(saved, inFile.get(i), left);
             }
-            boolean withSums = wanted.stream().anyMatch(slot -> slot.isSum && left.contains(slot.name));
-            List<Slot> zeros = withSums ? List.of() : wanted.stream().filter(Slot::isSum).toList();
-            wanted.removeAll(zeros);
+            List<Slot> wanted = new ArrayList<>();
+            inFile.forEach(group -> group.parameters.forEach(wanted::addAll));
+            Set<Kind> kinds = EnumSet.of(Kind.STATE);
+            wanted.stream().filter(slot -> left.contains(slot.name)).forEach(slot -> kinds.add(slot.kind));
+            if (kinds.contains(Kind.PARAM)) {
+                kinds.add(Kind.MASTER);
+            }
+            List<Slot> zeros = kinds.contains(Kind.SUM)
+                    ? List.of()
+                    : wanted.stream().filter(slot -> slot.kind == Kind.SUM).toList();
+            wanted.removeIf(slot -> !kinds.contains(slot.kind));
             for (Slot slot : wanted) {
                 check(saved, slot, left);
             }
@@ -225,7 +251,14 @@ public final class OptimizerState {
                         "it is no state of this optimizer's parameters");
             }
             for (Slot slot : wanted) {
-                fill(backend, saved.tensor(slot.name).bytes(), slot.tensor, arena);
+                StoredTensor stored = saved.tensor(slot.name);
+                if (isWidened(stored, slot.tensor)) {
+                    try (Arena own = Arena.ofShared()) {
+                        fill(backend, widened(stored, own), slot.tensor, own);
+                    }
+                } else {
+                    fill(backend, stored.bytes(), slot.tensor, arena);
+                }
             }
             for (Slot slot : zeros) {
                 fill(backend, arena.allocate(slot.tensor.byteSize(), Long.BYTES), slot.tensor, arena);
@@ -237,6 +270,29 @@ public final class OptimizerState {
                 scaler.setState.accept(state);
             }
         }
+    }
+
+    /** Whether a file has numbers for names, and none of the parameters' own. */
+    private static boolean isNumbered(Set<String> names, List<Group> groups) {
+        return names.stream().anyMatch(NUMBERED.asMatchPredicate())
+                && groups.stream().flatMap(group -> group.parameters.stream())
+                        .noneMatch(slots -> names.contains(stepName(slots))
+                                || slots.stream().anyMatch(slot -> names.contains(slot.name)));
+    }
+
+    private static List<Group> numbered(List<Group> groups) {
+        List<Group> numbered = new ArrayList<>();
+        int number = 0;
+        for (Group group : groups) {
+            List<List<Slot>> parameters = new ArrayList<>();
+            for (List<Slot> slots : group.parameters) {
+                String before = slots.getFirst().name;
+                String after = "state." + number++;
+                parameters.add(slots.stream().map(slot -> slot.named(before, after)).toList());
+            }
+            numbered.add(new Group(parameters, group.stepCount, group.setStepCount, group.stepsUnsaid));
+        }
+        return numbered;
     }
 
     private static String stepName(List<Slot> slots) {
@@ -260,30 +316,28 @@ public final class OptimizerState {
     }
 
     private static List<Slot> slots(AdamParameter p) {
-        List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
-        add(slots, p.name() + ".exp_avg", p.expAvg());
-        add(slots, p.name() + ".exp_avg_sq", p.expAvgSq());
-        add(slots, p.name() + ".max_exp_avg_sq", p.maxExpAvgSq());
-        add(slots, p.name() + ".master_param", p.master());
-        if (p.gradAccumulator() != null) {
-            slots.add(new Slot(p.name() + ".grad_accumulator", p.gradAccumulator(), true));
-        }
+        List<Slot> slots = new ArrayList<>();
+        add(slots, p.name(), p.param(), Kind.PARAM);
+        add(slots, p.name() + ".exp_avg", p.expAvg(), Kind.STATE);
+        add(slots, p.name() + ".exp_avg_sq", p.expAvgSq(), Kind.STATE);
+        add(slots, p.name() + ".max_exp_avg_sq", p.maxExpAvgSq(), Kind.STATE);
+        add(slots, p.name() + ".master_param", p.master(), Kind.MASTER);
+        add(slots, p.name() + ".grad_accumulator", p.gradAccumulator(), Kind.SUM);
         return slots;
     }
 
     private static List<Slot> slots(SgdParameter p) {
-        List<Slot> slots = new ArrayList<>(List.of(new Slot(p.name(), p.param())));
-        add(slots, p.name() + ".momentum_buffer", p.momentumBuffer());
-        add(slots, p.name() + ".master_param", p.master());
-        if (p.gradAccumulator() != null) {
-            slots.add(new Slot(p.name() + ".grad_accumulator", p.gradAccumulator(), true));
-        }
+        List<Slot> slots = new ArrayList<>();
+        add(slots, p.name(), p.param(), Kind.PARAM);
+        add(slots, p.name() + ".momentum_buffer", p.momentumBuffer(), Kind.STATE);
+        add(slots, p.name() + ".master_param", p.master(), Kind.MASTER);
+        add(slots, p.name() + ".grad_accumulator", p.gradAccumulator(), Kind.SUM);
         return slots;
     }
 
-    private static void add(List<Slot> slots, String name, @Nullable Tensor tensor) {
+    private static void add(List<Slot> slots, String name, @Nullable Tensor tensor, Kind kind) {
         if (tensor != null) {
-            slots.add(new Slot(name, tensor));
+            slots.add(new Slot(name, tensor, kind));
         }
     }
 
@@ -368,12 +422,28 @@ public final class OptimizerState {
     private static void check(SafetensorsFile saved, Slot slot, Set<String> left) {
         StoredTensor stored = saved.tensor(slot.name);
         left.remove(slot.name);
-        if (stored.dtype() != type(slot.tensor) || !Arrays.equals(stored.shape(), slot.tensor.shape())) {
+        boolean taken = stored.dtype() == type(slot.tensor) || isWidened(stored, slot.tensor);
+        if (!taken || !Arrays.equals(stored.shape(), slot.tensor.shape())) {
             throw new SafetensorsException(saved.file(), slot.name, "it is " + stored.dtype()
                     + Arrays.toString(stored.shape()) + ", the optimizer's is " + slot.tensor.dtype()
                     + Arrays.toString(slot.tensor.shape()));
         }
         checkAlive(slot);
+    }
+
+    private static boolean isWidened(StoredTensor stored, Tensor into) {
+        return into.dtype() == DType.F32 && (stored.dtype() == StoredType.BF16 || stored.dtype() == StoredType.F16);
+    }
+
+    private static MemorySegment widened(StoredTensor stored, Arena arena) {
+        ValueLayout.OfShort layout = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
+        MemorySegment floats = arena.allocate(2 * stored.bytes().byteSize(), Float.BYTES);
+        for (long at = 0; at < stored.bytes().byteSize(); at += Short.BYTES) {
+            short bits = stored.bytes().get(layout, at);
+            floats.set(ValueLayout.JAVA_FLOAT, 2 * at,
+                    stored.dtype() == StoredType.BF16 ? NarrowFloats.fromBf16(bits) : NarrowFloats.fromF16(bits));
+        }
+        return floats;
     }
 
     private static void checkAlive(Slot slot) {
