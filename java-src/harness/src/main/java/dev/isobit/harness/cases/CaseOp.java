@@ -8,8 +8,8 @@ import java.util.Set;
 interface CaseOp {
     /** Every operation that can be run. */
     List<CaseOp> ALL =
-            List.of(new CrossEntropyOp(), new SoftmaxOp(), new NllLossOp(), new AdamOp(), new OnnxAdamOp(),
-                    new OnnxMomentumOp());
+            List.of(new CrossEntropyOp(), new BceWithLogitsOp(), new SoftmaxOp(), new NllLossOp(), new AdamOp(),
+                    new SgdOp(), new OnnxAdamOp(), new OnnxMomentumOp());
 
     /** The names of the operation in case files. */
     Set<String> names();

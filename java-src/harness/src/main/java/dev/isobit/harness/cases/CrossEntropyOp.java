@@ -23,14 +23,22 @@ final class CrossEntropyOp implements CaseOp {
 
     @Override
     public Map<String, CaseTensor> run(Case asked, Operands operands) throws UnsupportedCaseException {
-        asked.requireOnly(ATTRS, Set.of("logits", "target", "weight", "gy"), Set.of("loss", "grad", "log_prob"));
+        asked.requireOnly(ATTRS, Set.of("logits", "target", "target_prob", "weight", "sample_weight", "gy"),
+                Set.of("loss", "grad", "log_prob"));
         CaseTensor logits = asked.input("logits");
         Case.require(logits.shape().length >= 2, "logits of " + logits.shape().length + " axes, not [N, C, ..]");
         long axis = asked.integer("class_axis", 1);
         Case.require(axis == 1 || axis == -1 && logits.shape().length == 2, "class_axis " + axis);
         CrossEntropyOptions options = options(asked);
         Tensor scores = operands.put(logits);
-        Tensor targets = operands.put(asked.input("target"));
+        CaseTensor probabilities = asked.find("target_prob");
+        if (probabilities != null && asked.find("target") != null) {
+            throw new IllegalArgumentException("there are target and target_prob");
+        }
+        Tensor targets = operands.put(probabilities == null ? asked.input("target") : probabilities);
+        CaseTensor rowWeights = asked.find("sample_weight");
+        Case.require(rowWeights == null || options.reduction() != Reduction.MEAN,
+                "reduction mean with sample_weight, which frameworks divide by different numbers");
         boolean wide = scores.dtype() == DType.F64;
         Tensor loss = operands.allocate(wide ? DType.F64 : DType.F32,
                 options.reduction() == Reduction.NONE ? rowShape(scores) : new long[0]);
@@ -38,8 +46,9 @@ final class CrossEntropyOp implements CaseOp {
         CaseTensor upstream = asked.find("gy");
         CaseTensor weight = asked.find("weight");
         var all = CrossEntropyOperands.of(scores, targets);
-        all = weight == null ? all : all.withClassWeights(operands.put(weight));
-        all = upstream == null ? all : all.withGradLoss(operands.put(upstream));
+        all = weight == null ? all : all.withClassWeights(operands.putWide(weight));
+        all = rowWeights == null ? all : all.withWeights(operands.putWide(rowWeights));
+        all = upstream == null ? all : all.withGradLoss(operands.putWide(upstream));
         Map<String, Tensor> results = new HashMap<>(Map.of("loss", loss, "grad", gradLogits));
         // Alone where it is expected: it takes another kernel.
         if (asked.expected().keySet().stream().anyMatch(name -> name.startsWith("log_prob"))) {

@@ -34,9 +34,9 @@ final class NllLossOp implements CaseOp {
         Tensor targets = operands.put(asked.input("target"));
         var all = NllLossOperands.of(input, targets);
         CaseTensor weight = asked.find("weight");
-        all = weight == null ? all : all.withClassWeights(operands.put(weight));
+        all = weight == null ? all : all.withClassWeights(operands.putWide(weight));
         CaseTensor upstream = asked.find("gy");
-        all = upstream == null ? all : all.withGradLoss(operands.put(upstream));
+        all = upstream == null ? all : all.withGradLoss(operands.putWide(upstream));
         boolean wide = input.dtype() == DType.F64;
         Tensor loss = operands.allocate(wide ? DType.F64 : DType.F32,
                 reduction == Reduction.NONE ? targets.shape() : new long[0]);

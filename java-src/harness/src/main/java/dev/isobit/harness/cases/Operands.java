@@ -37,6 +37,20 @@ final class Operands implements AutoCloseable {
         return copy;
     }
 
+    /** A copy on the backend, of 16 bits as F32, which is exact: for what the library takes in F32 whatever the logits. */
+    Tensor putWide(CaseTensor tensor) throws UnsupportedCaseException {
+        if (tensor.type() != CaseType.F16 && tensor.type() != CaseType.BF16) {
+            return put(tensor);
+        }
+        Tensor copy = allocate(DType.F32, tensor.shape());
+        float[] values = new float[Math.toIntExact(tensor.elementCount())];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) tensor.get(i);
+        }
+        put(MemorySegment.ofArray(values), copy);
+        return copy;
+    }
+
     /** Fills a tensor. */
     void put(MemorySegment bytes, Tensor into) {
         try (Arena arena = Arena.ofConfined()) { // what is mapped may be misaligned

@@ -45,6 +45,14 @@ final class CaseFiles {
         return tensor(role, name, "f32", shape, bytes);
     }
 
+    CaseFiles bf16(String role, String name, String shape, double... values) {
+        ByteBuffer bytes = buffer(2 * values.length);
+        for (double value : values) {
+            bytes.putShort((short) (Float.floatToRawIntBits((float) value) >> 16));
+        }
+        return tensor(role, name, "bf16", shape, bytes);
+    }
+
     CaseFiles doubles(String role, String name, String shape, double... values) {
         ByteBuffer bytes = buffer(8 * values.length);
         for (double value : values) {

@@ -160,6 +160,77 @@ class CasesTest {
         assertTrue(result(report, "steps").comparisons().stream().allMatch(c -> c.maxUlp() < 64), report.toString());
     }
 
+    /** Weights that broadcast, smoothing, an upstream gradient; by hand: of a logit 0 both sides cost log 2. */
+    @Test
+    void binaryCrossEntropy() {
+        double ln2 = Math.log(2);
+        var cases = new CaseFiles(folder.resolve("cases"));
+        cases.add("weighted", "bce_with_logits", 1e-6, 0).attr("reduction", "sum")
+                .floats("inputs", "logits", "2x2", 0, 0, 0, 0).floats("inputs", "target", "2x2", 1, 0, 0.5, 1)
+                .floats("inputs", "weight", "2x1", 1, 2).bf16("inputs", "pos_weight", "2", 3, 5)
+                .floats("inputs", "gy", "scalar", 2)
+                .floats("expected", "loss", "scalar", (3 + 1 + 2 * (0.5 + 1.5) + 2 * 5) * ln2)
+                .floats("expected", "grad", "2x2", 2 * -1.5, 2 * 0.5, 2 * 2 * (0.25 - 0.75), 2 * 2 * -2.5);
+        cases.add("smoothed", "bce_with_logits", 1e-6, 1e-7).attr("label_smoothing", "0.5")
+                .attr("reduction", "none").floats("inputs", "logits", "1", 0).floats("inputs", "target", "1", 1)
+                .doubles("expected", "loss_exact", "1", ln2).floats("expected", "grad", "1", 0.5 - 0.75);
+        cases.add("of the target", "bce_with_logits", 1, 1).floats("inputs", "logits", "1", 0)
+                .floats("inputs", "target", "1", 1).floats("expected", "grad_target", "1", 0);
+        CasesReport report = run(cases, 0);
+        assertStatus(report, "weighted", Status.PASSED, "");
+        assertStatus(report, "smoothed", Status.PASSED, "");
+        assertStatus(report, "of the target", Status.UNSUPPORTED, "output grad_target");
+        assertTrue(result(report, "smoothed").comparisons().stream().allMatch(c -> c.maxUlp() < 1), report.toString());
+    }
+
+    /** Weights of rows, where it is clear what they do, and probabilities by their own name. */
+    @Test
+    void rowsOfCrossEntropy() {
+        double ln2 = Math.log(2);
+        var cases = new CaseFiles(folder.resolve("cases"));
+        cases.add("rows", "cross_entropy", 1e-6, 0).attr("reduction", "sum")
+                .floats("inputs", "logits", "2x2", 1, 1, 2, 2).floats("inputs", "target_prob", "2x2", 1, 0, 0.5, 0.5)
+                .floats("inputs", "sample_weight", "2", 3, 4).floats("expected", "loss", "scalar", 7 * ln2)
+                .floats("expected", "grad", "2x2", -1.5, 1.5, 0, 0);
+        cases.add("mean", "cross_entropy", 1, 1).floats("inputs", "logits", "1x2", 1, 1)
+                .longs("inputs", "target", "1", 0).floats("inputs", "sample_weight", "1", 3)
+                .floats("expected", "loss", "scalar", ln2);
+        cases.add("two", "cross_entropy", 1, 1).floats("inputs", "logits", "1x2", 1, 1)
+                .longs("inputs", "target", "1", 0).floats("inputs", "target_prob", "1x2", 1, 0)
+                .floats("expected", "loss", "scalar", ln2);
+        CasesReport report = run(cases, 1);
+        assertStatus(report, "rows", Status.PASSED, "");
+        assertStatus(report, "mean", Status.UNSUPPORTED, "reduction mean with sample_weight");
+        assertStatus(report, "two", Status.FAILED, "target and target_prob");
+    }
+
+    /** SGD in float64, from its definition. */
+    @ParameterizedTest
+    @CsvSource({"0, 0, false, false", "0.9, 0, false, false", "0.9, 0.5, false, true", "0.9, 0, true, false"})
+    void stepsOfSgd(double momentum, double dampening, boolean nesterov, boolean maximize) {
+        double p = 0.5;
+        double buf = 0;
+        double[] gradients = {0.25, -1.5, 0.75};
+        double[] steps = new double[3];
+        double[] buffers = new double[3];
+        for (int t = 0; t < 3; t++) {
+            double g = (maximize ? -gradients[t] : gradients[t]) + 0.01 * p;
+            buf = t == 0 ? g : momentum * buf + (1 - dampening) * g;
+            p -= 0.1 * (momentum == 0 ? g : nesterov ? g + momentum * buf : buf);
+            steps[t] = p;
+            buffers[t] = buf;
+        }
+        var cases = new CaseFiles(folder.resolve("cases"));
+        cases.add("steps", "sgd", 1e-5, 0).attr("lr", "0.1").attr("momentum", "" + momentum)
+                .attr("dampening", "" + dampening).attr("nesterov", "" + nesterov).attr("maximize", "" + maximize)
+                .attr("weight_decay", "0.01").floats("inputs", "p0", "1", 0.5)
+                .floats("inputs", "grads", "3x1", gradients).floats("expected", "p", "3x1", steps);
+        if (momentum > 0) {
+            cases.floats("expected", "buf", "3x1", buffers);
+        }
+        assertStatus(run(cases, 0), "steps", Status.PASSED, "");
+    }
+
     @Test
     void aRunThatComparedNothingFails() {
         var cases = new CaseFiles(folder.resolve("cases"));
