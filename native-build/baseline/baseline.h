@@ -65,6 +65,15 @@ void isobit_baseline_adamw(const isobit_baseline_tensor* tensors, int64_t tensor
                            int32_t variant, int32_t threads);
 
 /*
+ * AdamW with what comes before it, all F32: gradients are those of a loss times grad_scale; they are divided by it and, where
+ * their norm over all tensors is above max_norm, brought to that. Returns the norm before; where it is not finite, because a
+ * gradient or the sum of the squares is not, nothing is written.
+ */
+double isobit_baseline_adamw_clipped(const isobit_baseline_tensor* tensors, int64_t tensor_count, float w1, float w2,
+                                     float neg_step, float rsqrt_bc2, float eps, float decay, float grad_scale,
+                                     float max_norm, int32_t variant, int32_t threads);
+
+/*
  * SGD with momentum, not its first step: g += weight_decay p; b = momentum b + grad_share g; p += neg_lr b. The momentum buffer
  * b is exp_avg. All F32.
  */

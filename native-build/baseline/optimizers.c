@@ -5,6 +5,8 @@
 
 /* Elements of a turn of three loops: what the first two write is in the first cache for the third. */
 enum { kTurn = 512 };
+/* Elements of a sum in float32. */
+enum { kBlock = 4096, kMostParts = 64 };
 
 typedef struct {
     const isobit_baseline_tensor* tensors;
@@ -13,6 +15,7 @@ typedef struct {
     union {
         struct {
             float w1, w2, neg_step, rsqrt_bc2, eps, decay;
+            float grad_factor; /* of a step that clips */
         };
         struct {
             float neg_lr, momentum, grad_share, weight_decay;
@@ -21,6 +24,10 @@ typedef struct {
     int32_t dtype;
     int32_t moment_dtype;
     int32_t variant;
+    int32_t clips;
+    /* Of each part, a cache line apart; and that of a part. */
+    double (*sums)[8];
+    double* squares;
 } optimizer;
 
 /* A part's share of a tensor. */
@@ -33,12 +40,15 @@ INLINE vec next_param(const optimizer* op, vec p, vec m, vec v) {
     return muladd(broadcast(op->neg_step), divide(m, denominator), mul(p, broadcast(op->decay)));
 }
 
+/* A gradient as the update takes it. */
+INLINE vec taken(const optimizer* op, vec g, int clips) { return clips ? mul(g, broadcast(op->grad_factor)) : g; }
+
 INLINE void adamw_plain(const optimizer* op, const isobit_baseline_tensor* t, int64_t from, int64_t to, int dtype,
-                        int moments) {
+                        int moments, int clips) {
     vec w1 = broadcast(op->w1), w2 = broadcast(op->w2);
     int64_t i = from;
     for (; i + LANES <= to; i += LANES) {
-        vec g = load_as(t->grad, i, dtype);
+        vec g = taken(op, load_as(t->grad, i, dtype), clips);
         vec m = next_exp_avg(load_as(t->exp_avg, i, moments), g, w1);
         vec v = next_exp_avg_sq(load_as(t->exp_avg_sq, i, moments), g, w2);
         store_as(t->param, i, next_param(op, load_as(t->param, i, dtype), m, v), dtype);
@@ -47,7 +57,7 @@ INLINE void adamw_plain(const optimizer* op, const isobit_baseline_tensor* t, in
     }
     if (i < to) {
         int64_t left = to - i;
-        vec g = load_part_as(t->grad, i, left, 0, dtype);
+        vec g = taken(op, load_part_as(t->grad, i, left, 0, dtype), clips);
         vec m = next_exp_avg(load_part_as(t->exp_avg, i, left, 0, moments), g, w1);
         vec v = next_exp_avg_sq(load_part_as(t->exp_avg_sq, i, left, 0, moments), g, w2);
         store_part_as(t->param, i, left, next_param(op, load_part_as(t->param, i, left, 0, dtype), m, v), dtype);
@@ -58,19 +68,21 @@ INLINE void adamw_plain(const optimizer* op, const isobit_baseline_tensor* t, in
 
 /* Seven streams at once, and memory gives less than to one or two: a turn's moments first, then its parameters. */
 INLINE void adamw_in_turns(const optimizer* op, const isobit_baseline_tensor* t, int64_t from, int64_t to, int dtype,
-                           int moments) {
+                           int moments, int clips) {
     vec w1 = broadcast(op->w1), w2 = broadcast(op->w2);
     // Moments as they were computed, where memory holds them rounded.
     float exp_avg[kTurn], exp_avg_sq[kTurn];
     int64_t i = from;
     for (; i + kTurn <= to; i += kTurn) {
         for (int64_t k = 0; k < kTurn; k += LANES) {
-            vec m = next_exp_avg(load_as(t->exp_avg, i + k, moments), load_as(t->grad, i + k, dtype), w1);
+            vec m =
+                next_exp_avg(load_as(t->exp_avg, i + k, moments), taken(op, load_as(t->grad, i + k, dtype), clips), w1);
             store_as(t->exp_avg, i + k, m, moments);
             if (moments != kF32) store(exp_avg + k, m);
         }
         for (int64_t k = 0; k < kTurn; k += LANES) {
-            vec v = next_exp_avg_sq(load_as(t->exp_avg_sq, i + k, moments), load_as(t->grad, i + k, dtype), w2);
+            vec v = next_exp_avg_sq(load_as(t->exp_avg_sq, i + k, moments),
+                                    taken(op, load_as(t->grad, i + k, dtype), clips), w2);
             store_as(t->exp_avg_sq, i + k, v, moments);
             if (moments != kF32) store(exp_avg_sq + k, v);
         }
@@ -80,29 +92,52 @@ INLINE void adamw_in_turns(const optimizer* op, const isobit_baseline_tensor* t,
             store_as(t->param, i + k, next_param(op, load_as(t->param, i + k, dtype), m, v), dtype);
         }
     }
-    adamw_plain(op, t, i, to, dtype, moments);
+    adamw_plain(op, t, i, to, dtype, moments, clips);
 }
 
 INLINE void adamw_of(const optimizer* op, const isobit_baseline_tensor* t, int64_t from, int64_t to, int dtype,
-                     int moments) {
+                     int moments, int clips) {
     if (op->variant == kPlain) {
-        adamw_plain(op, t, from, to, dtype, moments);
+        adamw_plain(op, t, from, to, dtype, moments, clips);
     } else {
-        adamw_in_turns(op, t, from, to, dtype, moments);
+        adamw_in_turns(op, t, from, to, dtype, moments, clips);
     }
 }
 
-/* By dtype of parameters and gradients, dtype of moments. Copies that no store of a vector can change stay in registers. */
-#define ADAMW(name, dtype, moments)                                                                    \
+/* By dtype of parameters and gradients, dtype of moments, whether gradients are scaled first. Copies that no store of a vector can change stay in registers. */
+#define ADAMW(name, dtype, moments, clips)                                                             \
     static void name(const optimizer* op, const isobit_baseline_tensor* t, int64_t from, int64_t to) { \
         const optimizer own = *op;                                                                     \
         const isobit_baseline_tensor tensor = *t;                                                      \
-        adamw_of(&own, &tensor, from, to, dtype, moments);                                             \
+        adamw_of(&own, &tensor, from, to, dtype, moments, clips);                                      \
     }
-ADAMW(adamw_f32, kF32, kF32)
-ADAMW(adamw_bf16, kBF16, kF32)
-ADAMW(adamw_all_bf16, kBF16, kBF16)
-ADAMW(adamw_f16, kF16, kF32)
+ADAMW(adamw_f32, kF32, kF32, 0)
+ADAMW(adamw_bf16, kBF16, kF32, 0)
+ADAMW(adamw_all_bf16, kBF16, kBF16, 0)
+ADAMW(adamw_f16, kF16, kF32, 0)
+ADAMW(adamw_clipped, kF32, kF32, 1)
+
+/* Adds the squares of gradients, which are F32. */
+static void squares(const optimizer* op, const isobit_baseline_tensor* t, int64_t from, int64_t to) {
+    const float* grad = t->grad;
+    double total = 0;
+    for (int64_t i = from, end; i < to; i = end) {
+        end = to - i < kBlock ? to : i + kBlock;
+        vec sum[4] = {broadcast(0), broadcast(0), broadcast(0), broadcast(0)};
+        for (; i + 4 * LANES <= end; i += 4 * LANES) {
+            for (int k = 0; k < 4; k++) {
+                vec g = load(grad + i + k * LANES);
+                sum[k] = muladd(g, g, sum[k]);
+            }
+        }
+        for (; i < end; i += LANES) {
+            vec g = load_part(grad + i, end - i, 0);
+            sum[0] = muladd(g, g, sum[0]);
+        }
+        total += (double)sum_of(add(add(sum[0], sum[1]), add(sum[2], sum[3])));
+    }
+    *op->squares += total;
+}
 
 static void sgd(const optimizer* op, const isobit_baseline_tensor* t, int64_t from, int64_t to) {
     vec neg_lr = broadcast(op->neg_lr), momentum = broadcast(op->momentum);
@@ -142,11 +177,18 @@ static void part_of_tensors(const optimizer* op, int32_t part, int32_t parts, up
 
 static void part_of_adamw(void* context, int32_t part, int32_t parts) {
     const optimizer* op = context;
-    update* step = op->dtype == kF32           ? adamw_f32
+    update* step = op->clips                   ? adamw_clipped
+                   : op->dtype == kF32         ? adamw_f32
                    : op->dtype == kF16         ? adamw_f16
                    : op->moment_dtype == kBF16 ? adamw_all_bf16
                                                : adamw_bf16;
     part_of_tensors(op, part, parts, step);
+}
+
+static void part_of_squares(void* context, int32_t part, int32_t parts) {
+    optimizer own = *(const optimizer*)context;
+    own.squares = own.sums[part];
+    part_of_tensors(&own, part, parts, squares);
 }
 
 static void part_of_sgd(void* context, int32_t part, int32_t parts) { part_of_tensors(context, part, parts, sgd); }
@@ -173,6 +215,34 @@ void isobit_baseline_adamw(const isobit_baseline_tensor* tensors, int64_t tensor
                     .moment_dtype = moment_dtype,
                     .variant = variant};
     isobit_team_run(part_of_adamw, &op, threads);
+}
+
+double isobit_baseline_adamw_clipped(const isobit_baseline_tensor* tensors, int64_t tensor_count, float w1, float w2,
+                                     float neg_step, float rsqrt_bc2, float eps, float decay, float grad_scale,
+                                     float max_norm, int32_t variant, int32_t threads) {
+    double sums[kMostParts][8] = {{0}};
+    optimizer op = {.tensors = tensors,
+                    .tensor_count = tensor_count,
+                    .elements = elements_of(tensors, tensor_count),
+                    .w1 = w1,
+                    .w2 = w2,
+                    .neg_step = neg_step,
+                    .rsqrt_bc2 = rsqrt_bc2,
+                    .eps = eps,
+                    .decay = decay,
+                    .variant = variant,
+                    .clips = 1,
+                    .sums = sums};
+    isobit_team_run(part_of_squares, &op, threads);
+    double sum = 0;
+    for (int part = 0; part < kMostParts; part++) sum += sums[part][0];
+    double norm = sqrt(sum) / (double)grad_scale;
+    if (isfinite(norm)) {
+        double clip = (double)max_norm / (norm + 1e-6);
+        op.grad_factor = (float)((clip < 1 ? clip : 1) / (double)grad_scale);
+        isobit_team_run(part_of_adamw, &op, threads);
+    }
+    return norm;
 }
 
 void isobit_baseline_sgd(const isobit_baseline_tensor* tensors, int64_t tensor_count, float neg_lr, float momentum,

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A step of AdamW over some tensors of one size, which lie side by side; gradients are of the parameters' type. Clipped, they are those of
- * a loss times {@link #LOSS_SCALE}, which the step takes out; it is skipped where they are not finite, and their norm is brought to 1.
+ * a loss times {@link #LOSS_SCALE}, which the step takes out; it is skipped where they are not finite, and their norm is brought to {@link #MAX_NORM}.
  */
 final class AdamWorkload extends Workload {
     private static final AdamOptions OPTIONS = AdamOptions.adamW();
@@ -28,8 +28,9 @@ final class AdamWorkload extends Workload {
     /** The name of a {@link #bareStep}. */
     static final String BARE = "bare step";
     private static final float LOSS_SCALE = 65536;
+    private static final double MAX_NORM = 1;
     private static final StepOptions CLIPPING =
-            StepOptions.defaults().withMaxNorm(1).withGradScaling(GradScaling.constant(LOSS_SCALE));
+            StepOptions.defaults().withMaxNorm(MAX_NORM).withGradScaling(GradScaling.constant(LOSS_SCALE));
     private static final float TINY = 1e-12f;
     /** The step that is compared is in the middle of a run: both bias corrections are neither 0 nor 1. */
     private static final long STEPS_BEFORE = 10;
@@ -146,7 +147,8 @@ final class AdamWorkload extends Workload {
         return new Peer.Problem(what.operation(), what.dtype(), false, what.shape(), what.threads(),
                 hosts("param", "grad", "expAvg", "expAvgSq"),
                 Map.of("lr", OPTIONS.lr(), "beta1", OPTIONS.beta1(), "beta2", OPTIONS.beta2(), "eps", OPTIONS.eps(),
-                        "weightDecay", OPTIONS.weightDecay(), "step", STEPS_BEFORE + 1.0));
+                        "weightDecay", OPTIONS.weightDecay(), "step", STEPS_BEFORE + 1.0, "gradScale",
+                        (double) LOSS_SCALE, "maxNorm", MAX_NORM));
     }
 
     @Override

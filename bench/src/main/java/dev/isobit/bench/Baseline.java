@@ -68,6 +68,11 @@ final class Baseline {
                     ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT,
                     ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT,
                     ValueLayout.JAVA_INT));
+    private static final MethodHandle ADAM_W_CLIPPED = bind("isobit_baseline_adamw_clipped",
+            FunctionDescriptor.of(ValueLayout.JAVA_DOUBLE, ValueLayout.ADDRESS, ValueLayout.JAVA_LONG,
+                    ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT,
+                    ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT,
+                    ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
     private static final MethodHandle SGD = bind("isobit_baseline_sgd",
             FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_FLOAT,
                     ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_FLOAT, ValueLayout.JAVA_INT));
@@ -142,6 +147,22 @@ final class Baseline {
                     code(dtype), code(moments), way.ordinal(), threads);
         } catch (Throwable e) {
             throw failed("adamw", e);
+        }
+    }
+
+    /**
+     * The same, all F32, of gradients of a loss times {@code gradScale}, after they were checked and clipped.
+     *
+     * @return their norm before clipping; not finite if nothing was done
+     */
+    static double adamWClipped(MemorySegment table, long tensors, AdamScalars s, float gradScale, float maxNorm,
+            Way way,
+            int threads) {
+        try {
+            return (double) ADAM_W_CLIPPED.invokeExact(table, tensors, s.w1, s.w2, s.negStepSize, s.rsqrtBc2, s.eps,
+                    s.paramDecay, gradScale, maxNorm, way.ordinal(), threads);
+        } catch (Throwable e) {
+            throw failed("adamw_clipped", e);
         }
     }
 

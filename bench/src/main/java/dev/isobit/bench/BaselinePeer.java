@@ -54,6 +54,7 @@ final class BaselinePeer implements Peer {
             case "cross-entropy" -> new CrossEntropy(problem);
             case "bce", Workload.PLAIN_BCE -> new Bce(problem);
             case "adamw" -> new AdamW(problem, DType.F32);
+            case AdamWorkload.CLIPPED -> problem.dtype() == DType.F32 ? new AdamWClipped(problem) : null;
             case Workload.NARROW_ADAMW -> problem.dtype() == DType.F16 ? null : new AdamW(problem, problem.dtype());
             case "sgd" -> problem.dtype() == DType.F32 ? new Sgd(problem) : null;
             default -> null;
@@ -202,31 +203,70 @@ final class BaselinePeer implements Peer {
     /** Offset of a tensor's element count in its row of the table. */
     private static final long COUNT = 32;
 
-    private static final class AdamW extends Optimizer {
-        private final AdamScalars scalars = new AdamScalars();
+    /** A step of AdamW that goes through memory in one of two ways. */
+    private abstract static class AdamStep extends Optimizer {
+        final AdamScalars scalars = new AdamScalars();
         private final AdamOptions options = AdamOptions.adamW();
-        private final DType moments;
-        private final Baseline.Way way;
+        private Baseline.@Nullable Way way;
 
-        AdamW(Problem problem, DType moments) {
+        AdamStep(Problem problem) {
             super(problem, List.of("param", "expAvg", "expAvgSq"));
-            this.moments = moments;
             column(0, state.get("param"));
             column(1, input("grad"));
             column(2, state.get("expAvg"));
             column(3, state.get("expAvgSq"));
+        }
+
+        /** Of a step with {@link #scalars}: whether it was done. */
+        abstract boolean step(Baseline.Way by);
+
+        final void choose() {
             way = fastest(List.of(Baseline.Way.values()), this::run);
             reset();
         }
 
         private void run(Baseline.Way by) {
-            scalars.set(options, options.lr(), step++);
-            Baseline.adamW(table, tensors, scalars, problem.dtype(), moments, by, problem.threads());
+            scalars.set(options, options.lr(), step);
+            if (step(by)) {
+                step++;
+            }
         }
 
         @Override
         public void run() {
             run(way);
+        }
+    }
+
+    private static final class AdamW extends AdamStep {
+        private final DType moments;
+
+        AdamW(Problem problem, DType moments) {
+            super(problem);
+            this.moments = moments;
+            choose();
+        }
+
+        @Override
+        boolean step(Baseline.Way by) {
+            Baseline.adamW(table, tensors, scalars, problem.dtype(), moments, by, problem.threads());
+            return true;
+        }
+    }
+
+    private static final class AdamWClipped extends AdamStep {
+        private final float gradScale = problem.scalars().get("gradScale").floatValue();
+        private final float maxNorm = problem.scalars().get("maxNorm").floatValue();
+
+        AdamWClipped(Problem problem) {
+            super(problem);
+            choose();
+        }
+
+        @Override
+        boolean step(Baseline.Way by) {
+            return Double.isFinite(
+                    Baseline.adamWClipped(table, tensors, scalars, gradScale, maxNorm, by, problem.threads()));
         }
     }
 

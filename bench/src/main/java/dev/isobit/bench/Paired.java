@@ -113,6 +113,9 @@ public final class Paired implements Callable<Integer> {
             operation("adamw", "16M all BF16", Workload.NARROW_ADAMW, DType.BF16, count, 1, 1 << 24);
             operation("adamw", "1M BF16", "adamw", DType.BF16, count, 1, 1 << 20);
             operation("adamw", "16M F16", "adamw", DType.F16, count, 1, 1 << 24);
+            operation("adamw-clipped", "16M", AdamWorkload.CLIPPED, DType.F32, count, 1, 1 << 24);
+            operation("adamw-clipped", "1M", AdamWorkload.CLIPPED, DType.F32, count, 1, 1 << 20);
+            operation("adamw-clipped", "10000x64", AdamWorkload.CLIPPED, DType.F32, count, 10_000, 64);
             operation("sgd", "16M", "sgd", DType.F32, count, 1, 1 << 24);
             operation("sgd", "1M", "sgd", DType.F32, count, 1, 1 << 20);
             operation("sgd", "10000x64", "sgd", DType.F32, count, 10_000, 64);

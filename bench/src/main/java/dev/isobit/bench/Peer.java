@@ -47,7 +47,7 @@ public interface Peer extends AutoCloseable {
      *     {@code posWeight}, one for each label; {@code param}, {@code grad}, {@code expAvg}, {@code expAvgSq},
      *     {@code momentumBuffer}
      * @param scalars {@code lr}, {@code beta1}, {@code beta2}, {@code eps}, {@code weightDecay}, {@code momentum}, {@code step}:
-     *     number of the first step
+     *     number of the first step; of a clipped one {@code gradScale}, {@code maxNorm}
      */
     record Problem(String operation, DType dtype, boolean mean, List<Long> shape, int threads,
             Map<String, MemorySegment> inputs, Map<String, Double> scalars) {

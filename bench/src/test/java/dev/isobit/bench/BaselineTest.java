@@ -87,6 +87,7 @@ class BaselineTest {
                         cases.add(BenchCase.of(Workload.NARROW_ADAMW, dtype, threads, shape));
                     }
                     if (dtype == DType.F32) {
+                        cases.add(BenchCase.of(AdamWorkload.CLIPPED, dtype, threads, shape));
                         cases.add(BenchCase.of("sgd", dtype, threads, shape));
                     }
                 }
@@ -113,23 +114,46 @@ class BaselineTest {
         }
     }
 
-    /** Every operation and type that is timed has a fraction of C, but for the clipped step, of which it is told that C has none. */
+    /** Every operation and type that is timed has a fraction of C. */
     @Test
     void everyOperationIsTimedBesideIt() {
         var settings = new BenchSettings("quick", 1, 3, 0.01, 0.1);
         try (var baseline = BaselinePeer.open()) {
-            List<String> absent = new ArrayList<>();
-            var timing = new CpuTiming("cpu", settings, List.of(baseline), absent::add);
+            var timing = new CpuTiming("cpu", settings, List.of(baseline), Assertions::fail);
             for (String operation : BenchCase.OPERATIONS) {
                 for (DType dtype : BenchCase.dtypes(operation)) {
                     BenchCase what = AccuracySuite.problem(operation, dtype, 1);
                     var side = Objects.requireNonNull(timing.measure(what)).side(BaselinePeer.NAME);
-                    assertTrue(operation.equals("adamw-clipped")
-                            ? side == null
-                            : side != null && Objects.requireNonNull(side.fraction()).median() > 0, what.toString());
+                    assertTrue(side != null && Objects.requireNonNull(side.fraction()).median() > 0, what.toString());
                 }
             }
-            assertEquals(List.of("C has no adamw-clipped"), absent);
+        }
+    }
+
+    /** Wherever it is, and whatever it is; with the gradient put right the step is done, as the first. */
+    @ParameterizedTest
+    @CsvSource({"0,NaN,1", "1002,Infinity,2", "64,-Infinity,1", "999,NaN,2"})
+    void aClippedStepWithAGradientThatIsNotFiniteWritesNothing(int at, float bad, int threads) {
+        BenchCase what = BenchCase.of(AdamWorkload.CLIPPED, DType.F32, threads, 3, 1003);
+        try (Backend cpu = Backend.open("cpu");
+                var work = Workload.of(what, Inputs.ORDINARY, true, cpu);
+                var baseline = BaselinePeer.open();
+                var call = Objects.requireNonNull(work.prepare(baseline, Assertions::fail));
+                Arena arena = Arena.ofConfined()) {
+            work.makeReference();
+            MemorySegment grad = work.host("grad");
+            float good = grad.getAtIndex(ValueLayout.JAVA_FLOAT, at);
+            grad.setAtIndex(ValueLayout.JAVA_FLOAT, at, bad);
+            call.run();
+            for (String output : work.outputs()) {
+                MemorySegment after = arena.allocate(work.host(output).byteSize(), 4);
+                assertTrue(call.read(output, after));
+                assertEquals(-1, after.mismatch(work.host(output)), output);
+            }
+            grad.setAtIndex(ValueLayout.JAVA_FLOAT, at, good);
+            for (Workload.Judged judged : work.check(baseline, call)) {
+                assertTrue(judged.share() <= LARGEST_SHARE, judged.toString());
+            }
         }
     }
 
