@@ -4,7 +4,6 @@ import dev.isobit.Adam;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.AdamSemantics;
-import dev.isobit.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -30,22 +29,21 @@ final class AdamOp implements CaseOp {
     @Override
     public Map<String, CaseTensor> run(Case asked, Operands operands) throws UnsupportedCaseException {
         asked.requireOnly(ATTRS, Set.of("p0", "grads"), Set.of("p", "m", "v", "vmax"));
-        var traces = new Traces(asked, operands);
         AdamOptions options = options(asked);
-        Tensor param = traces.param();
-        Tensor grad = operands.allocate(param.dtype(), param.shape());
-        try (var adam = Adam.on(operands.backend(), options, List.of(AdamParameter.of("p", param, grad)))) {
-            for (long step = 0; step < traces.steps(); step++) {
-                traces.putGradient(step, grad);
+        Case.require(options.amsgrad() || !asked.expects("vmax"), "output vmax without amsgrad");
+        var steps = new OptimizerSteps(asked, operands);
+        try (var adam = Adam.on(operands.backend(), options,
+                List.of(AdamParameter.of("p", steps.param(), steps.grad())))) {
+            AdamParameter state = adam.parameters().getFirst();
+            while (steps.next()) {
                 adam.step();
-                AdamParameter state = adam.parameters().getFirst();
-                traces.keep("p", state.param(), step);
-                traces.keep("m", state.expAvg(), step);
-                traces.keep("v", state.expAvgSq(), step);
-                traces.keep("vmax", state.maxExpAvgSq(), step);
+                steps.keep("p", state.param());
+                steps.keep("m", state.expAvg());
+                steps.keep("v", state.expAvgSq());
+                steps.keep("vmax", state.maxExpAvgSq());
             }
         }
-        return traces.outputs();
+        return steps.outputs();
     }
 
     private static AdamOptions options(Case asked) {

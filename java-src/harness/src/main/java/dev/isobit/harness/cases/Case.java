@@ -61,6 +61,11 @@ record Case(String id, String op, CaseType type, double rtol, double atol, Map<S
         }
     }
 
+    /** Whether something is said about an output. */
+    boolean expects(String output) {
+        return Expectation.all(this).stream().anyMatch(expectation -> expectation.output().equals(output));
+    }
+
     /** What the operation's class does not know, the library does not have: attributes, inputs, outputs. */
     void requireOnly(Set<String> knownAttrs, Set<String> knownInputs, Set<String> knownOutputs)
             throws UnsupportedCaseException {

@@ -3,8 +3,10 @@ package dev.isobit.harness.cases;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.Tensor;
+import dev.isobit.math.NarrowFloats;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -63,6 +65,23 @@ final class Operands implements AutoCloseable {
     Tensor allocate(DType dtype, long... shape) {
         Tensor tensor = backend.allocate(dtype, shape);
         tensors.add(tensor);
+        return tensor;
+    }
+
+    /** Ones on the backend, of a floating-point type. */
+    Tensor ones(DType dtype, long... shape) {
+        Tensor tensor = allocate(dtype, shape);
+        MemorySegment bytes = Arena.ofAuto().allocate(tensor.byteSize(), Long.BYTES);
+        for (long i = 0; i < tensor.elementCount(); i++) {
+            switch (dtype) {
+                case F64 -> bytes.setAtIndex(ValueLayout.JAVA_DOUBLE, i, 1);
+                case F32 -> bytes.setAtIndex(ValueLayout.JAVA_FLOAT, i, 1);
+                case BF16 -> bytes.setAtIndex(ValueLayout.JAVA_SHORT, i, NarrowFloats.toBf16(1));
+                case F16 -> bytes.setAtIndex(ValueLayout.JAVA_SHORT, i, NarrowFloats.toF16(1));
+                default -> throw new IllegalArgumentException("ones of " + dtype);
+            }
+        }
+        put(bytes, tensor);
         return tensor;
     }
 

@@ -30,7 +30,9 @@ final class SoftmaxOp implements CaseOp {
         Tensor shaped = operands.put(x);
         Tensor logits = flattens ? flat(shaped, axis < 0 ? axis + rank : axis) : shaped;
         CaseTensor upstream = asked.find("gy");
-        Tensor given = upstream == null ? null : operands.put(upstream);
+        Tensor given = upstream != null
+                ? operands.put(upstream)
+                : asked.expects("gx") ? operands.ones(shaped.dtype(), shaped.shape()) : null;
         Tensor result = operands.allocate(shaped.dtype(), shaped.shape());
         Tensor gradient = operands.allocate(shaped.dtype(), shaped.shape());
         call(asked.op().equals(LOG), operands, flattens ? -1 : axis, logits, as(result, logits), null);

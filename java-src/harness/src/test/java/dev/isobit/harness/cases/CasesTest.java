@@ -30,8 +30,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CasesTest {
-    private static final Path ONNX = Path.of(System.getProperty("isobit.home"),
-            "java-src/harness/src/test/resources/dev/isobit/harness/cases/onnx");
+    private static final Path CASES = Path.of(System.getProperty("isobit.home"),
+            "java-src/harness/src/test/resources/dev/isobit/harness/cases");
+    private static final Path ONNX = CASES.resolve("onnx");
+    /** PyTorch's in float64, of every operation but ONNX's: make.py beside them says how they were made. */
+    private static final Path TORCH = CASES.resolve("torch");
 
     @TempDir
     private Path folder;
@@ -61,20 +64,40 @@ class CasesTest {
         assertTrue(run.out().contains(report.count(Status.PASSED) + " passed, 0 failed, 0 measured, "), run.out());
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"cpu", "reference"})
+    void everyOperationPasses(String backend) {
+        Path json = folder.resolve("report.json");
+        var run = CommandLineRun.of("cases", TORCH.toString(), "--backend", backend, "--json", json.toString());
+        assertEquals(0, run.code(), run.out() + run.err());
+        CasesReport report = Json.read(json, CasesReport.class);
+        assertEquals(132, report.count(Status.PASSED), run.out());
+        assertEquals(132, report.results().size());
+        Set<String> passed = report.results().stream().map(Result::op).collect(Collectors.toSet());
+        CaseOp.ALL.stream().flatMap(op -> op.names().stream()).filter(name -> !name.startsWith("onnx_"))
+                .forEach(name -> assertTrue(passed.contains(name), name));
+        assertTrue(report.results().stream().filter(result -> result.op().equals("sgd"))
+                .flatMap(result -> result.comparisons().stream()).mapToLong(Comparison::elements).sum() > 500);
+    }
+
     /** What is written is a directory of cases again, and another backend's holds the same bits. */
-    @Test
-    void whatIsComputedIsWrittenWithTheSameBitsOnEveryBackend() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {"onnx", "torch"})
+    void whatIsComputedIsWrittenWithTheSameBitsOnEveryBackend(String cases) throws IOException {
         Path cpu = folder.resolve("cpu");
-        var run = CommandLineRun.of("cases", ONNX.toString(), "--out", cpu.toString());
+        var run = CommandLineRun.of("cases", CASES.resolve(cases).toString(), "--out", cpu.toString());
         assertEquals(0, run.code(), run.err());
         assertEquals(new TreeSet<>(List.of("attrs.tsv", "cases.tsv", "tensors.bin", "tensors.tsv")),
                 new TreeSet<>(Arrays.asList(cpu.toFile().list())));
         assertTrue(
-                Files.readString(cpu.resolve("tensors.tsv")).contains("onnx/test_sce_mean\tactual\tgrad\tf32\t3x5\t"));
+                Files.readString(cpu.resolve("tensors.tsv")).contains(cases.equals("onnx")
+                        ? "onnx/test_sce_mean\tactual\tgrad\tf32\t3x5\t"
+                        : "torch/sgd_2\tactual\tbuf\tf32\t4\t"));
         var again = CommandLineRun.of("cases", cpu.toString());
         assertEquals(0, again.code(), again.err());
         assertTrue(again.out().contains(", 0 unsupported"), again.out());
-        assertEquals(2, CommandLineRun.of("cases", ONNX.toString(), "--out", cpu.toString()).code());
+        assertEquals(2,
+                CommandLineRun.of("cases", CASES.resolve(cases).toString(), "--out", cpu.toString()).code());
 
         assumeTrue(SimProvider.probeOwnJvm().available(), SimProvider.probeOwnJvm().detail());
         Path sim = folder.resolve("sim");
@@ -229,6 +252,36 @@ class CasesTest {
             cases.floats("expected", "buf", "3x1", buffers);
         }
         assertStatus(run(cases, 0), "steps", Status.PASSED, "");
+    }
+
+    /** What optimizers do not keep, gradients that are no steps of the parameter or of another type. */
+    @Test
+    void stepsThatAreNone() {
+        var cases = new CaseFiles(folder.resolve("cases"));
+        cases.add("no buffer", "sgd", 0, 0).floats("inputs", "p0", "1", 1).floats("inputs", "grads", "2x1", 1, 1)
+                .floats("expected", "buf", "1", 1);
+        cases.add("no maximum", "adam", 0, 0).floats("inputs", "p0", "1", 1).floats("inputs", "grads", "2x1", 1, 1)
+                .floats("expected", "vmax", "1", 1);
+        cases.add("other shape", "sgd", 0, 0).floats("inputs", "p0", "1", 1)
+                .floats("inputs", "grads", "2x3", 1, 1, 1, 1,
+                        1, 1)
+                .floats("expected", "p", "1", 1);
+        cases.add("betas", "sgd", 0, 0).attr("betas", "0.9,0.99").floats("inputs", "p0", "1", 1)
+                .floats("inputs", "grads", "1x1", 1).floats("expected", "p", "1", 1);
+        cases.add("nesterov alone", "sgd", 0, 0).attr("nesterov", "true").floats("inputs", "p0", "1", 1)
+                .floats("inputs", "grads", "1x1", 1).floats("expected", "p", "1", 1);
+        cases.add("of float64", "sgd", 0, 0).attr("lr", "0.5").floats("inputs", "p0", "1", 1)
+                .doubles("inputs", "grads", "2x1", 1, 0.5).floats("expected", "p", "2x1", 0.5, 0.25);
+        cases.add("no step", "sgd", 0, 0).floats("inputs", "p0", "1", 1).floats("inputs", "grads", "0x1")
+                .floats("expected", "p", "0x1");
+        CasesReport report = run(cases, 1);
+        assertStatus(report, "no buffer", Status.UNSUPPORTED, "output buf without momentum");
+        assertStatus(report, "no maximum", Status.UNSUPPORTED, "output vmax without amsgrad");
+        assertStatus(report, "other shape", Status.FAILED, "grads 2x3 are no steps of p0 1");
+        assertStatus(report, "betas", Status.UNSUPPORTED, "attribute betas");
+        assertStatus(report, "nesterov alone", Status.FAILED, "nesterov");
+        assertStatus(report, "of float64", Status.UNSUPPORTED, "grad of p is F64");
+        assertStatus(report, "no step", Status.FAILED, "grads 0x1 are no steps of p0 1");
     }
 
     @Test
