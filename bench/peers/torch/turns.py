@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Times PyTorch and Isobit by turns, each in a process of its own, on the processor.
+"""Times PyTorch and Isobit by turns, each in a process of its own, on the processor or on a GPU.
 
-AdamW with fused=True, and cross-entropy, eager, loss and gradient, beside the same operation of Isobit's cpu backend, which
+AdamW with fused=True, and cross-entropy, eager, loss and gradient, beside the same operation of Isobit's cpu or cuda backend, which
 `bench/run turns` runs in a JVM; that builds with Maven first where sources are newer than the last build. In each round both
 run a batch, one after the other; a round gives a ratio, and the median of the ratios, with a 95 % interval, is the result: above
-1 Isobit is faster. Both sides' results are compared with float64 before they are timed. Writes JSON.
+1 Isobit is faster. Both sides' results are compared with float64 before they are timed. On a GPU a batch is calls queued one after
+the other and waited for, by the clock of the wall: what the host needs for small ones is in it. Writes JSON.
 
 Needs Python 3.9 and PyTorch 2.4 or newer (`pip install torch`; in a virtual environment where the system's Python refuses), and
 what Isobit is built with. Nothing else should run meanwhile.
@@ -24,12 +25,13 @@ import time
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
 CASES = [("adamw", (1, 1 << 20)), ("adamw", (1, 1 << 24)), ("cross-entropy", (512, 1000)),
          ("cross-entropy", (512, 32000)), ("cross-entropy", (65536, 10))]
+ON_GPU = [("adamw", (1, 1 << 27)), ("adamw", (10_000, 64))] + CASES
 VARIANTS = {"adamw": "PyTorch fused", "cross-entropy": "PyTorch eager"}
 NOTHING_WRONG, NOT_MEASURED, NOT_STARTED = range(3)
 CODES = """exit codes:
   0  all cases were measured
   1  a case was not: its results are wrong, or the JVM could not be started or ended
-  2  an option is wrong, no case was chosen, or PyTorch is missing
+  2  an option is wrong, no case was chosen, or PyTorch is missing or finds no GPU
 """
 
 
@@ -42,7 +44,7 @@ class Isobit:
 
     def __init__(self, operation, shape, threads, warm_up):
         command = [os.path.join(ROOT, "bench", "run"), "turns", operation, "x".join(map(str, shape)),
-                   f"--threads={threads}", f"--warm-up={warm_up}"]
+                   f"--threads={threads}" if threads else "--backend=cuda", f"--warm-up={warm_up}"]
         try:
             self.jvm = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         except OSError as error:
@@ -78,9 +80,11 @@ class PyTorch:
     """A call in this process, whose results are right."""
 
     def __init__(self, measure, operation, shape, threads):
-        measure.torch.set_num_threads(threads)
+        if threads:
+            measure.torch.set_num_threads(threads)
+        self.wait = (lambda: None) if threads else measure.torch.cuda.synchronize
         problem = measure.Problem(operation, shape, "ordinary")
-        call = measure.Call(problem, VARIANTS[operation], measure.torch.device("cpu"), True)
+        call = measure.Call(problem, VARIANTS[operation], measure.torch.device("cpu" if threads else "cuda"), True)
         call.run()
         for name, exact in problem.exact(True).items():
             _, share = measure.judge(problem, name, call.output(name), exact)
@@ -90,9 +94,11 @@ class PyTorch:
 
     def seconds(self, calls):
         self.run()
+        self.wait()
         start = time.perf_counter()
         for _ in range(calls):
             self.run()
+        self.wait()
         return (time.perf_counter() - start) / calls
 
 
@@ -126,7 +132,8 @@ def measured(measure, operation, shape, threads, options):
 
 
 def name_of(operation, shape, threads):
-    return f"{operation} {shape[0]}x{shape[1]}, " + ("1 thread" if threads == 1 else f"{threads} threads")
+    return f"{operation} {shape[0]}x{shape[1]}, " + ("GPU" if threads == 0 else
+                                                     "1 thread" if threads == 1 else f"{threads} threads")
 
 
 def numbers(text):
@@ -139,8 +146,10 @@ def arguments():
     parser.add_argument("--only", type=re.compile, default=re.compile(""), metavar="REGEX",
                         help="only cases in whose name this is found; --list names them")
     parser.add_argument("--list", action="store_true", help="name the cases and end")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
+                        help="the processor, or a GPU (default: %(default)s)")
     parser.add_argument("--threads", type=numbers, default=[1, 2], metavar="N,..",
-                        help="threads of both sides (default: 1,2)")
+                        help="threads of both sides on the processor (default: 1,2)")
     parser.add_argument("--rounds", type=int, default=25, help="rounds (default: %(default)s)")
     parser.add_argument("--batch", type=float, default=40, metavar="MILLIS",
                         help="one batch of one side, about (default: %(default)s)")
@@ -150,7 +159,9 @@ def arguments():
     options = parser.parse_args()
     if options.rounds < 1 or not options.batch > 0 or not options.warm_up > 0 or min(options.threads) < 1:
         parser.error("--rounds, --batch, --warm-up and --threads must be above 0")
-    options.cases = [(operation, shape, threads) for threads in options.threads for operation, shape in CASES
+    gpu = options.device == "cuda"
+    options.cases = [(operation, shape, threads) for threads in ([0] if gpu else options.threads)
+                     for operation, shape in (ON_GPU if gpu else CASES)
                      if options.only.search(name_of(operation, shape, threads))]
     if not options.cases:
         parser.error(f"--only = {options.only.pattern} is found in no case; --list names them")
@@ -173,12 +184,17 @@ def main():
         print("\n".join(name_of(*case) for case in options.cases))
         return NOTHING_WRONG
     import measure  # beside this file; it needs PyTorch
+    gpu = options.device == "cuda"
+    if gpu and not measure.torch.cuda.is_available():
+        print("turns.py: this PyTorch finds no GPU; --device cpu measures the processor", file=sys.stderr)
+        return NOT_STARTED
     started = datetime.datetime.now(datetime.timezone.utc)
     file = os.path.abspath(options.json or os.path.join(ROOT, "bench", "results", f"turns-{started:%Y%m%d-%H%M%S}.json"))
     os.makedirs(os.path.dirname(file), exist_ok=True)
     report = {"format": "isobit-turns/1", "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
               "commit": measure.Run.said("git", "-C", ROOT, "describe", "--always", "--dirty") or "unknown",
-              "machine": measure.Run.machine(), "pyTorch": measure.torch.__version__,
+              "machine": measure.Run.machine(), "device": measure.torch.cuda.get_device_name() if gpu else None,
+              "pyTorch": measure.torch.__version__,
               "settings": {"rounds": options.rounds, "batchMillis": options.batch, "warmUpSeconds": options.warm_up},
               "loadAverageBefore": os.getloadavg()[0], "loadAverageAfter": 0, "cases": [], "absent": []}
     print(f"{'PyTorch ' + report['pyTorch'] + ' beside Isobit':38} {'ratio':>6}  {'95 % interval':15} {'Isobit, us':>12} "

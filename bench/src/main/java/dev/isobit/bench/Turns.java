@@ -21,17 +21,19 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /**
- * One side of a comparison whose other side is another process, such as {@code bench/peers/torch/turns.py}: an operation of the
- * cpu backend that runs when it is told to. {@code bench/run turns} starts it.
+ * One side of a comparison whose other side is another process, such as {@code bench/peers/torch/turns.py}: an operation of a
+ * backend that runs when it is told to. {@code bench/run turns} starts it.
  *
  * <p>Its results are compared with float64, and it runs until nothing is compiled any more. Then it writes the line
  * {@code ready}, and for each line of standard input, how many calls to make, one with the nanoseconds that they took, until
  * the input ends.
  */
 @Command(name = "turns", mixinStandardHelpOptions = true, sortOptions = false,
-        description = {"Runs an operation of the cpu backend by turns with another process.",
+        description = {"Runs an operation by turns with another process.",
             "Writes \"ready\"; then, for each line of input, which is a number of calls, the nanoseconds that they took."})
 public final class Turns implements Callable<Integer> {
+    private static final String CPU = "cpu";
+    private static final List<String> BACKENDS = List.of(CPU, "cuda", "sim");
     private static final String READY = "ready";
     private static final int MOST_CALLS = 1 << 20;
 
@@ -42,7 +44,13 @@ public final class Turns implements Callable<Integer> {
             description = "Rows and classes, or tensors and elements of each: 512x1000.")
     private String shape;
 
-    @Option(names = "--threads", paramLabel = "N", defaultValue = "1", description = "Threads (${DEFAULT-VALUE}).")
+    @Option(names = "--backend", paramLabel = "NAME", defaultValue = CPU,
+            description = "Whose it is: cpu, cuda, sim (${DEFAULT-VALUE}). On a device the time is of calls queued one after the "
+                    + "other and waited for.")
+    private String backendName;
+
+    @Option(names = "--threads", paramLabel = "N", defaultValue = "1",
+            description = "Threads of the cpu backend (${DEFAULT-VALUE}).")
     private int threads;
 
     @Option(names = "--warm-up", paramLabel = "SECONDS", defaultValue = "4",
@@ -67,11 +75,12 @@ public final class Turns implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         BenchCase what = what();
-        try (Backend backend = Backend.open("cpu", BackendOptions.defaults().withThreads(threads));
+        try (Backend backend = Backend.open(backendName, BackendOptions.defaults().withThreads(threads));
                 Workload work = Workload.of(what, Inputs.ORDINARY, true, backend)) {
             work.makeReference();
-            CpuTiming.require(work.check("cpu"), CpuTiming.LARGEST_ULP);
-            new Rounds(1, warmUp, 10).warmUp(List.of(new Side("cpu", work.bytes(), what.elements(), work::run)));
+            CpuTiming.require(work.check(backendName), CpuTiming.LARGEST_ULP);
+            new Rounds(1, warmUp, 10)
+                    .warmUp(List.of(new Side(backendName, work.bytes(), what.elements(), () -> run(work, 1))));
             answer(work);
         }
         return 0;
@@ -83,13 +92,18 @@ public final class Turns implements Callable<Integer> {
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
             int calls = calls(line.strip());
             // The other side's data has been in the caches since.
-            work.run();
+            run(work, 1);
             long start = System.nanoTime();
-            for (int i = 0; i < calls; i++) {
-                work.run();
-            }
+            run(work, calls);
             say(Long.toString(System.nanoTime() - start));
         }
+    }
+
+    private static void run(Workload work, int calls) {
+        for (int i = 0; i < calls; i++) {
+            work.run();
+        }
+        work.synchronize();
     }
 
     private void say(String line) {
@@ -114,12 +128,15 @@ public final class Turns implements Callable<Integer> {
         if (!shape.matches("[1-9][0-9]{0,9}x[1-9][0-9]{0,9}")) {
             throw refused("SHAPE = " + shape + " is no shape like 512x1000");
         }
+        if (!BACKENDS.contains(backendName)) {
+            throw refused("--backend = " + backendName + " is none of " + String.join(", ", BACKENDS));
+        }
         if (threads < 1 || !(warmUp > 0)) {
             throw refused("--threads = " + threads + ", --warm-up = " + warmUp + ": both must be above 0");
         }
         List<Long> sizes = new ArrayList<>();
         Arrays.stream(shape.split("x")).map(Long::valueOf).forEach(sizes::add);
-        return new BenchCase(operation, DType.F32, List.copyOf(sizes), threads);
+        return new BenchCase(operation, DType.F32, List.copyOf(sizes), backendName.equals(CPU) ? threads : 0);
     }
 
     private ParameterException refused(String why) {

@@ -50,6 +50,15 @@ class TurnsTest {
         assertTrue(IntStream.range(0, 5).anyMatch(i -> nanos[2 * i] > 2 * nanos[2 * i + 1]), ended.lines.toString());
     }
 
+    /** Calls are queued, and waited for before they are told. */
+    @Test
+    void aDeviceAnswersToo() {
+        Ended ended = turns("1\n3\n", "adamw", "1x1003", "--backend=sim", "--warm-up=0.01");
+        assertEquals(0, ended.code, ended.errors);
+        assertEquals(3, ended.lines.size(), ended.lines.toString());
+        assertTrue(ended.lines.stream().skip(1).allMatch(line -> Long.parseLong(line) > 0), ended.lines.toString());
+    }
+
     @Test
     void theEndOfTheInputIsTheEnd() {
         Ended ended = turns("", "adamw", "1x64", "--warm-up=0.01");
@@ -66,6 +75,7 @@ class TurnsTest {
                 "1x64");
         assertRefused("SHAPE = 64 is no shape", "", "adamw", "64");
         assertRefused("SHAPE = 0x64 is no shape", "", "adamw", "0x64");
+        assertRefused("--backend = reference is none of cpu, cuda, sim", "", "adamw", "1x64", "--backend=reference");
         assertRefused("--threads = 0", "", "adamw", "1x64", "--threads=0");
         assertRefused("--warm-up = NaN", "", "adamw", "1x64", "--warm-up=NaN");
     }
@@ -98,6 +108,9 @@ class TurnsTest {
         assertTrue(help.errors.contains("exit codes:"), help.errors);
         Ended list = python(SCRIPT, "--list", "--threads=1", "--only=^adamw");
         assertEquals(List.of("adamw 1x1048576, 1 thread", "adamw 1x16777216, 1 thread"), list.lines);
+        Ended device = python(SCRIPT, "--list", "--device=cuda", "--only=^adamw");
+        assertEquals(List.of("adamw 1x134217728, GPU", "adamw 10000x64, GPU", "adamw 1x1048576, GPU",
+                "adamw 1x16777216, GPU"), device.lines);
         // Without the folders in which PyTorch could be.
         Ended missing = python("-I", "-S", SCRIPT, "--only=^adamw");
         assertEquals(2, missing.code, missing.errors);
