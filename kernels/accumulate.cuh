@@ -3,16 +3,15 @@
  *
  *   accumulator' = accumulator + grad        grad' = 0 if that is asked for
  *
- * one rounding. accumulate_params.h: arguments, the table of chunks, launch; chunks.cuh, mixed_chunks.cuh: how elements are
- * reached.
+ * one rounding. guard_params.h: arguments, the table of chunks, launch; chunks.cuh, mixed_chunks.cuh: how elements are reached.
  *
  * Memory moved: accumulator read and written, grad read: 12 bytes an element, with a gradient of 16 bits 10, and 4 or 2 more where
  * it is zeroed; 32 bytes a chunk. Aliasing: no two arrays overlap.
  */
 #pragma once
 
-#include "accumulate_params.h"
 #include "exact_math.cuh"
+#include "guard_params.h"
 #include "mixed_chunks.cuh"
 
 namespace isobit {
@@ -41,12 +40,14 @@ __device__ __forceinline__ void add_narrow(const Sum::Group& group, const accumu
     mixed::step_chunk<Sum>(group, arrays, alone, kDtype << 4, chunk.count, chunks::lane());
 }
 
-__device__ __forceinline__ void add(const accumulate_params& p) {
-    const Sum::Group group = {(p.flags & ACCUMULATE_ZERO_GRAD) != 0};
-    for (int64_t c = chunks::first_chunk(); c < p.chunk_count; c += chunks::chunk_stride()) {
-        const accumulate_chunk chunk = p.chunks[c];
+/* All that there is to add; not mixed: of float32. */
+template <bool kMixed>
+__device__ __forceinline__ void add(const guard_params& p) {
+    const Sum::Group group = {(p.flags & GUARD_ZERO_ADDED) != 0};
+    for (int64_t c = chunks::first_chunk(); c < p.sum_count; c += chunks::chunk_stride()) {
+        const accumulate_chunk chunk = p.sums[c];
         if (p.controls[chunk.group].disabled != 0) continue;
-        if (chunk.dtype == DTYPE_F32) {
+        if (!kMixed || chunk.dtype == DTYPE_F32) {
             float* const arrays[] = {chunk.accumulator, static_cast<float*>(chunk.grad)};
             chunks::step_chunk<Sum>(group, arrays, chunk.count, chunks::lane());
         } else if (chunk.dtype == DTYPE_BF16) {

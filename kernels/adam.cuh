@@ -18,7 +18,7 @@
 #include "adam_params.h"
 #include "chunks.cuh"
 #include "exact_math.cuh"
-#include "guard.cuh"
+#include "guard_whole.cuh"
 #include "schedule.cuh"
 
 namespace isobit {

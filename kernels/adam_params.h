@@ -4,7 +4,7 @@
  * One launch per step: adam_step_f32, or adam_step_f32_amsgrad; adam_step_mixed, or adam_step_mixed_amsgrad, where a tensor
  * is not float32, with chunks that tell the types; block 256, no dynamic shared memory, any grid of 1 block
  * or more; one warp takes one chunk at a time, so that ceil(chunk_count / 8) blocks have work. With chunk_count = 0: no
- * launch. More than ADAM_GROUPS groups take a launch for each so many, with the chunks of these.
+ * launch. More than ADAM_GROUPS groups: a guarded step that guards nothing (guard_params.h), whose groups are in device memory.
  *
  * The host cuts each tensor into chunks of ADAM_CHUNK elements (the last of a tensor may be shorter, none is empty) and
  * writes the table to the device once. Chunks in any order; no two overlap. The kernel takes any count up to 2^30, but

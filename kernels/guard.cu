@@ -1,7 +1,8 @@
 /* Entry points of guarded steps, those of all optimizers. What they do: guard.cuh; how they are launched: params.h. */
 #include "guard.cuh"
 
-extern "C" __global__ void __launch_bounds__(64) guard_set(const __grid_constant__ guard_set_params p) {
+extern "C" __global__ void __launch_bounds__(isobit::guard::kBlock)
+    guard_set(const __grid_constant__ guard_set_params p) {
     isobit::guard::set(p);
 }
 

@@ -14,7 +14,6 @@
 #pragma once
 
 #include "chunks.cuh"
-#include "grid_barrier.cuh"
 #include "guard_params.h"
 #include "lanes.cuh"
 #include "schedule.cuh"
@@ -26,9 +25,13 @@ constexpr int kBlock = 256;
 constexpr int kBlockWarps = kBlock / 32;
 constexpr int kSegment = GUARD_SEGMENT;
 
-/* Writes what the host has changed. */
+/* One block writes what the host has changed. */
 __device__ __forceinline__ void set(const guard_set_params& p) {
-    if (threadIdx.x < p.count) p.to[threadIdx.x] = p.controls[threadIdx.x];
+    for (int64_t r = 0; r < p.count; r++) {
+        const guard_run& run = p.runs[r];
+#pragma unroll 1
+        for (int64_t g = threadIdx.x; g < run.count; g += kBlock) p.controls[run.first + g] = run.control;
+    }
 }
 
 /* A warp writes the squares of a piece; of one whose gradient is not looked at, zeros. */
@@ -185,24 +188,6 @@ __device__ __forceinline__ bool decide(const guard_params& p, double (&lanes)[kL
     }
     __syncthreads();
     return skips;
-}
-
-/* Shared memory of a block that does all of a step, one thing after the other. */
-union Scratch {
-    float squares[kSegment];
-    struct {
-        double lanes[kLanes];
-        bool skips;
-    } decision;
-};
-
-/* A step in one launch, all of whose blocks run at once; begin(lanes, skips) is for one block, with shared memory. */
-template <bool kMixed, typename Begin, typename Step>
-__device__ __forceinline__ void whole_step(const guard_params& p, Begin begin, Step step) {
-    __shared__ Scratch scratch;
-    if ((p.flags & GUARD_CHECK) != 0) square<kMixed>(p, scratch.squares);
-    meet(p.barrier, [&] { begin(scratch.decision.lanes, scratch.decision.skips); });
-    step();
 }
 
 /* The learning rate of a group's step, from 1. */

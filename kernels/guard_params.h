@@ -5,7 +5,7 @@
  * with the same bits, on one stream. Before it, where the host changes a learning rate or the divisor, or enables or disables
  * a group, and before the first step for all of them:
  *
- *   0. guard_set
+ *   0. guard_set                       one block
  *
  * The cooperative launch, of as many blocks as run at once, or fewer:
  *
@@ -19,7 +19,15 @@
  *   3. adam_step_f32_guarded, adam_step_f32_amsgrad_guarded, sgd_step_f32_guarded, the same with mixed for f32
  *                                      only with chunk_count > 0; any grid, as the step that is not guarded
  *
- * Where a parameter, gradient or moment is not float32, the cooperative launch, 1 and 3 are those with mixed in their name.
+ * Where a parameter, gradient or moment is not float32, or what is added to an accumulator, the cooperative launch, 1 and 3 are
+ * those with mixed in their name.
+ *
+ * Gradients summed over micro-batches: a launch for each of these, or within the cooperative launch, with GUARD_ACCUMULATE,
+ *
+ *      accumulate_grad                 with the argument block of 1; sum_count > 0; any grid, chunks with the rules of
+ *                                      adam_params.h
+ *
+ * The gradients of 1, 2 and 3 are then the accumulators, float32, with GUARD_ZERO_GRAD.
  *
  * Blocks of 256 threads, no dynamic shared memory. All groups are in one launch: a chunk names any of them.
  *
@@ -46,13 +54,15 @@
 #include <stdint.h>
 
 enum {
-    GUARD_CHECK = 1,     /* the norm is computed; where it is not finite the step is skipped */
-    GUARD_SCALING = 2,   /* grad_scale backs off and grows */
-    GUARD_ZERO_GRAD = 4, /* gradients of enabled groups are zero after the step, skipped or not */
+    GUARD_CHECK = 1,       /* the norm is computed; where it is not finite the step is skipped */
+    GUARD_SCALING = 2,     /* grad_scale backs off and grows */
+    GUARD_ZERO_GRAD = 4,   /* gradients of enabled groups are zero after the step, skipped or not */
+    GUARD_ACCUMULATE = 8,  /* of the cooperative launch alone: it does first what accumulate_grad does */
+    GUARD_ZERO_ADDED = 16, /* gradients of enabled groups are zero once they are added to accumulators */
 
     GUARD_PIECE = 1024,
     GUARD_SEGMENT = 8192,
-    GUARD_CONTROLS = 64
+    GUARD_RUNS = 64
 };
 
 /*
@@ -81,12 +91,29 @@ typedef struct {
     uint32_t dtype; /* guard_square_f32: DTYPE_F32 */
 } guard_piece;
 
+/* What is added to an accumulator. */
+typedef struct {
+    float* accumulator; /* read and written */
+    void* grad;         /* of its dtype: read; see GUARD_ZERO_ADDED */
+    int32_t count;      /* elements */
+    int32_t group;      /* any of the optimizer */
+    uint32_t dtype;     /* DTYPE_F32, DTYPE_BF16 or DTYPE_F16 */
+    uint32_t reserved;  /* 0 */
+} accumulate_chunk;
+
 /* What the host changes of a group. */
 typedef struct {
     double lr;          /* the schedule's factor multiplies it */
     uint32_t disabled;  /* 1: the group stays as it is, its gradients are not looked at */
     float grad_divisor; /* of all gradients; that of the first group is looked at */
 } guard_control;
+
+/* Neighbouring groups that the host sets to the same. */
+typedef struct {
+    int64_t first; /* of the groups */
+    int64_t count; /* how many */
+    guard_control control;
+} guard_run;
 
 /* Shapes of a schedule after its warm-up. */
 enum {
@@ -131,7 +158,9 @@ typedef struct {
     int64_t* steps;               /* [group_count] steps done */
     const lr_schedule* schedules; /* [group_count] */
     grid_barrier* barrier;        /* one */
-    int64_t segments;             /* ceil(elements / GUARD_SEGMENT) */
+    const accumulate_chunk* sums; /* [sum_count] of accumulate_grad and GUARD_ACCUMULATE */
+    int64_t sum_count;
+    int64_t segments; /* ceil(elements / GUARD_SEGMENT) */
     int64_t group_count;
     int64_t growth_interval; /* see GUARD_SCALING */
     double max_norm;         /* infinity: gradients are not clipped by norm */
@@ -142,9 +171,9 @@ typedef struct {
 } guard_params;
 
 typedef struct {
-    guard_control* to;                      /* of the guard's controls, the first to be written */
-    int64_t count;                          /* how many */
-    guard_control controls[GUARD_CONTROLS]; /* their new values */
+    guard_control* controls;    /* of the guard */
+    int64_t count;              /* of the runs: 1 .. GUARD_RUNS */
+    guard_run runs[GUARD_RUNS]; /* no two of them overlap */
 } guard_set_params;
 
 #endif

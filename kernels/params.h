@@ -10,7 +10,6 @@
 #ifndef ISOBIT_PARAMS_H
 #define ISOBIT_PARAMS_H
 
-#include "accumulate_params.h"
 #include "adam_params.h"
 #include "bce_with_logits_params.h"
 #include "cross_entropy_general_params.h"

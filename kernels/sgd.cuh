@@ -16,7 +16,7 @@
 
 #include "chunks.cuh"
 #include "exact_math.cuh"
-#include "guard.cuh"
+#include "guard_whole.cuh"
 #include "sgd_params.h"
 
 namespace isobit {

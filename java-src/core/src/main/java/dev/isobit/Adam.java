@@ -31,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  * {@link AdamParameter#withMaster}; one of BF16 without may be rounded stochastically, {@link AdamOptions#rounding}. Non-finite values follow the formula. No tensor may overlap another.
  *
  * <p>Groups: parameters with options of their own, see {@link AdamGroup}. A group that is not enabled keeps every bit and
- * its step count. More than 64 groups take a launch for each 64.
+ * its step count. Of more than 64 a device keeps their learning rates and step counts itself: a step is one launch, and the
+ * host's share the same, however many there are.
  *
  * <p>The learning rate of a group follows the {@link LrSchedule} in its options.
  *
@@ -56,7 +57,7 @@ public final class Adam implements AutoCloseable {
     private final List<AdamGroup> groups;
     private final List<AdamParameter> parameters;
     private final StepOptions stepOptions;
-    /** One of them: where steps may be skipped, the kernel counts them. */
+    /** One of them: where steps may be skipped, or a device has the groups, the kernel counts the steps. */
     private final @Nullable AdamKernel kernel;
     private final @Nullable GuardedKernel guarded;
     private final AdamScalars[] scalars;
@@ -73,7 +74,7 @@ public final class Adam implements AutoCloseable {
         try {
             this.groups = complete(groups);
             this.parameters = this.groups.stream().flatMap(group -> group.parameters().stream()).toList();
-            boolean guards = !step.equals(StepOptions.defaults());
+            boolean guards = hasStepOptions() || groups.size() > backend.maxHostGroups();
             this.kernel = guards ? null : backend.adamKernel(this.groups, stream);
             this.guarded = guards ? backend.guardedAdamKernel(this.groups, step, stream) : null;
             made = true;
@@ -207,7 +208,7 @@ public final class Adam implements AutoCloseable {
         }
         tensors.requireUsable("step");
         if (kernel == null) {
-            guarded().step();
+            Objects.requireNonNull(guarded).step();
             return;
         }
         for (int i = 0; i < scalars.length; i++) {
@@ -230,14 +231,31 @@ public final class Adam implements AutoCloseable {
      * @throws WrongThreadException if a tensor is confined to another thread
      */
     public void accumulate() {
+        accumulating("accumulate").accumulate();
+    }
+
+    /**
+     * What {@link #accumulate} and then {@link #step} do, to the bit, in one launch: for the last micro-batch of a step, or its
+     * only one.
+     *
+     * @throws IllegalStateException if the optimizer or one of its tensors is closed, or it was made without
+     *     {@code accumulateGrad}
+     * @throws WrongThreadException if a tensor is confined to another thread
+     */
+    public void accumulateAndStep() {
+        accumulating("accumulateAndStep").accumulateAndStep();
+    }
+
+    private GuardedKernel accumulating(String call) {
         if (closed) {
             throw new IllegalStateException("Adam is closed");
         }
         if (!stepOptions.accumulateGrad()) {
-            throw new IllegalStateException("Adam.accumulate: Adam was made without accumulateGrad in its StepOptions");
+            throw new IllegalStateException(
+                    "Adam." + call + ": Adam was made without accumulateGrad in its StepOptions");
         }
-        tensors.requireUsable("accumulate");
-        guarded().accumulate();
+        tensors.requireUsable(call);
+        return guarded();
     }
 
     /**
@@ -268,7 +286,8 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * How many steps were done. With {@link StepOptions} it waits for those that are queued.
+     * How many steps were done. With {@link StepOptions}, or more than 64 groups on a device, it waits for those that are
+     * queued.
      *
      * @return step count of the first group
      */
@@ -277,7 +296,8 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * How many steps a group has done. With {@link StepOptions} it waits for those that are queued.
+     * How many steps a group has done. With {@link StepOptions}, or more than 64 groups on a device, it waits for those that
+     * are queued.
      *
      * @param group index of the group
      * @return step count
@@ -330,8 +350,8 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The learning rate of a group's next step, by its {@link LrSchedule}. With {@link StepOptions} it waits for the steps
-     * that are queued.
+     * The learning rate of a group's next step, by its {@link LrSchedule}. With {@link StepOptions}, or more than 64 groups on
+     * a device, it waits for the steps that are queued.
      *
      * @param group index of the group
      * @return learning rate times the schedule's factor
@@ -412,10 +432,14 @@ public final class Adam implements AutoCloseable {
      * captures a step, which then finds nothing to write, and for graphs that replay one. A replayed step takes its learning
      * rate from the device: the one written there last, times its schedule's factor for the step count, which is there too.
      *
-     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}, whose host has the learning rate
+     * @throws IllegalStateException if the host has the learning rate: without {@link StepOptions}, unless a device has more
+     *     than 64 groups
      */
     public void queueChanges() {
-        guarded().queueChanges();
+        if (guarded == null) {
+            throw madeWithout();
+        }
+        guarded.queueChanges();
     }
 
     /**
@@ -459,11 +483,19 @@ public final class Adam implements AutoCloseable {
         return guarded().gradScale();
     }
 
+    private boolean hasStepOptions() {
+        return !stepOptions.equals(StepOptions.defaults());
+    }
+
     private GuardedKernel guarded() {
-        if (guarded == null) {
-            throw new IllegalStateException("Adam was made without StepOptions");
+        if (guarded == null || !hasStepOptions()) {
+            throw madeWithout();
         }
         return guarded;
+    }
+
+    private static IllegalStateException madeWithout() {
+        return new IllegalStateException("Adam was made without StepOptions");
     }
 
     private int index(int group) {

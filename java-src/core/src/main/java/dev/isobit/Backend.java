@@ -221,6 +221,17 @@ public interface Backend extends AutoCloseable {
     SgdKernel sgdKernel(List<SgdGroup> groups, Stream stream);
 
     /**
+     * For {@link Adam} and {@link Sgd} without {@link StepOptions}: from how many groups on their steps are those of
+     * {@link #guardedAdamKernel} and {@link #guardedSgdKernel}, which keep the scalars of a group where the step runs, so that
+     * a step costs the host the same however many there are.
+     *
+     * @return the most groups whose scalars a step takes from the host; here there is no limit
+     */
+    default int maxHostGroups() {
+        return Integer.MAX_VALUE;
+    }
+
+    /**
      * For {@link Adam} with {@link StepOptions}: prepares the operation on a stream.
      *
      * @param groups the parameters, checked, with moments and, where the options ask for them, accumulators of gradients

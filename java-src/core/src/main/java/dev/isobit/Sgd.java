@@ -29,7 +29,8 @@ import org.jspecify.annotations.Nullable;
  * {@link SgdOptions#rounding}. Non-finite values follow the formula. No tensor may overlap another.
  *
  * <p>Groups: parameters with options of their own, see {@link SgdGroup}. A group that is not enabled keeps every bit and
- * its step count. More than 64 groups take a launch for each 64.
+ * its step count. Of more than 64 a device keeps their learning rates and step counts itself: a step is one launch, and the
+ * host's share the same, however many there are.
  *
  * <p>The learning rate of a group follows the {@link LrSchedule} in its options.
  *
@@ -52,7 +53,7 @@ public final class Sgd implements AutoCloseable {
     private final OptimizerTensors tensors;
     private final List<SgdGroup> groups;
     private final StepOptions stepOptions;
-    /** One of them: where steps may be skipped, the kernel counts them. */
+    /** One of them: where steps may be skipped, or a device has the groups, the kernel counts the steps. */
     private final @Nullable SgdKernel kernel;
     private final @Nullable GuardedKernel guarded;
     private final SgdScalars[] scalars;
@@ -68,7 +69,7 @@ public final class Sgd implements AutoCloseable {
         boolean made = false;
         try {
             this.groups = complete(groups);
-            boolean guards = !step.equals(StepOptions.defaults());
+            boolean guards = hasStepOptions() || groups.size() > backend.maxHostGroups();
             this.kernel = guards ? null : backend.sgdKernel(this.groups, stream);
             this.guarded = guards ? backend.guardedSgdKernel(this.groups, step, stream) : null;
             made = true;
@@ -198,7 +199,7 @@ public final class Sgd implements AutoCloseable {
         }
         tensors.requireUsable("step");
         if (kernel == null) {
-            guarded().step();
+            Objects.requireNonNull(guarded).step();
             return;
         }
         for (int i = 0; i < scalars.length; i++) {
@@ -221,14 +222,31 @@ public final class Sgd implements AutoCloseable {
      * @throws WrongThreadException if a tensor is confined to another thread
      */
     public void accumulate() {
+        accumulating("accumulate").accumulate();
+    }
+
+    /**
+     * What {@link #accumulate} and then {@link #step} do, to the bit, in one launch: for the last micro-batch of a step, or its
+     * only one.
+     *
+     * @throws IllegalStateException if the optimizer or one of its tensors is closed, or it was made without
+     *     {@code accumulateGrad}
+     * @throws WrongThreadException if a tensor is confined to another thread
+     */
+    public void accumulateAndStep() {
+        accumulating("accumulateAndStep").accumulateAndStep();
+    }
+
+    private GuardedKernel accumulating(String call) {
         if (closed) {
             throw new IllegalStateException("Sgd is closed");
         }
         if (!stepOptions.accumulateGrad()) {
-            throw new IllegalStateException("Sgd.accumulate: Sgd was made without accumulateGrad in its StepOptions");
+            throw new IllegalStateException(
+                    "Sgd." + call + ": Sgd was made without accumulateGrad in its StepOptions");
         }
-        tensors.requireUsable("accumulate");
-        guarded().accumulate();
+        tensors.requireUsable(call);
+        return guarded();
     }
 
     /**
@@ -241,7 +259,8 @@ public final class Sgd implements AutoCloseable {
     }
 
     /**
-     * How many steps a group has done. With {@link StepOptions} it waits for those that are queued.
+     * How many steps a group has done. With {@link StepOptions}, or more than 64 groups on a device, it waits for those that
+     * are queued.
      *
      * @param group index of the group
      * @return step count
@@ -285,8 +304,8 @@ public final class Sgd implements AutoCloseable {
     }
 
     /**
-     * The learning rate of a group's next step, by its {@link LrSchedule}. With {@link StepOptions} it waits for the steps
-     * that are queued.
+     * The learning rate of a group's next step, by its {@link LrSchedule}. With {@link StepOptions}, or more than 64 groups on
+     * a device, it waits for the steps that are queued.
      *
      * @param group index of the group
      * @return learning rate times the schedule's factor
@@ -367,10 +386,14 @@ public final class Sgd implements AutoCloseable {
      * captures a step, which then finds nothing to write, and for graphs that replay one. A replayed step takes its learning
      * rate from the device: the one written there last, times its schedule's factor for the step count, which is there too.
      *
-     * @throws IllegalStateException if the optimizer was made without {@link StepOptions}, whose host has the learning rate
+     * @throws IllegalStateException if the host has the learning rate: without {@link StepOptions}, unless a device has more
+     *     than 64 groups
      */
     public void queueChanges() {
-        guarded().queueChanges();
+        if (guarded == null) {
+            throw madeWithout();
+        }
+        guarded.queueChanges();
     }
 
     /**
@@ -414,11 +437,19 @@ public final class Sgd implements AutoCloseable {
         return guarded().gradScale();
     }
 
+    private boolean hasStepOptions() {
+        return !stepOptions.equals(StepOptions.defaults());
+    }
+
     private GuardedKernel guarded() {
-        if (guarded == null) {
-            throw new IllegalStateException("Sgd was made without StepOptions");
+        if (guarded == null || !hasStepOptions()) {
+            throw madeWithout();
         }
         return guarded;
+    }
+
+    private static IllegalStateException madeWithout() {
+        return new IllegalStateException("Sgd was made without StepOptions");
     }
 
     private int index(int group) {

@@ -26,15 +26,17 @@ import org.jspecify.annotations.Nullable;
  * at +0 in the same launch, whether the step is skipped or not, as {@code zeroGrad} does with gradients: a sum that is not
  * finite would else have every later step skipped. It does not look at the gradients themselves. A group that is not enabled
  * keeps gradients and accumulators, in both calls. A sum beyond float32 is an infinity, and of opposite infinities a
- * NaN: with {@code skipNonFinite} the step is skipped. Four micro-batches a step, their mean clipped:
+ * NaN: with {@code skipNonFinite} the step is skipped. The last micro-batch's gradients may be added in the launch of the step:
+ * {@code accumulateAndStep()}, the same bits. Four micro-batches a step, their mean clipped:
  * <pre>
  * StepOptions options = StepOptions.defaults().withAccumulateGrad(true).withGradDivisor(4).withMaxNorm(1);
  * try (Adam adam = Adam.on(backend, groups, options, stream)) {
  *     for (int batch = 1; batch &lt;= batches; batch++) {
  *         backward(batch);             // writes the gradients, BF16 perhaps
- *         adam.accumulate();
- *         if (batch % 4 == 0) {
- *             adam.step();
+ *         if (batch % 4 != 0) {
+ *             adam.accumulate();
+ *         } else {
+ *             adam.accumulateAndStep();
  *         }
  *     }
  * }

@@ -33,6 +33,9 @@ public interface GuardedKernel extends AutoCloseable {
      */
     void accumulate();
 
+    /** What {@link #accumulate} and then {@link #step} do, to the bit. */
+    void accumulateAndStep();
+
     /** Runs, or queues, one step over all parameters. With accumulators it takes those for gradients, and zeroes them. */
     void step();
 

@@ -200,6 +200,13 @@ public final class HostGuardedKernel implements GuardedKernel {
         Objects.requireNonNull(accumulation).run(enabled);
     }
 
+    /** In two passes: gradients that were just added may still be in a cache. */
+    @Override
+    public void accumulateAndStep() {
+        accumulate();
+        step();
+    }
+
     @Override
     public void step() {
         backend.requireOpen();

@@ -60,9 +60,10 @@ record ChunkTable(List<List<Parameter>> groups) {
     /** Of the type of an array in a chunk. */
     private static final int DTYPE_BITS = 4;
 
-    /** Whether the chunks tell the types of their arrays: else all are float32. */
+    /** Whether the chunks tell the types of their arrays: else all are float32, what is added to accumulators too. */
     boolean isMixed() {
-        return groups.stream().flatMap(List::stream).anyMatch(parameter -> parameter.dtypes() != 0);
+        return groups.stream().flatMap(List::stream)
+                .anyMatch(parameter -> parameter.dtypes() != 0 || parameter.microGrad.dtype() != DType.F32);
     }
 
     /** The part of an entry's name that says which types it takes. */
@@ -86,9 +87,9 @@ record ChunkTable(List<List<Parameter>> groups) {
         };
     }
 
-    /** How many chunks a group has. */
-    long chunks(int group) {
-        return groups.get(group).stream()
+    /** How many there are. */
+    long chunks() {
+        return groups.stream().flatMap(List::stream)
                 .mapToLong(parameter -> LaunchTable.ceil(parameter.param().elementCount(), CHUNK)).sum();
     }
 
@@ -98,12 +99,8 @@ record ChunkTable(List<List<Parameter>> groups) {
                 .map(parameter -> (parameter.tensors.length + (isMixed() ? 4L : 1L)) * Long.BYTES).orElse(0L);
     }
 
-    /**
-     * Writes the table. Each tensor is cut at multiples of the chunk size, so that its chunks keep its alignment.
-     *
-     * @param perLaunch groups of a launch
-     */
-    void fill(MemorySegment table, int perLaunch) {
+    /** Writes the table. Each tensor is cut at multiples of the chunk size, so that its chunks keep its alignment. */
+    void fill(MemorySegment table) {
         boolean mixed = isMixed();
         long at = 0;
         int number = 0;
@@ -116,7 +113,7 @@ record ChunkTable(List<List<Parameter>> groups) {
                     }
                     at = mixed ? pointer(table, at, parameter.master, first) : at;
                     table.set(ValueLayout.JAVA_INT, at, (int) Math.min(CHUNK, elements - first));
-                    table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, g % perLaunch);
+                    table.set(ValueLayout.JAVA_INT, at + Integer.BYTES, g);
                     at += Long.BYTES;
                     if (mixed) {
                         at = types(table, at, parameter, number, first);

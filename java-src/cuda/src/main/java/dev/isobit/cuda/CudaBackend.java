@@ -333,6 +333,12 @@ public final class CudaBackend implements Backend {
         return new CudaSgd(this, groups, ours("Sgd.on", stream));
     }
 
+    /** Those of an argument block. */
+    @Override
+    public int maxHostGroups() {
+        return ChunkedStep.GROUPS;
+    }
+
     @Override
     public GuardedKernel guardedAdamKernel(List<AdamGroup> groups, StepOptions step, Stream stream) {
         return CudaAdam.guarded(this, groups, step, ours("Adam.on", stream));

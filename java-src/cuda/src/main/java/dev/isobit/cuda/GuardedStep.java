@@ -6,12 +6,12 @@ import dev.isobit.LrSchedule;
 import dev.isobit.StepOptions;
 import dev.isobit.StepState;
 import dev.isobit.Tensor;
-import dev.isobit.cuda.KernelParams.Accumulate;
 import dev.isobit.cuda.KernelParams.AccumulateChunk;
 import dev.isobit.cuda.KernelParams.GridBarrier;
 import dev.isobit.cuda.KernelParams.Guard;
 import dev.isobit.cuda.KernelParams.GuardControl;
 import dev.isobit.cuda.KernelParams.GuardPiece;
+import dev.isobit.cuda.KernelParams.GuardRun;
 import dev.isobit.cuda.KernelParams.GuardSet;
 import dev.isobit.cuda.KernelParams.GuardState;
 import dev.isobit.cuda.KernelParams.Schedule;
@@ -22,6 +22,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.LongToIntFunction;
@@ -66,9 +67,6 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         }
     }
 
-    /** What adds gradients to accumulators; a grid of 0 where there is nothing to add. */
-    private record Sums(Launcher launcher, CudaFunction function, int grid) {}
-
     /** The kernels of a step in three launches. */
     private record Parts(CudaFunction square, CudaFunction begin, CudaFunction step) {}
 
@@ -83,9 +81,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     /** Null where a step is three launches. */
     private @Nullable CudaFunction whole;
     private @Nullable Parts parts;
-    private final @Nullable Sums sums;
+    /** Null where gradients are not added to accumulators. */
+    private final @Nullable CudaFunction sum;
     private final MemorySegment setParams;
     private final Launcher setLauncher;
+    private final MemorySegment params;
     private final Launcher launcher;
     private final CudaMemory memory;
     private final Tensor gradScale;
@@ -95,10 +95,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     private final int wholeGrid;
     private final int squareGrid;
     private final int stepGrid;
+    private final int sumGrid;
     private final double[] lrs;
     private final boolean[] enabled;
-    /** Of so many groups at once: whether the device does not know yet what the host has set. */
-    private final boolean[] changed;
+    /** The groups of which the device does not know yet what the host has set. */
+    private final BitSet changed = new BitSet();
     private float gradDivisor;
     private boolean closed;
 
@@ -120,7 +121,6 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         square = new Entry("guard", "guard_square_" + tensors.dtype());
         lrs = new double[groups.size()];
         enabled = new boolean[groups.size()];
-        changed = new boolean[(int) LaunchTable.ceil(groups.size(), Guard.CONTROLS)];
 
         long elements = 0;
         long chunks = 0;
@@ -157,6 +157,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         long chunkTable = at.next(chunks * tensors.chunkBytes());
         long scalars = at.next(groups.size() * optimizer.groupBytes);
         boolean accumulates = options.accumulateGrad();
+        sumGrid = accumulates && chunks > 0 ? backend.launchTable().sgdGrid(chunks) : 0;
         long sumTable = at.next(accumulates ? chunks * AccumulateChunk.LAYOUT.byteSize() : 0);
         long barrier = at.next(GridBarrier.LAYOUT.byteSize());
         long filled = at.end;
@@ -171,7 +172,7 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
                     scaling == null ? 1 : scaling.initialScale());
             MemorySegment.copy(optimizer.settings, 0, host, settings, optimizer.settings.byteSize());
             fillSchedules(host.asSlice(schedules), optimizer.schedules);
-            tensors.fill(host.asSlice(chunkTable), groups.size());
+            tensors.fill(host.asSlice(chunkTable));
             if (accumulates) {
                 tensors.fillSums(host.asSlice(sumTable));
             }
@@ -187,15 +188,18 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         }
         long base = memory.address();
         gradScale = Tensor.of(DType.F32, memory, state + GuardState.GRAD_SCALE);
-        MemorySegment to = arguments.struct();
+        params = arguments.struct();
+        MemorySegment to = params;
         to.set(ValueLayout.JAVA_LONG, Guard.PIECES, base + pieceTable);
         to.set(ValueLayout.JAVA_LONG, Guard.FIRST_PIECES, base + firstPieces);
-        to.set(ValueLayout.JAVA_LONG, Guard.CONTROLS_FIELD, base + controls);
+        to.set(ValueLayout.JAVA_LONG, Guard.CONTROLS, base + controls);
         to.set(ValueLayout.JAVA_LONG, Guard.PARTS, base + squares);
         to.set(ValueLayout.JAVA_LONG, Guard.STATE, base + state);
         to.set(ValueLayout.JAVA_LONG, Guard.STEPS, base + steps);
         to.set(ValueLayout.JAVA_LONG, Guard.SCHEDULES, base + schedules);
         to.set(ValueLayout.JAVA_LONG, Guard.BARRIER, base + barrier);
+        to.set(ValueLayout.JAVA_LONG, Guard.SUMS, accumulates ? base + sumTable : 0);
+        to.set(ValueLayout.JAVA_LONG, Guard.SUM_COUNT, accumulates ? chunks : 0);
         to.set(ValueLayout.JAVA_LONG, Guard.SEGMENTS, segments);
         to.set(ValueLayout.JAVA_LONG, Guard.GROUP_COUNT, (long) groups.size());
         setOptions(to, options);
@@ -207,21 +211,8 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         ArgumentBlock setting = new ArgumentBlock(GuardSet.LAYOUT);
         setParams = setting.struct();
         setLauncher = backend.launcher(stream, setting);
-        sums = accumulates
-                ? sums(making, options, base + sumTable, chunks)
-                : null;
-    }
-
-    private Sums sums(String making, StepOptions options, long table, long chunks) {
-        ArgumentBlock arguments = new ArgumentBlock(Accumulate.LAYOUT);
-        MemorySegment to = arguments.struct();
-        to.set(ValueLayout.JAVA_LONG, Accumulate.CHUNKS, table);
-        to.set(ValueLayout.JAVA_LONG, Accumulate.CONTROLS, memory.address() + controls);
-        to.set(ValueLayout.JAVA_LONG, Accumulate.CHUNK_COUNT, chunks);
-        to.set(ValueLayout.JAVA_INT, Accumulate.FLAGS, options.zeroGrad() ? Accumulate.ZERO_GRAD : 0);
-        return new Sums(backend.launcher(stream, arguments),
-                new Entry("accumulate", "accumulate_grad").load(backend, making),
-                chunks == 0 ? 0 : backend.launchTable().sgdGrid(chunks));
+        setParams.set(ValueLayout.JAVA_LONG, GuardSet.CONTROLS, base + controls);
+        sum = accumulates ? new Entry("accumulate", "accumulate_grad").load(backend, making) : null;
     }
 
     /** Places arrays behind each other. */
@@ -247,7 +238,8 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         to.set(ValueLayout.JAVA_FLOAT, Guard.GROWTH_FACTOR, scaling == null ? 0 : scaling.growthFactor());
         to.set(ValueLayout.JAVA_FLOAT, Guard.BACKOFF_FACTOR, scaling == null ? 0 : scaling.backoffFactor());
         to.set(ValueLayout.JAVA_INT, Guard.FLAGS, (options.checksGrad() ? Guard.CHECK : 0)
-                | (scaling == null ? 0 : Guard.SCALING) | (options.zeroesStepGrad() ? Guard.ZERO_GRAD : 0));
+                | (scaling == null ? 0 : Guard.SCALING) | (options.zeroesStepGrad() ? Guard.ZERO_GRAD : 0)
+                | (options.accumulateGrad() && options.zeroGrad() ? Guard.ZERO_ADDED : 0));
     }
 
     private static void fillSchedules(MemorySegment table, List<LrSchedule> schedules) {
@@ -300,13 +292,13 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
     public void set(int group, double lr, boolean isEnabled) {
         lrs[group] = lr;
         enabled[group] = isEnabled;
-        changed[group / Guard.CONTROLS] = true;
+        changed.set(group);
     }
 
     @Override
     public void setGradDivisor(float divisor) {
         gradDivisor = divisor;
-        changed[0] = true;
+        changed.set(0);
     }
 
     private void check(String call) {
@@ -319,13 +311,40 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         launchChanges();
     }
 
+    /** Neighbours that are the same now are one run, changed or not: all groups as a rule, and one launch. */
     private void launchChanges() {
-        for (int i = 0; i < changed.length; i++) {
-            if (changed[i]) {
-                setControls(i * Guard.CONTROLS);
-                changed[i] = false;
+        int runs = 0;
+        int end;
+        for (int first = changed.nextSetBit(0); first >= 0; first = changed.nextSetBit(end)) {
+            end = first + 1;
+            while (end < lrs.length && Double.compare(lrs[end], lrs[first]) == 0 && enabled[end] == enabled[first]) {
+                end++;
+            }
+            setRun(runs++, first, end);
+            if (runs == GuardSet.RUNS_OF_A_LAUNCH) {
+                launchRuns(runs);
+                runs = 0;
             }
         }
+        if (runs > 0) {
+            launchRuns(runs);
+        }
+        changed.clear();
+    }
+
+    private void setRun(int run, int first, int end) {
+        long at = GuardSet.RUNS + run * GuardRun.LAYOUT.byteSize();
+        setParams.set(ValueLayout.JAVA_LONG, at + GuardRun.FIRST, (long) first);
+        setParams.set(ValueLayout.JAVA_LONG, at + GuardRun.COUNT, (long) end - first);
+        long control = at + GuardRun.CONTROL;
+        setParams.set(ValueLayout.JAVA_DOUBLE, control + GuardControl.LR, lrs[first]);
+        setParams.set(ValueLayout.JAVA_INT, control + GuardControl.DISABLED, enabled[first] ? 0 : 1);
+        setParams.set(ValueLayout.JAVA_FLOAT, control + GuardControl.GRAD_DIVISOR, gradDivisor);
+    }
+
+    private void launchRuns(int count) {
+        setParams.set(ValueLayout.JAVA_LONG, GuardSet.COUNT, (long) count);
+        launch(operation, setLauncher, set, 1, LaunchTable.GUARD_THREADS);
     }
 
     @Override
@@ -333,28 +352,46 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         String call = optimizer.name + ".accumulate";
         check(call);
         launchChanges();
-        Sums all = Objects.requireNonNull(sums);
-        if (all.grid > 0) {
-            launch(call, all.launcher, all.function, all.grid, LaunchTable.OPTIMIZER_THREADS);
+        add(call);
+    }
+
+    private void add(String call) {
+        if (sumGrid > 0) {
+            launch(call, launcher, Objects.requireNonNull(sum), sumGrid, LaunchTable.OPTIMIZER_THREADS);
         }
     }
 
     @Override
     public void step() {
-        check(operation);
+        step(operation, false);
+    }
+
+    @Override
+    public void accumulateAndStep() {
+        step(optimizer.name + ".accumulateAndStep", true);
+    }
+
+    private void step(String call, boolean accumulates) {
+        check(call);
         launchChanges();
         CudaFunction one = whole;
         if (one != null) {
+            int flags = params.get(ValueLayout.JAVA_INT, Guard.FLAGS);
+            params.set(ValueLayout.JAVA_INT, Guard.FLAGS, accumulates ? flags | Guard.ACCUMULATE : flags);
             int result = launcher.launchCooperative(one, wholeGrid, LaunchTable.OPTIMIZER_THREADS);
+            params.set(ValueLayout.JAVA_INT, Guard.FLAGS, flags);
             if (result != CUresult.CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE
                     && result != CUresult.CUDA_ERROR_NOT_SUPPORTED) {
-                driver.checkCooperativeLaunch(operation, one, wholeGrid, LaunchTable.OPTIMIZER_THREADS, result);
+                driver.checkCooperativeLaunch(call, one, wholeGrid, LaunchTable.OPTIMIZER_THREADS, result);
                 return;
             }
             // Nothing was queued: this stream has less of the device than there is.
-            divide(operation);
+            divide(call);
         }
-        stepInParts(Objects.requireNonNull(parts));
+        if (accumulates) {
+            add(call);
+        }
+        stepInParts(call, Objects.requireNonNull(parts));
     }
 
     /** From now on a step is three launches. */
@@ -364,28 +401,14 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         whole = null;
     }
 
-    private void stepInParts(Parts kernels) {
+    private void stepInParts(String call, Parts kernels) {
         if (squareGrid > 0) {
-            launch(operation, launcher, kernels.square, squareGrid, LaunchTable.GUARD_THREADS);
+            launch(call, launcher, kernels.square, squareGrid, LaunchTable.GUARD_THREADS);
         }
-        launch(operation, launcher, kernels.begin, 1, LaunchTable.GUARD_THREADS);
+        launch(call, launcher, kernels.begin, 1, LaunchTable.GUARD_THREADS);
         if (stepGrid > 0) {
-            launch(operation, launcher, kernels.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
+            launch(call, launcher, kernels.step, stepGrid, LaunchTable.OPTIMIZER_THREADS);
         }
-    }
-
-    private void setControls(int first) {
-        int count = Math.min(Guard.CONTROLS, lrs.length - first);
-        long size = GuardControl.LAYOUT.byteSize();
-        setParams.set(ValueLayout.JAVA_LONG, GuardSet.TO, memory.address() + controls + first * size);
-        setParams.set(ValueLayout.JAVA_LONG, GuardSet.COUNT, (long) count);
-        for (int i = 0; i < count; i++) {
-            long at = GuardSet.CONTROLS + i * size;
-            setParams.set(ValueLayout.JAVA_DOUBLE, at + GuardControl.LR, lrs[first + i]);
-            setParams.set(ValueLayout.JAVA_INT, at + GuardControl.DISABLED, enabled[first + i] ? 0 : 1);
-            setParams.set(ValueLayout.JAVA_FLOAT, at + GuardControl.GRAD_DIVISOR, gradDivisor);
-        }
-        launch(operation, setLauncher, set, 1, LaunchTable.GUARD_SET_THREADS);
     }
 
     private void launch(String call, Launcher by, CudaFunction function, int grid, int threads) {

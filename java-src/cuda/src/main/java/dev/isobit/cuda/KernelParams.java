@@ -501,56 +501,6 @@ final class KernelParams {
         private GridBarrier() {}
     }
 
-    /** {@code guard_params} */
-    static final class Guard {
-        static final int CHECK = 1;
-        static final int SCALING = 2;
-        static final int ZERO_GRAD = 4;
-        static final int PIECE = 1024;
-        static final int SEGMENT = 8192;
-        static final int CONTROLS = 64;
-
-        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("pieces"),
-                POINTER.withName("first_pieces"), POINTER.withName("controls"), POINTER.withName("parts"),
-                POINTER.withName("state"), POINTER.withName("steps"), POINTER.withName("schedules"),
-                POINTER.withName("barrier"), I64.withName("segments"),
-                I64.withName("group_count"), I64.withName("growth_interval"), F64.withName("max_norm"),
-                F32.withName("clip_value"), F32.withName("growth_factor"), F32.withName("backoff_factor"),
-                I32.withName("flags")).withName("guard_params");
-
-        static final long PIECES = offset(LAYOUT, "pieces");
-        static final long FIRST_PIECES = offset(LAYOUT, "first_pieces");
-        static final long CONTROLS_FIELD = offset(LAYOUT, "controls");
-        static final long PARTS = offset(LAYOUT, "parts");
-        static final long STATE = offset(LAYOUT, "state");
-        static final long STEPS = offset(LAYOUT, "steps");
-        static final long SCHEDULES = offset(LAYOUT, "schedules");
-        static final long BARRIER = offset(LAYOUT, "barrier");
-        static final long SEGMENTS = offset(LAYOUT, "segments");
-        static final long GROUP_COUNT = offset(LAYOUT, "group_count");
-        static final long GROWTH_INTERVAL = offset(LAYOUT, "growth_interval");
-        static final long MAX_NORM = offset(LAYOUT, "max_norm");
-        static final long CLIP_VALUE = offset(LAYOUT, "clip_value");
-        static final long GROWTH_FACTOR = offset(LAYOUT, "growth_factor");
-        static final long BACKOFF_FACTOR = offset(LAYOUT, "backoff_factor");
-        static final long FLAGS = offset(LAYOUT, "flags");
-
-        private Guard() {}
-    }
-
-    /** {@code guard_set_params} */
-    static final class GuardSet {
-        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("to"), I64.withName("count"),
-                MemoryLayout.sequenceLayout(Guard.CONTROLS, GuardControl.LAYOUT).withName("controls"))
-                .withName("guard_set_params");
-
-        static final long TO = offset(LAYOUT, "to");
-        static final long COUNT = offset(LAYOUT, "count");
-        static final long CONTROLS = offset(LAYOUT, "controls");
-
-        private GuardSet() {}
-    }
-
     /** {@code accumulate_chunk} */
     static final class AccumulateChunk {
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("accumulator"),
@@ -566,21 +516,73 @@ final class KernelParams {
         private AccumulateChunk() {}
     }
 
-    /** {@code accumulate_params} */
-    static final class Accumulate {
-        static final int ZERO_GRAD = 1;
-        static final int CHUNK = 2048;
+    /** {@code guard_params} */
+    static final class Guard {
+        static final int CHECK = 1;
+        static final int SCALING = 2;
+        static final int ZERO_GRAD = 4;
+        static final int ACCUMULATE = 8;
+        static final int ZERO_ADDED = 16;
+        static final int PIECE = 1024;
+        static final int SEGMENT = 8192;
 
-        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("chunks"),
-                POINTER.withName("controls"), I64.withName("chunk_count"), I32.withName("flags"),
-                I32.withName("reserved")).withName("accumulate_params");
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("pieces"),
+                POINTER.withName("first_pieces"), POINTER.withName("controls"), POINTER.withName("parts"),
+                POINTER.withName("state"), POINTER.withName("steps"), POINTER.withName("schedules"),
+                POINTER.withName("barrier"), POINTER.withName("sums"), I64.withName("sum_count"),
+                I64.withName("segments"),
+                I64.withName("group_count"), I64.withName("growth_interval"), F64.withName("max_norm"),
+                F32.withName("clip_value"), F32.withName("growth_factor"), F32.withName("backoff_factor"),
+                I32.withName("flags")).withName("guard_params");
 
-        static final long CHUNKS = offset(LAYOUT, "chunks");
+        static final long PIECES = offset(LAYOUT, "pieces");
+        static final long FIRST_PIECES = offset(LAYOUT, "first_pieces");
         static final long CONTROLS = offset(LAYOUT, "controls");
-        static final long CHUNK_COUNT = offset(LAYOUT, "chunk_count");
+        static final long PARTS = offset(LAYOUT, "parts");
+        static final long STATE = offset(LAYOUT, "state");
+        static final long STEPS = offset(LAYOUT, "steps");
+        static final long SCHEDULES = offset(LAYOUT, "schedules");
+        static final long BARRIER = offset(LAYOUT, "barrier");
+        static final long SUMS = offset(LAYOUT, "sums");
+        static final long SUM_COUNT = offset(LAYOUT, "sum_count");
+        static final long SEGMENTS = offset(LAYOUT, "segments");
+        static final long GROUP_COUNT = offset(LAYOUT, "group_count");
+        static final long GROWTH_INTERVAL = offset(LAYOUT, "growth_interval");
+        static final long MAX_NORM = offset(LAYOUT, "max_norm");
+        static final long CLIP_VALUE = offset(LAYOUT, "clip_value");
+        static final long GROWTH_FACTOR = offset(LAYOUT, "growth_factor");
+        static final long BACKOFF_FACTOR = offset(LAYOUT, "backoff_factor");
         static final long FLAGS = offset(LAYOUT, "flags");
 
-        private Accumulate() {}
+        private Guard() {}
+    }
+
+    /** {@code guard_run} */
+    static final class GuardRun {
+        static final StructLayout LAYOUT = MemoryLayout.structLayout(I64.withName("first"), I64.withName("count"),
+                GuardControl.LAYOUT.withName("control")).withName("guard_run");
+
+        static final long FIRST = offset(LAYOUT, "first");
+        static final long COUNT = offset(LAYOUT, "count");
+        static final long CONTROL = offset(LAYOUT, "control");
+
+        private GuardRun() {}
+    }
+
+    /** {@code guard_set_params} */
+    static final class GuardSet {
+        static final int RUNS_OF_A_LAUNCH = 64;
+
+        static final StructLayout LAYOUT =
+                MemoryLayout.structLayout(POINTER.withName("controls"), I64.withName("count"),
+                        MemoryLayout.sequenceLayout(RUNS_OF_A_LAUNCH, GuardRun.LAYOUT).withName("runs"))
+                        .withName("guard_set_params");
+
+        static final long CONTROLS = offset(LAYOUT, "controls");
+        static final long COUNT = offset(LAYOUT, "count");
+        static final long RUNS = offset(LAYOUT, "runs");
+
+        private GuardSet() {}
     }
 
     /** {@code adam_setting} */

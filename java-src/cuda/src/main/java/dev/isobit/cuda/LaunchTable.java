@@ -76,7 +76,6 @@ final class LaunchTable {
     /** What the kernels are compiled for. */
     static final int NLL_BLOCKS = 4;
     static final int GUARD_THREADS = 256;
-    static final int GUARD_SET_THREADS = 64;
 
     /** Rows that one block of the count kernel is worth starting for. */
     private static final long COUNT_ROWS_PER_BLOCK = 16384;

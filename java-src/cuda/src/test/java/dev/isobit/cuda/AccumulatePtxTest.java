@@ -117,11 +117,11 @@ class AccumulatePtxTest {
             kernels.new Struct("guard_control", controls.memory().asSlice((long) size * g, size)).set("lr", 0L)
                     .set("disabled", g == DISABLED ? 1 : 0).set("grad_divisor", 3f);
         }
-        PtxKernels.Struct params = kernels.new Struct("accumulate_params")
-                .set("chunks", table.address - firstChunk * kernels.size("accumulate_chunk"))
+        PtxKernels.Struct params = kernels.new Struct("guard_params")
+                .set("sums", table.address - firstChunk * kernels.size("accumulate_chunk"))
                 .set("controls", controls)
-                .set("chunk_count", firstChunk + table.bytes / kernels.size("accumulate_chunk"))
-                .set("flags", zeroes ? 1 : 0);
+                .set("sum_count", firstChunk + table.bytes / kernels.size("accumulate_chunk"))
+                .set("flags", zeroes ? 16 : 0);
         kernels.firstBlock = firstChunk / 8;
         for (int i = 0; i < times; i++) {
             kernels.launch("accumulate", "accumulate_grad", grid, 256, 0, params);

@@ -26,7 +26,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
@@ -102,6 +104,9 @@ class GuardPtxTest {
         return IntStream.range(0, plain.size())
                 .mapToObj(i -> plain.get(i).withSchedule(schedules.get(i % schedules.size()))).toList();
     }
+
+    /** What a launch adds to a gradient of float32, its accumulator then. */
+    private record MicroGrad(PtxKernels.Buffer buffer, DType dtype, float[] after) {}
 
     /** What is launched, in memory of its own. */
     private static final class Device {
@@ -245,15 +250,16 @@ class GuardPtxTest {
         }
 
         void set(List<Double> lrs, int disabled) {
-            PtxKernels.Struct set = kernels.new Struct("guard_set_params").set("to", controls)
+            PtxKernels.Struct set = kernels.new Struct("guard_set_params").set("controls", controls)
                     .set("count", (long) groups.size());
             for (int g = 0; g < groups.size(); g++) {
-                set.element("guard_control", "controls", g).set("lr", Double.doubleToRawLongBits(lrs.get(g)))
+                set.element("guard_run", "runs", g).set("first", (long) g).set("count", 1L)
+                        .element("guard_control", "control", 0).set("lr", Double.doubleToRawLongBits(lrs.get(g)))
                         .set("disabled", g == disabled ? 1 : 0)
                         // Of the others it is not looked at.
                         .set("grad_divisor", g == 0 ? options.gradDivisor() : 0f);
             }
-            kernels.launch("guard", "guard_set", 1, 64, 0, set);
+            kernels.launch("guard", "guard_set", 1, 256, 0, set);
         }
 
         void step() {
@@ -314,6 +320,60 @@ class GuardPtxTest {
             guard.set("pieces", table).set("first_pieces", firsts);
         }
 
+        /**
+         * A step whose launch adds to gradients of float32 first; the host has the sums already when this returns.
+         *
+         * @param run does the host's step, then the device's
+         */
+        void accumulating(Random random, int disabled, Runnable run) {
+            boolean zeroes = random.nextBoolean();
+            int flags = guard.bytes.get(ValueLayout.JAVA_INT_UNALIGNED, kernels.size("guard_params") - 4);
+            List<MicroGrad> added = new ArrayList<>();
+            List<PtxKernels.Struct> chunks = new ArrayList<>();
+            for (int g = 0; g < groups.size(); g++) {
+                for (MixedParameter p : groups.get(g)) {
+                    if (p.host[1].dtype() == DType.F32) {
+                        DType dtype = mixed ? MixedParameter.VALUES[random.nextInt(3)] : DType.F32;
+                        boolean alike = random.nextBoolean();
+                        int size = dtype.byteSize();
+                        PtxKernels.Buffer buffer = kernels.new Buffer((long) size * p.count,
+                                size * (alike ? p.device[1].skip / Float.BYTES : random.nextInt(8)));
+                        float[] values = new float[p.count];
+                        for (int i = 0; i < values.length; i++) {
+                            values[i] = (float) random.nextGaussian();
+                        }
+                        float[] rounded = buffer.set(dtype, values).floats(dtype);
+                        if (g != disabled) {
+                            p.addOnHost(rounded);
+                        }
+                        added.add(new MicroGrad(buffer, dtype,
+                                zeroes && g != disabled ? new float[p.count] : rounded));
+                        for (int from = 0; from < p.count; from += 2048) {
+                            chunks.add(kernels.new Struct("accumulate_chunk").set("accumulator", p.at(1, from))
+                                    .set("grad", buffer.address + (long) size * from)
+                                    .set("count", Math.min(2048, p.count - from)).set("group", g)
+                                    .set("dtype", MixedParameter.code(dtype)));
+                        }
+                    }
+                }
+            }
+            int size = kernels.size("accumulate_chunk");
+            PtxKernels.Buffer table = kernels.new Buffer((long) size * Math.max(1, chunks.size()), 8);
+            for (int c = 0; c < chunks.size(); c++) {
+                table.memory().asSlice((long) size * c, size).copyFrom(chunks.get(c).bytes);
+            }
+            guard.set("sums", table).set("sum_count", (long) chunks.size())
+                    .set("flags", flags | 8 | (zeroes ? 16 : 0));
+            run.run();
+            guard.set("flags", flags);
+            for (MicroGrad grad : added) {
+                assertArrayEquals(grad.after, grad.buffer.floats(grad.dtype), "what was added");
+                assertTrue(grad.buffer.isUntouchedBefore());
+                grad.buffer.free();
+            }
+            table.free();
+        }
+
         private void begin() {
             kernels.launch(op, op + "_begin", 1, 256, 0, params);
         }
@@ -333,7 +393,8 @@ class GuardPtxTest {
     }
 
     /**
-     * Several steps: normal gradients, large ones, some that are not finite, normal ones again, zeros.
+     * Several steps: normal gradients, large ones, some that are not finite, normal ones again, zeros. In one launch the
+     * middle three add to gradients first.
      *
      * @param adam of each group, or null
      * @param sgd of each group, or null
@@ -367,30 +428,51 @@ class GuardPtxTest {
                 op + "_step_" + (mixed ? "mixed" : "f32") + (amsgrad ? "_amsgrad" : "") + "_guarded", far);
         device.blocks = blocks;
         settings(device, adam, sgd);
-        int disabled = groups.size() > 3 ? groups.getFirst().getFirst().count % groups.size() : -1;
-        device.set(IntStream.range(0, groups.size()).mapToObj(g -> adam != null ? adam.get(g).lr() : sgd.get(g).lr())
-                .toList(), disabled);
+        List<Double> lrs = IntStream.range(0, groups.size())
+                .mapToObj(g -> adam != null ? adam.get(g).lr() : sgd.get(g).lr()).toList();
         try (Adam a = adam != null ? Adam.on(cpu, adamGroups, options, cpu.defaultStream()) : null;
                 Sgd s = adam == null ? Sgd.on(cpu, sgdGroups, options, cpu.defaultStream()) : null) {
             for (int g = 0; g < groups.size(); g++) {
                 device.steps.memory().setAtIndex(ValueLayout.JAVA_LONG, g, firstStep - 1L);
                 if (a != null) {
                     a.setStepCount(g, firstStep - 1);
-                    a.setEnabled(g, g != disabled);
                 } else {
                     s.setStepCount(g, firstStep - 1);
-                    s.setEnabled(g, g != disabled);
                 }
             }
             Random random = new Random(groups.size());
+            int meetings = 0;
             for (int step = 0; step < 5; step++) {
-                gradients(groups, disabled, random, step);
-                if (a != null) {
-                    a.step();
-                } else {
-                    s.step();
+                // From the step on that may be skipped the next one.
+                int disabled = groups.size() <= 3
+                        ? -1
+                        : (groups.getFirst().getFirst().count + (step < 2 ? 0 : 1)) % groups.size();
+                if (step % 2 == 0) {
+                    device.set(lrs, disabled);
+                    for (int g = 0; g < groups.size(); g++) {
+                        if (a != null) {
+                            a.setEnabled(g, g != disabled);
+                        } else {
+                            s.setEnabled(g, g != disabled);
+                        }
+                    }
                 }
-                device.step();
+                gradients(groups, disabled, random, step);
+                Runnable both = () -> {
+                    if (a != null) {
+                        a.step();
+                    } else {
+                        s.step();
+                    }
+                    device.step();
+                };
+                boolean adds = blocks > 0 && step > 0 && step < 4;
+                meetings += blocks == 0 ? 0 : adds && options.checksGrad() ? 2 : 1;
+                if (adds) {
+                    device.accumulating(random, disabled, both);
+                } else {
+                    both.run();
+                }
                 assertEquals(a != null ? a.stepState() : s.stepState(), device.state(), "step " + step);
                 for (int g = 0; g < groups.size(); g++) {
                     assertEquals(a != null ? a.stepCount(g) : s.stepCount(g),
@@ -398,7 +480,7 @@ class GuardPtxTest {
                 }
                 compare(groups, step);
                 int[] barrier = device.barrier.view().toArray(ValueLayout.JAVA_INT_UNALIGNED);
-                assertEquals(List.of(0, blocks > 0 ? step + 1 : 0), List.of(barrier[0], barrier[1]));
+                assertEquals(List.of(0, meetings), List.of(barrier[0], barrier[1]));
             }
         }
         assertEquals(List.of(), kernels.device.findings());
@@ -558,6 +640,47 @@ class GuardPtxTest {
                         ? mixedGroups(kernels, count, 1, new Random(count))
                         : groups(kernels, count, 1, true, new Random(count)),
                 1, 0, blocks);
+    }
+
+    /** Runs of groups, more of them than a block has threads; what lies between them is not written. */
+    @Test
+    void runs() {
+        for (long far : new long[] {0, 3L << 29}) {
+            runs(kernels, far);
+        }
+    }
+
+    /** @param far a number of groups before those of the table: they are in no memory */
+    static void runs(PtxKernels kernels, long far) {
+        int size = kernels.size("guard_control");
+        int[][] runs = {{2, 1}, {3, 300}, {900, 0}, {310, 513}, {0, 1}};
+        PtxKernels.Buffer controls = kernels.new Buffer(1000L * size, 0);
+        controls.memory().fill((byte) 0x5a);
+        PtxKernels.Struct set = kernels.new Struct("guard_set_params").set("controls", controls.address - far * size)
+                .set("count", (long) runs.length);
+        Map<Integer, Integer> runOf = new HashMap<>();
+        for (int r = 0; r < runs.length; r++) {
+            for (int g = runs[r][0]; g < runs[r][0] + runs[r][1]; g++) {
+                runOf.put(g, r);
+            }
+            set.element("guard_run", "runs", r).set("first", far + runs[r][0]).set("count", (long) runs[r][1])
+                    .element("guard_control", "control", 0).set("lr", Double.doubleToRawLongBits(r + 0.5))
+                    .set("disabled", r % 2).set("grad_divisor", r + 0.25f);
+        }
+        kernels.launch("guard", "guard_set", 1, 256, 0, set);
+        assertEquals(List.of(), kernels.device.findings());
+        MemorySegment found = controls.view();
+        for (int g = 0; g < 1000; g++) {
+            Integer r = runOf.get(g);
+            long at = (long) g * size;
+            assertEquals(r == null ? 0x5a5a5a5a5a5a5a5aL : Double.doubleToRawLongBits(r + 0.5),
+                    found.get(ValueLayout.JAVA_LONG_UNALIGNED, at), "lr of group " + g);
+            assertEquals(r == null ? 0x5a5a5a5a : r % 2, found.get(ValueLayout.JAVA_INT_UNALIGNED, at + 8),
+                    "disabled, group " + g);
+            assertEquals(r == null ? 0x5a5a5a5a : Float.floatToRawIntBits(r + 0.25f),
+                    found.get(ValueLayout.JAVA_INT_UNALIGNED, at + 12), "divisor of group " + g);
+        }
+        controls.free();
     }
 
     /** Sums of squares of segments of any length, of any types, some of values whose squares are below the normal range. */

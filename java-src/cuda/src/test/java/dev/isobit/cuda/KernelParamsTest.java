@@ -39,7 +39,7 @@ class KernelParamsTest {
             KernelParams.GuardState.LAYOUT, KernelParams.GridBarrier.LAYOUT,
             KernelParams.Guard.LAYOUT, KernelParams.GuardSet.LAYOUT, KernelParams.AdamSetting.LAYOUT,
             KernelParams.AdamGuarded.LAYOUT, KernelParams.SgdGuarded.LAYOUT, KernelParams.AccumulateChunk.LAYOUT,
-            KernelParams.Accumulate.LAYOUT);
+            KernelParams.GuardRun.LAYOUT);
 
     private static final List<String> ENTRIES = List.of("accumulate_grad", "adam_begin", "adam_guarded_f32",
             "adam_guarded_f32_amsgrad", "adam_guarded_mixed", "adam_guarded_mixed_amsgrad", "adam_step_f32",
@@ -181,9 +181,9 @@ class KernelParamsTest {
         found.put("GUARD_ZERO_GRAD", (long) KernelParams.Guard.ZERO_GRAD);
         found.put("GUARD_PIECE", (long) KernelParams.Guard.PIECE);
         found.put("GUARD_SEGMENT", (long) KernelParams.Guard.SEGMENT);
-        found.put("GUARD_CONTROLS", (long) KernelParams.Guard.CONTROLS);
-        found.put("ACCUMULATE_ZERO_GRAD", (long) KernelParams.Accumulate.ZERO_GRAD);
-        found.put("ACCUMULATE_CHUNK", (long) KernelParams.Accumulate.CHUNK);
+        found.put("GUARD_RUNS", (long) KernelParams.GuardSet.RUNS_OF_A_LAUNCH);
+        found.put("GUARD_ACCUMULATE", (long) KernelParams.Guard.ACCUMULATE);
+        found.put("GUARD_ZERO_ADDED", (long) KernelParams.Guard.ZERO_ADDED);
         found.put("ADAM_PARAM_DECAY", (long) KernelParams.AdamSetting.PARAM_DECAY);
         found.put("ADAM_EPSILON_HAT", (long) KernelParams.AdamSetting.EPSILON_HAT);
         found.put("ADAM_DECAY_AFTER", (long) KernelParams.AdamSetting.DECAY_AFTER);
@@ -198,7 +198,6 @@ class KernelParamsTest {
         assertEquals(constants, found);
         assertEquals(KernelParams.Adam.CHUNK, ChunkTable.CHUNK);
         assertEquals(KernelParams.Sgd.CHUNK, ChunkTable.CHUNK);
-        assertEquals(KernelParams.Accumulate.CHUNK, ChunkTable.CHUNK);
         assertEquals(KernelParams.Adam.GROUPS, ChunkedStep.GROUPS);
         assertEquals(KernelParams.Sgd.GROUPS, ChunkedStep.GROUPS);
     }
@@ -229,7 +228,7 @@ class KernelParamsTest {
                 assertTrue(parameter.find(), entry.group());
                 boolean guarded = entry.group(1).endsWith("_begin") || entry.group(1).endsWith("_guarded");
                 StructLayout layout = switch (op) {
-                    case "accumulate" -> KernelParams.Accumulate.LAYOUT;
+                    case "accumulate" -> KernelParams.Guard.LAYOUT;
                     case "adam" -> guarded ? KernelParams.AdamGuarded.LAYOUT : KernelParams.Adam.LAYOUT;
                     case "adam_guarded", "adam_mixed_guarded" -> KernelParams.AdamGuarded.LAYOUT;
                     case "sgd_guarded", "sgd_mixed_guarded" -> KernelParams.SgdGuarded.LAYOUT;
@@ -318,7 +317,7 @@ class KernelParamsTest {
             }
         }
         JsonNode guard = files.get("guard." + target + ".ptx").get("entries");
-        assertEquals(LaunchTable.GUARD_SET_THREADS, guard.get("guard_set").get("max_threads").asInt());
+        assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_set").get("max_threads").asInt());
         assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_f32").get("max_threads").asInt());
         assertEquals(LaunchTable.GUARD_THREADS, guard.get("guard_square_mixed").get("max_threads").asInt());
         for (String op : List.of("adam_guarded", "adam_mixed_guarded", "sgd_guarded", "sgd_mixed_guarded")) {

@@ -94,6 +94,16 @@ final class MixedParameter {
         upload(1);
     }
 
+    /** The device has the gradient as it was, and what is added to it. */
+    void addOnHost(float[] micro) {
+        float[] sum = HostTensors.floats(host[1]);
+        for (int i = 0; i < count; i++) {
+            sum[i] += micro[i];
+            sum[i] = sum[i] != sum[i] ? Float.NaN : sum[i];
+        }
+        host[1].segment().copyFrom(MemorySegment.ofArray(sum));
+    }
+
     AdamParameter adam(boolean amsgrad) {
         return new AdamParameter("p", host[0], host[1], host[2], host[3], amsgrad ? host[4] : null)
                 .withMaster(host[MASTER]);

@@ -1186,6 +1186,9 @@ class MutationTest {
                         kernels -> GuardPtxTest.manyGroups(kernels, cpu, of, mixed, 3)));
             }
         }
+        for (long far : new long[] {0, 3L << 29}) {
+            suite.add(new Check("guard", "runs from " + far, false, kernels -> GuardPtxTest.runs(kernels, far)));
+        }
         for (String kernel : List.of("guard_square_f32", "guard_square_mixed")) {
             for (long far : new long[] {0, 3L << 29}) {
                 suite.add(new Check("guard", kernel + " from segment " + far, false,
@@ -1448,7 +1451,9 @@ class MutationTest {
             String entry = ".entry " + parts[1] + "(";
             String op = OPS.stream().filter(known -> PtxKernels.read(known + ".sm_90.ptx").contains(entry)).findAny()
                     .orElseThrow();
-            assertEquals(same, linesOf(op + ".sm_90.ptx", parts[1], original.group(1)).size(), equivalent);
+            // As a rule the two are the same text.
+            assertTrue(Stream.of(".sm_75.ptx", ".sm_90.ptx")
+                    .anyMatch(file -> linesOf(op + file, parts[1], original.group(1)).size() == same), equivalent);
         }
     }
 }

@@ -1,7 +1,9 @@
 package dev.isobit.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Adam;
 import dev.isobit.AdamGroup;
@@ -20,7 +22,7 @@ import java.nio.ByteOrder;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Gradients summed over micro-batches as the driver sees it: one launch, its table, what a step then takes. */
+/** Gradients summed over micro-batches as the driver sees it: one launch, its table, what a step then takes; both in one. */
 @RecorderTest
 class RecorderAccumulateTest {
     private static final StepOptions STEP = StepOptions.defaults().withAccumulateGrad(true);
@@ -64,14 +66,14 @@ class RecorderAccumulateTest {
             assertEquals(List.of(256, 1, 1), recorder.launches().getLast().block());
             recorder.clearLog();
             adam.step();
-            assertEquals(List.of("adam_guarded_f32"), functions(recorder));
+            assertEquals(List.of("adam_guarded_mixed"), functions(recorder));
             recorder.clearLog();
             adam.setEnabled(1, false);
             adam.accumulate();
             assertEquals(List.of("guard_set", "accumulate_grad"), functions(recorder));
             ByteBuffer set = bytes(recorder.launches().getFirst().arguments());
-            assertEquals(0, set.getInt(16 + 8));
-            assertEquals(1, set.getInt(16 + 16 + 8));
+            assertEquals(List.of(1L, 1L, 1L), List.of(set.getLong(8), set.getLong(16), set.getLong(24)));
+            assertEquals(1, set.getInt(40));
         }
     }
 
@@ -83,10 +85,11 @@ class RecorderAccumulateTest {
                     Adam adam = adam(backend, STEP.withMaxNorm(1).withZeroGrad(zeroes))) {
                 adam.accumulate();
                 ByteBuffer arguments = bytes(recorder.launches().getLast().arguments());
-                assertEquals(4, arguments.getLong(16));
-                assertEquals(zeroes ? 1 : 0, arguments.getInt(24));
-                assertEquals(0, arguments.getInt(28));
-                ByteBuffer chunks = bytes(recorder.read(arguments.getLong(0), 4 * 32));
+                assertEquals(4, arguments.getLong(72));
+                // GUARD_CHECK, GUARD_ZERO_GRAD of the accumulators, GUARD_ZERO_ADDED.
+                int flags = 1 + 4 + (zeroes ? 16 : 0);
+                assertEquals(flags, arguments.getInt(124));
+                ByteBuffer chunks = bytes(recorder.read(arguments.getLong(64), 4 * 32));
                 List<AdamParameter> all = adam.parameters();
                 int[][] expected = {{0, 0, 2048, 0, 1}, {0, 2048, 2, 0, 1}, {2, 0, 3, 1, 2}, {3, 0, 7, 1, 0}};
                 for (int c = 0; c < 4; c++) {
@@ -104,12 +107,13 @@ class RecorderAccumulateTest {
                 }
                 adam.step();
                 ByteBuffer guard = bytes(recorder.launches().getLast().arguments());
-                assertEquals(guard.getLong(16), arguments.getLong(8), "controls");
-                // GUARD_CHECK and GUARD_ZERO_GRAD; the first piece, and the first chunk's gradient.
-                assertEquals(5, guard.getInt(108));
+                for (int i = 0; i < 128; i += 8) {
+                    assertEquals(arguments.getLong(i), guard.getLong(i), "the same of a step, at " + i);
+                }
+                // The first piece, and the first chunk's gradient.
                 Tensor first = all.getFirst().stepGrad();
                 assertEquals(first.address(), bytes(recorder.read(guard.getLong(0), 8)).getLong());
-                assertEquals(first.address(), bytes(recorder.read(guard.getLong(112), 16)).getLong(8));
+                assertEquals(first.address(), bytes(recorder.read(guard.getLong(128), 16)).getLong(8));
             }
         }
     }
@@ -125,6 +129,50 @@ class RecorderAccumulateTest {
                 sgd.accumulate();
                 assertEquals(List.of(each[1], 1, 1), recorder.launches().getLast().grid(), each[0] + " elements");
             }
+        }
+    }
+
+    /** One launch, whose flag says that it adds; without cooperative launches that of the sums before those of the step. */
+    @Test
+    void accumulateAndStep(Recorder recorder) {
+        try (Backend backend = Backend.open("cuda"); Adam adam = adam(backend, STEP.withMaxNorm(1))) {
+            adam.queueChanges();
+            recorder.clearLog();
+            adam.accumulateAndStep();
+            adam.step();
+            assertEquals(List.of("adam_guarded_mixed", "adam_guarded_mixed"), functions(recorder));
+            assertTrue(recorder.launches().getFirst().cooperative());
+            byte[] adds = recorder.launches().getFirst().arguments();
+            byte[] step = recorder.launches().getLast().arguments();
+            assertEquals(8 + 4 + 1, bytes(adds).getInt(124));
+            adds[124] -= 8;
+            assertArrayEquals(step, adds);
+            recorder.clearLog();
+            recorder.fail("cuLaunchCooperativeKernel", 1, Recorder.INVALID_VALUE);
+            CudaException e = assertThrows(CudaException.class, adam::accumulateAndStep);
+            assertEquals("Adam.accumulateAndStep: cuLaunchCooperativeKernel(adam_guarded_mixed, grid 1, block 256):"
+                    + " CUDA_ERROR_INVALID_VALUE (CUDA error 1)", e.getMessage());
+            recorder.clearLog();
+            recorder.fail("cuLaunchCooperativeKernel", 1, Recorder.NOT_SUPPORTED);
+            adam.accumulateAndStep();
+            List<String> inParts = List.of("guard_square_mixed", "adam_begin", "adam_step_mixed_guarded");
+            assertEquals("accumulate_grad", functions(recorder).getFirst());
+            assertEquals(inParts, functions(recorder).subList(1, 4));
+            recorder.clearLog();
+            adam.step();
+            assertEquals(inParts, functions(recorder));
+        }
+    }
+
+    /** Float32 throughout: kernels that know no other type. */
+    @Test
+    void ofFloat32(Recorder recorder) {
+        try (Backend backend = Backend.open("cuda");
+                Sgd sgd = Sgd.on(backend, List.of(new SgdGroup(SgdOptions.defaults(), List.of(SgdParameter.of("p",
+                        backend.allocate(DType.F32, 9), backend.allocate(DType.F32, 9))))), STEP,
+                        backend.defaultStream())) {
+            sgd.accumulateAndStep();
+            assertEquals("sgd_guarded_f32", functions(recorder).getLast());
         }
     }
 

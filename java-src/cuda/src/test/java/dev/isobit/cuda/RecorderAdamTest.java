@@ -220,7 +220,7 @@ class RecorderAdamTest {
                 int blocks = launch.grid().getFirst();
                 assertTrue(blocks > 0 && blocks <= 16 * MULTIPROCESSORS, blocks + " blocks");
                 ByteBuffer arguments = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN);
-                int at = guarded ? 112 : 0;
+                int at = guarded ? 128 : 0;
                 assertEquals(FAR_CHUNKS + 1, arguments.getLong(at + 8), "chunks");
                 for (int chunk : FAR_PLACES) {
                     checkFar(recorder, arguments.getLong(at), chunk, parameters, mixed);
@@ -259,7 +259,7 @@ class RecorderAdamTest {
     /** Of 1024 elements each, eight in a segment; the last two share one that is not full. */
     private static void checkFarPieces(Recorder recorder, ByteBuffer guard, List<AdamParameter> parameters) {
         long segments = (1 << 19) + 1;
-        assertEquals(segments, guard.getLong(64), "segments");
+        assertEquals(segments, guard.getLong(80), "segments");
         long pieces = (1 << 22) + 6;
         for (long segment : new long[] {0, 1, (1 << 18) - 1, 1 << 18, segments - 1, segments}) {
             assertEquals(Math.min(8 * segment, pieces),

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.isobit.Adam;
+import dev.isobit.AdamGroup;
 import dev.isobit.AdamOptions;
 import dev.isobit.AdamParameter;
 import dev.isobit.BackendOptions;
@@ -21,6 +22,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -97,6 +99,26 @@ class RecorderCostTest {
             }
             memories.forEach(Memory::close);
             parameters.forEach(p -> p.grad().memory().close());
+        }
+    }
+
+    /** Ten thousand groups, whose scalars the host does not touch. */
+    @Test
+    void aStepCostsTheSameForThousandsOfGroups(Recorder recorder) {
+        try (CudaBackend backend = new CudaProvider().open(BackendOptions.defaults(), LaunchMethod.FFM);
+                Memory memory = backend.allocate(10_000 * 32);
+                Adam adam = Adam.on(backend, IntStream.range(0, 10_000).mapToObj(i -> new AdamGroup(
+                        AdamOptions.adamW(), List.of(AdamParameter.of("p" + i,
+                                Tensor.of(DType.F32, memory, 32L * i, 4),
+                                Tensor.of(DType.F32, memory, 32L * i + 16, 4)))))
+                        .toList())) {
+            adam.step();
+            recorder.setRecording(false);
+            Cost cost = measure(promise(LaunchMethod.FFM) + OPERATION, adam::step);
+            recorder.setRecording(true);
+            System.out.println("host cost of a step of 10,000 groups: " + cost);
+            assertEquals(0, cost.bytes, 0.01);
+            assertTrue(cost.nanoseconds <= cost.promise, cost.toString());
         }
     }
 

@@ -12,14 +12,17 @@ import dev.isobit.AdamParameter;
 import dev.isobit.Backend;
 import dev.isobit.DType;
 import dev.isobit.LrSchedule;
+import dev.isobit.Memory;
 import dev.isobit.Sgd;
 import dev.isobit.SgdGroup;
 import dev.isobit.SgdOptions;
 import dev.isobit.SgdParameter;
 import dev.isobit.StepOptions;
+import dev.isobit.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -69,14 +72,79 @@ class RecorderGuardTest {
             assertEquals(List.of("guard_set"), functions(recorder));
             ByteBuffer set =
                     ByteBuffer.wrap(recorder.launches().getFirst().arguments()).order(ByteOrder.LITTLE_ENDIAN);
-            assertEquals(0.5, set.getDouble(16 + 16));
-            assertEquals(1, set.getFloat(16 + 12));
+            assertEquals(List.of(1L, 1L, 1L), List.of(set.getLong(8), set.getLong(16), set.getLong(24)));
+            assertEquals(0.5, set.getDouble(32));
+            assertEquals(1, set.getFloat(44));
             recorder.clearLog();
             adam.setGradDivisor(6);
             adam.step();
             assertEquals("guard_set", functions(recorder).getFirst());
             set = ByteBuffer.wrap(recorder.launches().getFirst().arguments()).order(ByteOrder.LITTLE_ENDIAN);
-            assertEquals(6, set.getFloat(16 + 12));
+            assertEquals(6, set.getFloat(44));
+        }
+    }
+
+    /** One run: the first group of it, how many, learning rate, whether disabled, divisor. */
+    private static List<Object> run(Recorder.Launch launch, int run) {
+        ByteBuffer set = ByteBuffer.wrap(launch.arguments()).order(ByteOrder.LITTLE_ENDIAN).position(16 + 32 * run);
+        return List.of(set.getLong(), set.getLong(), set.getDouble(), set.getInt(), set.getFloat());
+    }
+
+    /** Neighbours with the same values are written together: thousands of groups in a launch. */
+    @Test
+    void changesOfManyGroups(Recorder recorder) {
+        int count = 10_000;
+        try (CudaBackend backend = (CudaBackend) Backend.open("cuda");
+                Memory memory = backend.allocate(32L * count);
+                Sgd sgd = Sgd.on(backend, IntStream.range(0, count).mapToObj(g -> new SgdGroup(
+                        SgdOptions.defaults().withLr(0.5), List.of(SgdParameter.of("p" + g,
+                                Tensor.of(DType.F32, memory, 32L * g, 4),
+                                Tensor.of(DType.F32, memory, 32L * g + 16, 4)))))
+                        .toList(), STEP, backend.defaultStream())) {
+            recorder.clearLog();
+            sgd.step();
+            assertEquals(List.of("guard_set", "sgd_guarded_f32"), functions(recorder));
+            Recorder.Launch set = recorder.launches().getFirst();
+            assertEquals(List.of(1, 1, 1), set.grid());
+            assertEquals(List.of(256, 1, 1), set.block());
+            ByteBuffer first = ByteBuffer.wrap(set.arguments()).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer guard =
+                    ByteBuffer.wrap(recorder.launches().getLast().arguments()).order(ByteOrder.LITTLE_ENDIAN);
+            assertEquals(guard.getLong(16), first.getLong(0), "controls");
+            assertEquals(1, first.getLong(8));
+            assertEquals(List.of(0L, (long) count, 0.5, 0, 1f), run(set, 0));
+            recorder.clearLog();
+            sgd.setLr(0.25);
+            sgd.setLr(7, 1);
+            sgd.setEnabled(9_999, false);
+            sgd.queueChanges();
+            assertEquals(List.of("guard_set"), functions(recorder));
+            set = recorder.launches().getFirst();
+            assertEquals(4, ByteBuffer.wrap(set.arguments()).order(ByteOrder.LITTLE_ENDIAN).getLong(8));
+            assertEquals(List.of(0L, 7L, 0.25, 0, 1f), run(set, 0));
+            assertEquals(List.of(7L, 1L, 1.0, 0, 1f), run(set, 1));
+            assertEquals(List.of(8L, 9_991L, 0.25, 0, 1f), run(set, 2));
+            assertEquals(List.of(9_999L, 1L, 0.25, 1, 1f), run(set, 3));
+            recorder.clearLog();
+            // 64 runs a launch.
+            for (int g = 100; g < 230; g++) {
+                sgd.setLr(g, g);
+            }
+            sgd.queueChanges();
+            assertEquals(List.of(64L, 64L, 2L), recorder.launches().stream()
+                    .map(l -> ByteBuffer.wrap(l.arguments()).order(ByteOrder.LITTLE_ENDIAN).getLong(8)).toList());
+            assertEquals(List.of(100L, 1L, 100.0, 0, 1f), run(recorder.launches().get(0), 0));
+            assertEquals(List.of(163L, 1L, 163.0, 0, 1f), run(recorder.launches().get(0), 63));
+            assertEquals(List.of(229L, 1L, 229.0, 0, 1f), run(recorder.launches().get(2), 1));
+            recorder.clearLog();
+            // What the device was not told is told again.
+            sgd.setLr(3, 0.125);
+            recorder.fail("cuLaunchKernel", 1, Recorder.INVALID_VALUE);
+            assertThrows(CudaException.class, sgd::queueChanges);
+            recorder.clearLog();
+            sgd.step();
+            assertEquals(List.of("guard_set", "sgd_guarded_f32"), functions(recorder));
+            assertEquals(List.of(3L, 1L, 0.125, 0, 1f), run(recorder.launches().getFirst(), 0));
         }
     }
 

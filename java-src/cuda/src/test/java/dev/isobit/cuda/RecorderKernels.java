@@ -6,8 +6,10 @@ import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
+import dev.isobit.LrSchedule;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import dev.isobit.math.StepMath;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -54,6 +56,12 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                 adam(block, function.endsWith("_amsgrad"));
             } else if (function.equals("sgd_step_f32")) {
                 sgd(block);
+            } else if (function.equals("guard_set")) {
+                setGroups(block);
+            } else if (function.startsWith("adam_guarded_f32")) {
+                adam(ofManyGroups(block, 32, RecorderKernels::adamGroup), function.endsWith("_amsgrad"));
+            } else if (function.equals("sgd_guarded_f32")) {
+                sgd(ofManyGroups(block, 20, RecorderKernels::sgdGroup));
             } else if (function.equals("cross_entropy_count")) {
                 count(block);
             } else if (function.equals("cross_entropy_reduce_loss_f32")) {
@@ -279,6 +287,99 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                 set(params, i, Math.fma(element(group, 0), u, p));
             }
         }
+    }
+
+    // ---- guarded steps that guard nothing
+
+    private static final int CONTROLS = 2;
+    private static final int STEPS = 5;
+    private static final int SCHEDULES = 6;
+    private static final int GROUP_COUNT = 11;
+    private static final int CHUNKS = 16;
+    private static final int SETTINGS = 18;
+
+    private static void setGroups(MemorySegment block) {
+        for (int run = 0; run < field(block, 1); run++) {
+            MemorySegment entry = block.asSlice(16 + 32L * run, 32);
+            for (long group = field(entry, 0); group < field(entry, 0) + field(entry, 1); group++) {
+                view(field(block, 0) + 16 * group, 16).copyFrom(entry.asSlice(16, 16));
+            }
+        }
+    }
+
+    /** Writes what a step does to a group. */
+    private interface GroupScalars {
+        void set(MemorySegment setting, double lr, long step, MemorySegment group);
+    }
+
+    /** The argument block of the step that is not guarded, with room for all groups. */
+    private static MemorySegment ofManyGroups(MemorySegment block, int groupBytes, GroupScalars scalars) {
+        int flags = block.get(ValueLayout.JAVA_INT_UNALIGNED, 124);
+        if (flags != 0) {
+            throw new UnsupportedOperationException("flags " + flags);
+        }
+        int groups = (int) field(block, GROUP_COUNT);
+        MemorySegment all = Arena.ofAuto().allocate(16 + (long) groupBytes * groups, 8);
+        all.asSlice(0, 16).copyFrom(block.asSlice(8 * CHUNKS, 16));
+        for (int g = 0; g < groups; g++) {
+            MemorySegment group = all.asSlice(16 + (long) groupBytes * g, groupBytes);
+            MemorySegment control = view(field(block, CONTROLS) + 16L * g, 16);
+            if (control.get(ValueLayout.JAVA_INT_UNALIGNED, 8) != 0) {
+                group.set(ValueLayout.JAVA_INT_UNALIGNED, groupBytes - 4, groupBytes == 32 ? 4 : 16);
+                continue;
+            }
+            MemorySegment steps = view(field(block, STEPS) + 8L * g, 8);
+            long step = steps.get(ValueLayout.JAVA_LONG, 0) + 1;
+            steps.set(ValueLayout.JAVA_LONG, 0, step);
+            int settingBytes = groupBytes == 32 ? 32 : 20;
+            scalars.set(view(field(block, SETTINGS) + (long) settingBytes * g, settingBytes),
+                    control.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0)
+                            * schedule(view(field(block, SCHEDULES) + 40L * g, 40)).factor(step),
+                    step, group);
+        }
+        return all;
+    }
+
+    private static LrSchedule schedule(MemorySegment entry) {
+        double decay = entry.get(ValueLayout.JAVA_DOUBLE, 24);
+        LrSchedule schedule = switch (entry.get(ValueLayout.JAVA_INT, 32)) {
+            case 0 -> LrSchedule.constant();
+            case 1 -> LrSchedule.linear(field(entry, 1), decay);
+            case 2 -> LrSchedule.cosine(field(entry, 1), decay);
+            default -> LrSchedule.step(field(entry, 1), decay);
+        };
+        return field(entry, 0) == 0
+                ? schedule
+                : schedule.withWarmup(field(entry, 0), entry.get(ValueLayout.JAVA_DOUBLE, 16));
+    }
+
+    private static void sgdGroup(MemorySegment setting, double lr, long step, MemorySegment group) {
+        group.copyFrom(setting);
+        set(group, 0, -(float) lr);
+        int flags = setting.get(ValueLayout.JAVA_INT_UNALIGNED, 16) & 7;
+        group.set(ValueLayout.JAVA_INT_UNALIGNED, 16, step == 1 ? flags | 8 : flags);
+    }
+
+    private static void adamGroup(MemorySegment setting, double lr, long step, MemorySegment group) {
+        double weightDecay = setting.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0);
+        float w1 = element(setting, 2);
+        float w2 = element(setting, 3);
+        int flags = setting.get(ValueLayout.JAVA_INT_UNALIGNED, 24);
+        boolean onnx = (flags & 64) != 0;
+        boolean epsilonHat = (flags & 16) != 0;
+        long corrected = onnx ? step - 1 : step;
+        double bc1 = corrected == 0 ? 1 : 1 - StepMath.power(1 - (double) w1, corrected);
+        double root = Math.sqrt(corrected == 0 ? 1 : 1 - StepMath.power(1 - (double) w2, corrected));
+        double stepSize = epsilonHat ? lr * root / bc1 : lr / bc1;
+        double left = (flags & 8) == 0 ? 1 : 1 - (onnx ? weightDecay : lr * weightDecay);
+        set(group, 0, w1);
+        set(group, 1, w2);
+        set(group, 2, -(float) ((flags & 32) != 0 && (flags & 8) != 0 ? stepSize * left : stepSize));
+        set(group, 3, epsilonHat ? 1 : (float) (1 / root));
+        set(group, 4, element(setting, 4));
+        set(group, 5, (float) left);
+        set(group, 6, element(setting, 5));
+        group.set(ValueLayout.JAVA_INT_UNALIGNED, 28, flags & 3);
     }
 
     private static float element(MemorySegment values, int index) {

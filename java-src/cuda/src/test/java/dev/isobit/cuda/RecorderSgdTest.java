@@ -1,6 +1,8 @@
 package dev.isobit.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.isobit.Backend;
 import dev.isobit.DType;
@@ -92,40 +94,60 @@ class RecorderSgdTest {
         }
     }
 
-    /** 64 groups a launch, each launch with its part of the table; one without chunks is none. */
+    /**
+     * 64 groups are in the argument block; of more the device has the scalars: one launch, with the same bytes in every step,
+     * and the host does nothing for a group.
+     */
     @Test
     void groupsOfALaunch(Recorder recorder) {
-        try (CudaBackend backend = open(recorder); Memory memory = backend.allocate(1 << 16)) {
-            List<SgdGroup> groups = new ArrayList<>();
-            for (int g = 0; g < 200; g++) {
-                List<SgdParameter> parameters = g % 2 == 0 || g / 64 == 1
-                        ? List.of()
-                        : List.of(SgdParameter.of("p" + g, Tensor.of(DType.F32, memory, 32L * g, 4),
-                                Tensor.of(DType.F32, memory, 32L * g + 16, 4)));
-                groups.add(new SgdGroup(SgdOptions.defaults().withLr(g), parameters));
-            }
-            try (Sgd sgd = Sgd.on(backend, groups)) {
-                sgd.setLr(67, 0.5);
-                sgd.setEnabled(3, false);
-                recorder.clearLog();
-                sgd.step();
-                List<Recorder.Launch> launches = recorder.launches();
-                // The second 64 have no parameters; the last launch has 8 groups, 4 of them with a parameter.
-                assertEquals(List.of(32L, 32L, 4L), launches.stream()
-                        .map(l -> ByteBuffer.wrap(l.arguments()).order(ByteOrder.LITTLE_ENDIAN).getLong(8)).toList());
-                ByteBuffer first = ByteBuffer.wrap(launches.get(0).arguments()).order(ByteOrder.LITTLE_ENDIAN);
-                assertEquals(-1f, first.getFloat(16 + 20));
-                assertEquals(8 + 16, first.getInt(16 + 20 * 3 + 16), "first and disabled");
-                ByteBuffer last = ByteBuffer.wrap(launches.get(2).arguments()).order(ByteOrder.LITTLE_ENDIAN);
-                assertEquals(-193f, last.getFloat(16 + 20));
-                long table = last.getLong(0);
-                assertEquals(first.getLong(0) + 64 * 32, table);
-                ByteBuffer chunk = ByteBuffer.wrap(recorder.read(table, 32)).order(ByteOrder.LITTLE_ENDIAN);
-                assertEquals(memory.address() + 32 * 193, chunk.getLong(0));
-                assertEquals(4, chunk.getInt(24));
-                assertEquals(1, chunk.getInt(28));
-                assertEquals(0, sgd.stepCount(3));
-                assertEquals(1, sgd.stepCount(4));
+        for (int count : new int[] {64, 65, 10_000}) {
+            try (CudaBackend backend = open(recorder); Memory memory = backend.allocate(32L * count)) {
+                List<SgdGroup> groups = new ArrayList<>();
+                for (int g = 0; g < count; g++) {
+                    List<SgdParameter> parameters = g % 2 == 0
+                            ? List.of()
+                            : List.of(SgdParameter.of("p" + g, Tensor.of(DType.F32, memory, 32L * g, 4),
+                                    Tensor.of(DType.F32, memory, 32L * g + 16, 4)));
+                    groups.add(new SgdGroup(SgdOptions.defaults().withLr(g / 1000), parameters));
+                }
+                try (Sgd sgd = Sgd.on(backend, groups)) {
+                    sgd.setEnabled(3, false);
+                    recorder.clearLog();
+                    sgd.step();
+                    List<String> functions = recorder.launches().stream().map(Recorder.Launch::function).toList();
+                    ByteBuffer arguments = ByteBuffer.wrap(recorder.launches().getLast().arguments())
+                            .order(ByteOrder.LITTLE_ENDIAN);
+                    if (count == 64) {
+                        assertEquals(List.of("sgd_step_f32"), functions);
+                        assertEquals(32, arguments.getLong(8));
+                        assertEquals(8 + 16, arguments.getInt(16 + 20 * 3 + 16), "first and disabled");
+                        assertEquals(0, sgd.stepCount(3));
+                        assertEquals(1, sgd.stepCount(4));
+                        assertThrows(IllegalStateException.class, sgd::queueChanges);
+                        continue;
+                    }
+                    assertEquals(List.of("guard_set", "sgd_guarded_f32"), functions);
+                    assertEquals(count, arguments.getLong(88), "groups");
+                    assertEquals(0, arguments.getInt(124), "nothing is guarded");
+                    assertEquals(count / 2, arguments.getLong(128 + 8), "chunks");
+                    ByteBuffer chunk = ByteBuffer
+                            .wrap(recorder.read(arguments.getLong(128) + 32L * (count / 2 - 1), 32))
+                            .order(ByteOrder.LITTLE_ENDIAN);
+                    int last = (count - 2) / 2 * 2 + 1;
+                    assertEquals(memory.address() + 32L * last, chunk.getLong(0));
+                    assertEquals(4, chunk.getInt(24));
+                    assertEquals(last, chunk.getInt(28), "its group");
+                    byte[] first = recorder.launches().getLast().arguments();
+                    recorder.clearLog();
+                    sgd.step();
+                    assertEquals(List.of("cuCtxSetCurrent", "cuLaunchCooperativeKernel"), recorder.calls());
+                    assertArrayEquals(first, recorder.launches().getLast().arguments());
+                    // What StepOptions bring is not there.
+                    assertThrows(IllegalStateException.class, sgd::stepState);
+                    assertThrows(IllegalStateException.class, sgd::gradScale);
+                    assertThrows(IllegalStateException.class, sgd::accumulateAndStep);
+                    sgd.queueChanges();
+                }
             }
         }
     }

@@ -379,6 +379,7 @@ final class Shapes {
                         step, backend.defaultStream())) {
             if (step.accumulateGrad()) {
                 adam.accumulate();
+                adam.accumulateAndStep();
             }
             adam.step();
             adam.step();
@@ -416,6 +417,7 @@ final class Shapes {
                         step, backend.defaultStream())) {
             if (step.accumulateGrad()) {
                 sgd.accumulate();
+                sgd.accumulateAndStep();
             }
             sgd.step();
             sgd.step();

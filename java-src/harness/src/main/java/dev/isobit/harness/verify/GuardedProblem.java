@@ -365,10 +365,12 @@ record GuardedProblem(String shape, List<List<Integer>> groups, Optimizer optimi
                     if (accumulates() && step == 0) {
                         backend.defaultStream().synchronize();
                         results.put(Output.GRAD_SUM, sums(results, sumOperands));
+                        stepper.step();
                     } else if (accumulates()) {
-                        stepper.accumulate();
+                        stepper.accumulateAndStep();
+                    } else {
+                        stepper.step();
                     }
-                    stepper.step();
                 }
                 // The memory is read next.
                 backend.defaultStream().synchronize();

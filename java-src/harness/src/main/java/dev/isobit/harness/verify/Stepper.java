@@ -8,6 +8,8 @@ import dev.isobit.StepState;
 interface Stepper extends AutoCloseable {
     void accumulate();
 
+    void accumulateAndStep();
+
     void step();
 
     void set(int group, double lr, boolean enabled);
@@ -26,6 +28,11 @@ interface Stepper extends AutoCloseable {
             @Override
             public void accumulate() {
                 adam.accumulate();
+            }
+
+            @Override
+            public void accumulateAndStep() {
+                adam.accumulateAndStep();
             }
 
             @Override
@@ -66,6 +73,11 @@ interface Stepper extends AutoCloseable {
             @Override
             public void accumulate() {
                 sgd.accumulate();
+            }
+
+            @Override
+            public void accumulateAndStep() {
+                sgd.accumulateAndStep();
             }
 
             @Override

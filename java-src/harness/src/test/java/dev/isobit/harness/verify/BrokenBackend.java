@@ -213,6 +213,12 @@ final class BrokenBackend extends HostBackend {
         }
 
         @Override
+        public void accumulateAndStep() {
+            accumulate();
+            step();
+        }
+
+        @Override
         public void step() {
             kernel.step();
             afterGuarded.accept(new GuardedCall(false, kernel, groups));
