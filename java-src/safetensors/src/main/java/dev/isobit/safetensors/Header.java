@@ -48,6 +48,8 @@ final class Header {
     private final long dataSize;
     private final Map<String, String> metadata = new LinkedHashMap<>();
     private final Map<String, Entry> entries = new LinkedHashMap<>();
+    /** Of the array that is being read. */
+    private final long[] numbers = new long[MOST_AXES];
     private @Nullable String reading;
 
     private Header(Path file, long dataSize) {
@@ -181,7 +183,6 @@ final class Header {
         if (parser.currentToken() != JsonToken.START_ARRAY) {
             throw refuse(field + " is no array");
         }
-        long[] numbers = new long[MOST_AXES];
         int count = 0;
         while (parser.nextToken() != JsonToken.END_ARRAY) {
             if (parser.currentToken() != JsonToken.VALUE_NUMBER_INT || !fits(parser)) {
@@ -197,7 +198,9 @@ final class Header {
     }
 
     private static boolean fits(JsonParser parser) throws IOException {
-        return parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER && parser.getLongValue() >= 0;
+        // A sign stands before -0 as well, which the format's own reader refuses.
+        return parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER
+                && parser.getTextCharacters()[parser.getTextOffset()] != '-';
     }
 
     private Entry entry(String name, StoredType dtype, long[] shape, long[] offsets) {

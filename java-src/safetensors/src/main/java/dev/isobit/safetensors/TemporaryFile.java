@@ -2,6 +2,7 @@ package dev.isobit.safetensors;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,8 +56,9 @@ final class TemporaryFile implements AutoCloseable {
                 OWN.add(path);
                 var temporary = new TemporaryFile(target, path, channel);
                 try {
-                    // Since it was made somebody may have taken it for an orphan: then another name.
-                    if (channel.tryLock() != null) {
+                    // Before it was locked somebody may have taken it for an orphan, and be about to delete it or have
+                    // done so: then another name.
+                    if (channel.tryLock() != null && Files.exists(path)) {
                         return temporary;
                     }
                 } catch (IOException e) {
@@ -77,8 +79,8 @@ final class TemporaryFile implements AutoCloseable {
                     if (channel.tryLock() != null) {
                         Files.deleteIfExists(file);
                     }
-                } catch (IOException e) {
-                    // Its writer is done with it, or it is not ours to delete.
+                } catch (IOException | OverlappingFileLockException e) {
+                    // Its writer is done with it, or of another class loader, or it is not ours to delete.
                 }
             }
         }

@@ -8,16 +8,20 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
@@ -83,6 +87,46 @@ class AtomicWriteTest {
         assertArrayEquals(new Throwable[threads.length], failures);
         WriteForever.read(file);
         assertEquals(List.of("state.safetensors"), List.of(folder.toFile().list()));
+    }
+
+    /** None takes another's file for that of a writer which was killed, not even before its lock. */
+    @Test
+    void writersInOtherProcessesDoNotMeet() throws Exception {
+        Path file = folder.resolve("state.safetensors");
+        List<Process> children = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            children.add(start(WriteOften.class, file.toString(), "1000"));
+        }
+        for (Process child : children) {
+            assertEquals("0 of 1000 failed: ", new String(child.getInputStream().readAllBytes(),
+                    StandardCharsets.UTF_8).strip() + " ");
+            assertEquals(0, child.waitFor());
+        }
+        assertEquals(List.of("state.safetensors"), List.of(folder.toFile().list()));
+        try (var saved = SafetensorsFile.open(file)) {
+            assertEquals(Set.of("x"), saved.names());
+        }
+    }
+
+    /** Main class of a child JVM: writes a small file many times. */
+    static final class WriteOften {
+        private WriteOften() {}
+
+        public static void main(String[] args) {
+            int writes = Integer.parseInt(args[1]);
+            int failed = 0;
+            String last = "";
+            for (int i = 0; i < writes; i++) {
+                try {
+                    SafetensorsFile.write(Path.of(args[0]), Map.of(), List.of(new StoredTensor("x", StoredType.U8,
+                            new long[] {1}, MemorySegment.ofArray(new byte[1]))));
+                } catch (UncheckedIOException e) {
+                    failed++;
+                    last = e.getMessage();
+                }
+            }
+            System.out.println(failed + " of " + writes + " failed: " + last);
+        }
     }
 
     /** Ctrl-C, as a JVM sees it: its hooks run. */
@@ -153,10 +197,16 @@ class AtomicWriteTest {
 
     /** To be ended through its handle: that leaves open what it has said. */
     private Process start() throws IOException {
-        return new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xshare:auto",
+        return start(WriteForever.class, folder.toString());
+    }
+
+    private static Process start(Class<?> main, String... arguments) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xshare:auto",
                 "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-cp", System.getProperty("java.class.path"),
-                WriteForever.class.getName(), folder.toString()).redirectError(ProcessBuilder.Redirect.DISCARD)
-                .start();
+                main.getName()));
+        command.addAll(List.of(arguments));
+        return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     }
 
     /** Main class of a child JVM: each writer writes states with rising numbers, and says each that is there. */

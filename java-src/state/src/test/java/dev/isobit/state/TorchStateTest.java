@@ -32,7 +32,9 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -394,6 +396,57 @@ class TorchStateTest {
                 assertArrayEquals(before.get(i), network.all().get(i));
             }
         }
+    }
+
+    /** Bytes that were changed anywhere, or a piece of the header by another: loaded whole, or refused and nothing changed. */
+    @Test
+    void mutants(@TempDir Path folder) throws IOException {
+        int trials = Integer.getInteger("isobit.fuzz", 2000);
+        byte[] whole = Files.readAllBytes(resource("adamw.safetensors"));
+        int header = Long.BYTES + whole[0] + 256 * whole[1];
+        Path file = folder.resolve("mutant.safetensors");
+        Random random = new Random(20261123);
+        int loaded = 0;
+        try (Backend cpu = Backend.open("cpu"); Network network = new Network(cpu, Kind.ADAMW, DType.F32)) {
+            network.adam.setStepCount(77);
+            List<long[]> before = network.all();
+            for (int trial = 0; trial < trials; trial++) {
+                byte[] mutant = whole.clone();
+                for (int i = random.nextInt(3); i >= 0; i--) {
+                    int at = random.nextInt(10) == 0 ? random.nextInt(mutant.length) : random.nextInt(header);
+                    switch (random.nextInt(3)) {
+                        case 0 -> mutant[at] ^= (byte) (1 << random.nextInt(8));
+                        case 1 -> mutant[at] = (byte) "0123456789[]{},:\"".charAt(random.nextInt(17));
+                        default -> System.arraycopy(whole, random.nextInt(header), mutant, at,
+                                Math.min(random.nextInt(60), whole.length - Math.max(at, header)));
+                    }
+                }
+                Files.write(file, mutant);
+                try {
+                    OptimizerState.load(file, cpu, network.adam);
+                    loaded++;
+                    SHAPES.keySet().forEach(name -> List.of("exp_avg", "exp_avg_sq").forEach(role -> network
+                            .put(network.tensors.get(name + " " + role), nans(network, name + " " + role))));
+                    network.adam.setStepCount(77);
+                } catch (SafetensorsException e) {
+                    assertTrue(e.getMessage().startsWith(file + ": ") && e.getMessage().length() < 1500,
+                            e.getMessage());
+                }
+                List<long[]> after = network.all();
+                for (int i = 0; i < before.size(); i++) {
+                    assertArrayEquals(before.get(i), after.get(i));
+                }
+                assertEquals(77, network.adam.stepCount(0));
+                assertEquals(77, network.adam.stepCount(1));
+            }
+        }
+        assertTrue(loaded > 0 && loaded < trials / 2, loaded + " were loaded");
+    }
+
+    private static long[] nans(Network network, String key) {
+        long[] nans = new long[(int) network.tensors.get(key).elementCount()];
+        Arrays.fill(nans, 0x7fc00000);
+        return nans;
     }
 
     private static void refused(Network network, String file, String named) {
