@@ -1,9 +1,12 @@
 package dev.isobit;
 
+import dev.isobit.spi.Broadcast;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +68,49 @@ public final class ClassicMistakes {
         }
     }
 
+    /**
+     * Rows of classes: of the last axis, or of axis 1 with places of further axes behind it.
+     *
+     * @param tensor whose
+     * @param classes elements of a row
+     * @param inner how far these are apart
+     */
+    private record Rows(Tensor tensor, long classes, long inner) {
+        /** Of the last axis. */
+        static Rows last(Tensor tensor) {
+            return new Rows(tensor, tensor.rank() == 0 ? 1 : tensor.size(tensor.rank() - 1), 1);
+        }
+
+        /** Of axis 1. */
+        static Rows second(Tensor tensor) {
+            long inner = 1;
+            for (int axis = 2; axis < tensor.rank(); axis++) {
+                inner *= tensor.size(axis);
+            }
+            return new Rows(tensor, tensor.size(1), inner);
+        }
+
+        long index(long row, long k) {
+            return (row / inner * classes + k) * inner + row % inner;
+        }
+
+        double get(long row, long k) {
+            return tensor.get(index(row, k));
+        }
+
+        /** The rows that are looked at. */
+        long[] sample() {
+            long rows = classes == 0 ? 0 : tensor.elementCount() / classes;
+            long count = Math.min(rows, Math.clamp(SAMPLED_ELEMENTS / Math.max(1, classes), 1, SAMPLED_ROWS));
+            long[] sample = new long[(int) count];
+            for (int i = 0; i < sample.length; i++) {
+                // Evenly spread, without an overflow.
+                sample[i] = rows / count * i + rows % count * i / count;
+            }
+            return sample;
+        }
+    }
+
     private final String operation;
     private final List<Finding> findings = new ArrayList<>();
 
@@ -75,16 +121,16 @@ public final class ClassicMistakes {
     /**
      * Looks at operands of {@link CrossEntropy} with class indices.
      *
-     * @param logits [N, C]
-     * @param targets [N]
+     * @param logits [N, C] or [N, C, d1, .., dk]
+     * @param targets [N] or [N, d1, .., dk]
      * @param ignoreIndex the target value that is skipped
      * @return what was found
      */
     public static List<Finding> crossEntropy(Tensor logits, Tensor targets, long ignoreIndex) {
         var check = new ClassicMistakes("CrossEntropy");
         check.rows("logits", logits);
-        check.require(targets.rank() == 1 && targets.size(0) == logits.size(0), "targets", targets);
-        check.logits(logits);
+        check.perRow("targets", targets, logits);
+        check.logits(Rows.second(logits));
         check.ignored(targets, ignoreIndex);
         return check.done();
     }
@@ -92,54 +138,99 @@ public final class ClassicMistakes {
     /**
      * Looks at operands of cross-entropy with class probabilities.
      *
-     * @param logits [N, C]
-     * @param targets [N, C]
+     * @param logits [N, C] or [N, C, d1, .., dk]
+     * @param targets the shape of the logits
      * @return what was found
      */
     public static List<Finding> crossEntropyWithProbabilities(Tensor logits, Tensor targets) {
         var check = new ClassicMistakes("CrossEntropy");
         check.rows("logits", logits);
         check.sameShape("targets", targets, logits);
-        check.logits(logits);
-        check.probabilities(targets);
+        check.logits(Rows.second(logits));
+        check.probabilities(Rows.second(targets));
         return check.done();
     }
 
     /**
      * Looks at operands of {@link NllLoss}.
      *
-     * @param logProbabilities [N, C]
-     * @param targets [N]
+     * @param logProbabilities [N, C] or [N, C, d1, .., dk]
+     * @param targets [N] or [N, d1, .., dk]
      * @param ignoreIndex the target value that is skipped
      * @return what was found
      */
     public static List<Finding> nllLoss(Tensor logProbabilities, Tensor targets, long ignoreIndex) {
         var check = new ClassicMistakes("NllLoss");
         check.rows("logProbabilities", logProbabilities);
-        check.require(targets.rank() == 1 && targets.size(0) == logProbabilities.size(0), "targets", targets);
-        check.logProbabilities(logProbabilities);
+        check.perRow("targets", targets, logProbabilities);
+        check.logProbabilities(Rows.second(logProbabilities));
         check.ignored(targets, ignoreIndex);
         return check.done();
     }
 
     /**
-     * Looks at operands of {@link BceWithLogits}.
+     * Looks at operands of {@link BceWithLogits}, nothing of which is ignored.
      *
      * @param logits any shape
      * @param targets the shape of the logits
-     * @param posWeight a scalar, or one for each index of the last axis; null for none
+     * @param posWeight broadcast against the logits; null for none
      * @return what was found
      */
     public static List<Finding> bceWithLogits(Tensor logits, Tensor targets, @Nullable Tensor posWeight) {
+        var operands = BceWithLogitsOperands.of(logits, targets);
+        return bceWithLogits(posWeight == null ? operands : operands.withPosWeight(posWeight),
+                BceWithLogitsOptions.defaults());
+    }
+
+    /**
+     * Looks at operands of {@link BceWithLogits}, as it takes them: targets of any kind, weights and mask that broadcast.
+     * What is ignored, by mask or by value, is not looked at.
+     *
+     * @param operands logits, targets, posWeight and mask; the others are not looked at
+     * @param options of which {@code ignoreValue} is looked at
+     * @return what was found
+     */
+    public static List<Finding> bceWithLogits(BceWithLogitsOperands operands, BceWithLogitsOptions options) {
         var check = new ClassicMistakes("BceWithLogits");
+        Tensor logits = operands.logits();
         check.host("logits", logits);
-        check.sameShape("targets", targets, logits);
-        check.sigmoidTwice(logits);
-        check.oneHot(targets);
-        if (posWeight != null) {
-            check.posWeight(targets, posWeight);
+        if (operands.targetBits()) {
+            check.require(operands.targets().elementCount() == Math.ceilDiv(logits.elementCount(), 8), "targets",
+                    operands.targets());
+        } else {
+            check.sameShape("targets", operands.targets(), logits);
+        }
+        var elements = new Elements(operands, options, check.broadcast("mask", operands.mask(), logits));
+        Rows rows = Rows.last(logits);
+        check.allIgnored(elements, logits.elementCount());
+        check.sigmoidTwice(rows, elements);
+        check.oneHot(rows, elements);
+        if (operands.posWeight() != null) {
+            check.posWeight(rows, elements, operands.posWeight(),
+                    check.broadcast("posWeight", operands.posWeight(), logits));
         }
         return check.done();
+    }
+
+    /** Binary targets by flat index. */
+    private record Elements(BceWithLogitsOperands operands, BceWithLogitsOptions options, Broadcast mask) {
+        double target(long i) {
+            Tensor targets = operands.targets();
+            return operands.targetBits() ? (long) targets.get(i / 8) >> (i % 8) & 1 : targets.get(i);
+        }
+
+        boolean isIgnored(long i) {
+            return options.ignores() && (float) target(i) == (float) options.ignoreValue()
+                    || operands.mask() != null && operands.mask().get(mask.index(i)) == 0;
+        }
+    }
+
+    private Broadcast broadcast(String name, @Nullable Tensor operand, Tensor logits) {
+        var broadcast = new Broadcast();
+        if (operand != null) {
+            require(broadcast.set(logits, operand), name, operand);
+        }
+        return broadcast;
     }
 
     private List<Finding> done() {
@@ -169,7 +260,16 @@ public final class ClassicMistakes {
     }
 
     private void rows(String name, Tensor tensor) {
-        require(tensor.rank() == 2, name, tensor);
+        require(tensor.rank() >= 2, name, tensor);
+    }
+
+    /** The shape without axis 1. */
+    private void perRow(String name, Tensor tensor, Tensor of) {
+        boolean fits = tensor.rank() == of.rank() - 1;
+        for (int i = 0; fits && i < tensor.rank(); i++) {
+            fits = tensor.size(i) == of.size(i == 0 ? 0 : i + 1);
+        }
+        require(fits, name, tensor);
     }
 
     private void sameShape(String name, Tensor tensor, Tensor as) {
@@ -180,32 +280,15 @@ public final class ClassicMistakes {
         require(fits, name, tensor);
     }
 
-    private static long classes(Tensor tensor) {
-        return tensor.rank() == 0 ? 1 : tensor.size(tensor.rank() - 1);
-    }
-
-    /** The rows that are looked at, of as many elements as the last axis has. */
-    private static long[] sample(Tensor tensor) {
-        long classes = classes(tensor);
-        long rows = classes == 0 ? 0 : tensor.elementCount() / classes;
-        long count = Math.min(rows, Math.clamp(SAMPLED_ELEMENTS / Math.max(1, classes), 1, SAMPLED_ROWS));
-        long[] sample = new long[(int) count];
-        for (int i = 0; i < sample.length; i++) {
-            // Evenly spread, without an overflow.
-            sample[i] = rows / count * i + rows % count * i / count;
-        }
-        return sample;
-    }
-
-    private void logits(Tensor logits) {
-        long classes = classes(logits);
-        long[] sample = sample(logits);
+    private void logits(Rows logits) {
+        long classes = logits.classes;
+        long[] sample = logits.sample();
         int rows = 0;
         for (long row : sample) {
             double sum = 0;
             boolean inRange = true;
             for (long k = 0; k < classes; k++) {
-                double z = logits.get(row * classes + k);
+                double z = logits.get(row, k);
                 inRange &= z >= 0;
                 sum += z;
             }
@@ -230,9 +313,9 @@ public final class ClassicMistakes {
         }
     }
 
-    private void probabilities(Tensor targets) {
-        long classes = classes(targets);
-        long[] sample = sample(targets);
+    private void probabilities(Rows targets) {
+        long classes = targets.classes;
+        long[] sample = targets.sample();
         int outside = 0;
         int unlike = 0;
         int several = 0;
@@ -244,7 +327,7 @@ public final class ClassicMistakes {
             boolean binary = true;
             boolean inRange = true;
             for (long k = 0; k < classes; k++) {
-                double t = targets.get(row * classes + k);
+                double t = targets.get(row, k);
                 boolean fits = t >= 0 && t <= 1 + SUM_TOLERANCE;
                 example = fits ? example : t;
                 inRange &= fits;
@@ -272,15 +355,15 @@ public final class ClassicMistakes {
         }
     }
 
-    private void logProbabilities(Tensor logProbabilities) {
-        long classes = classes(logProbabilities);
-        long[] sample = sample(logProbabilities);
+    private void logProbabilities(Rows logProbabilities) {
+        long classes = logProbabilities.classes;
+        long[] sample = logProbabilities.sample();
         int unlike = 0;
         double sumExample = 0;
         for (long row : sample) {
             double sum = 0;
             for (long k = 0; k < classes; k++) {
-                sum += Math.exp(logProbabilities.get(row * classes + k));
+                sum += Math.exp(logProbabilities.get(row, k));
             }
             if (!Double.isNaN(sum) && !(Math.abs(sum - 1) <= SUM_TOLERANCE)) {
                 unlike++;
@@ -295,14 +378,31 @@ public final class ClassicMistakes {
         }
     }
 
-    private void sigmoidTwice(Tensor logits) {
-        long classes = classes(logits);
+    private void allIgnored(Elements elements, long count) {
+        if (!elements.options.ignores() && elements.operands.mask() == null) {
+            return;
+        }
+        for (long i = 0; i < count; i++) {
+            if (!elements.isIgnored(i)) {
+                return;
+            }
+        }
+        if (count > 0) {
+            add(Mistake.ALL_TARGETS_IGNORED, "all %d targets are ignored, by the mask or as ignoreValue %s", count,
+                    elements.options.ignoreValue());
+        }
+    }
+
+    private void sigmoidTwice(Rows logits, Elements elements) {
         long count = 0;
         double least = Double.POSITIVE_INFINITY;
         double most = Double.NEGATIVE_INFINITY;
-        for (long row : sample(logits)) {
-            for (long k = 0; k < classes; k++) {
-                double x = logits.get(row * classes + k);
+        for (long row : logits.sample()) {
+            for (long k = 0; k < logits.classes; k++) {
+                if (elements.isIgnored(logits.index(row, k))) {
+                    continue;
+                }
+                double x = logits.get(row, k);
                 least = Math.min(least, x);
                 most = Math.max(most, x);
                 count++;
@@ -315,62 +415,70 @@ public final class ClassicMistakes {
         }
     }
 
-    private void oneHot(Tensor targets) {
-        long classes = classes(targets);
-        long[] sample = sample(targets);
-        if (targets.rank() < 2 || classes < 3 || sample.length < FEWEST) {
+    /** A row of which something is ignored tells nothing. */
+    private void oneHot(Rows rows, Elements elements) {
+        if (rows.tensor.rank() < 2 || rows.classes < 3) {
             return;
         }
-        for (long row : sample) {
+        int whole = 0;
+        for (long row : rows.sample()) {
             int ones = 0;
-            for (long k = 0; k < classes; k++) {
-                double t = targets.get(row * classes + k);
-                if (t != 0 && t != 1) {
+            boolean ignored = false;
+            for (long k = 0; k < rows.classes; k++) {
+                long i = rows.index(row, k);
+                double t = elements.target(i);
+                ignored |= elements.isIgnored(i);
+                if (t != 0 && t != 1 && !elements.isIgnored(i)) {
                     return;
                 }
                 ones += t == 1 ? 1 : 0;
             }
-            if (ones != 1) {
+            if (!ignored && ones != 1) {
                 return;
             }
+            whole += ignored ? 0 : 1;
         }
-        add(Mistake.ONE_HOT_TARGETS,
-                "each of %d sampled rows of targets has exactly one 1 among %d; if classes exclude each other,"
-                        + " CrossEntropy with class indices is meant",
-                sample.length, classes);
+        if (whole >= FEWEST) {
+            add(Mistake.ONE_HOT_TARGETS,
+                    "each of %d sampled rows of targets has exactly one 1 among %d; if classes exclude each other,"
+                            + " CrossEntropy with class indices is meant",
+                    whole, rows.classes);
+        }
     }
 
-    private void posWeight(Tensor targets, Tensor posWeight) {
-        long classes = classes(targets);
-        boolean scalar = posWeight.elementCount() == 1;
-        require(scalar || posWeight.rank() == 1 && posWeight.size(0) == classes, "posWeight", posWeight);
-        int groups = scalar ? 1 : Math.toIntExact(classes);
-        double[] positives = new double[groups];
-        double[] all = new double[groups];
-        for (long row : sample(targets)) {
-            for (long k = 0; k < classes; k++) {
-                int group = scalar ? 0 : (int) k;
-                positives[group] += targets.get(row * classes + k);
-                all[group]++;
+    /** For each weight, over the elements that it weighs. */
+    private void posWeight(Rows rows, Elements elements, Tensor posWeight, Broadcast broadcast) {
+        Map<Long, double[]> counts = new TreeMap<>();
+        for (long row : rows.sample()) {
+            for (long k = 0; k < rows.classes; k++) {
+                long i = rows.index(row, k);
+                if (!elements.isIgnored(i)) {
+                    double[] count = counts.computeIfAbsent(broadcast.index(i), at -> new double[2]);
+                    count[0] += elements.target(i);
+                    count[1]++;
+                }
             }
         }
         int far = 0;
-        int first = -1;
-        for (int group = 0; group < groups; group++) {
-            double ratio = (all[group] - positives[group]) / positives[group];
-            double weight = posWeight.get(group);
+        long first = -1;
+        double firstRatio = 0;
+        for (Map.Entry<Long, double[]> each : counts.entrySet()) {
+            double positives = each.getValue()[0];
+            double negatives = each.getValue()[1] - positives;
+            double ratio = negatives / positives;
+            double weight = posWeight.get(each.getKey());
             // Of few positives the ratio is a guess.
-            boolean known = positives[group] >= FEWEST && all[group] - positives[group] >= FEWEST;
+            boolean known = positives >= FEWEST && negatives >= FEWEST;
             if (known && !(weight <= FAR * ratio && weight >= ratio / FAR)) {
+                firstRatio = far == 0 ? ratio : firstRatio;
+                first = far == 0 ? each.getKey() : first;
                 far++;
-                first = first < 0 ? group : first;
             }
         }
         if (far > 0) {
             add(Mistake.POS_WEIGHT_FAR_FROM_DATA,
                     "posWeight%s is %s, but the sampled targets have %.3g negatives for a positive%s",
-                    scalar ? "" : "[" + first + "]", posWeight.get(first),
-                    (all[first] - positives[first]) / positives[first], far > 1
+                    posWeight.elementCount() == 1 ? "" : "[" + first + "]", posWeight.get(first), firstRatio, far > 1
                             ? "; so have " + (far - 1) + " more"
                             : "");
         }

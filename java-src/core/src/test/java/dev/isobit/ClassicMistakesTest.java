@@ -169,6 +169,97 @@ class ClassicMistakesTest {
         silent(ClassicMistakes.crossEntropy(rows(scores()), indices(3), -100));
     }
 
+    /** [N, C] with the classes apart: as [N/d, C, d]. */
+    private static float[] apart(float[] values, int inner) {
+        float[] moved = new float[values.length];
+        for (int i = 0; i < values.length; i++) {
+            int row = i / CLASSES;
+            moved[(row / inner * CLASSES + i % CLASSES) * inner + row % inner] = values[i];
+        }
+        return moved;
+    }
+
+    @Test
+    void classesThatLieApart() {
+        long[] shape = {ROWS / 4, CLASSES, 4};
+        Tensor p = Tensor.of(apart(softmax(false), 4), shape);
+        Tensor z = Tensor.of(apart(scores(), 4), shape);
+        Tensor t = Tensor.of(new long[ROWS], ROWS / 4, 4);
+        found(ClassicMistakes.crossEntropy(p, t, -100), Mistake.PROBABILITIES_AS_LOGITS, "all of 256 sampled rows");
+        silent(ClassicMistakes.crossEntropy(z, t, -100));
+        found(ClassicMistakes.crossEntropy(z, t, 0), Mistake.ALL_TARGETS_IGNORED, "all 300 targets");
+        found(ClassicMistakes.crossEntropyWithProbabilities(z, z), Mistake.LOGITS_AS_PROBABILITIES);
+        silent(ClassicMistakes.crossEntropyWithProbabilities(z, p));
+        found(ClassicMistakes.nllLoss(z, t, -100), Mistake.NOT_LOG_PROBABILITIES);
+        silent(ClassicMistakes.nllLoss(Tensor.of(apart(softmax(true), 4), shape), t, -100));
+    }
+
+    /** As bits, each byte of eight. */
+    @Test
+    void targetsOfBits() {
+        byte[] bits = new byte[ROWS];
+        for (int row = 0; row < ROWS; row++) {
+            bits[row] = (byte) (1 << random.nextInt(8));
+        }
+        float[] logits = new float[8 * ROWS];
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = (float) random.nextGaussian();
+        }
+        var operands = BceWithLogitsOperands.ofBits(Tensor.of(logits, ROWS, 8), Tensor.of(bits, ROWS));
+        var options = BceWithLogitsOptions.defaults();
+        found(ClassicMistakes.bceWithLogits(operands, options), Mistake.ONE_HOT_TARGETS, "exactly one 1 among 8");
+        bits[0] = 3;
+        silent(ClassicMistakes.bceWithLogits(operands, options));
+    }
+
+    @Test
+    void whatIsIgnoredIsNotLookedAt() {
+        float[] logits = scores();
+        float[] targets = labels(2);
+        byte[] mask = new byte[CLASSES];
+        // The first class: probabilities, one-hot, and all others ignored.
+        mask[0] = 1;
+        for (int row = 0; row < ROWS; row++) {
+            logits[row * CLASSES] = random.nextFloat();
+        }
+        var options = BceWithLogitsOptions.defaults();
+        var operands = BceWithLogitsOperands.of(rows(logits), rows(targets));
+        silent(ClassicMistakes.bceWithLogits(operands, options));
+        found(ClassicMistakes.bceWithLogits(operands.withMask(Tensor.of(mask, CLASSES)), options),
+                Mistake.SIGMOID_APPLIED_TWICE, "all 256 sampled logits");
+        found(ClassicMistakes.bceWithLogits(operands.withMask(Tensor.of(new byte[1])), options),
+                Mistake.ALL_TARGETS_IGNORED, "all 1500 targets");
+        found(ClassicMistakes.bceWithLogits(BceWithLogitsOperands.of(rows(scores()), rows(new float[ROWS * CLASSES])),
+                options.withIgnoreValue(0)), Mistake.ALL_TARGETS_IGNORED, "ignoreValue 0.0");
+        silent(ClassicMistakes.bceWithLogits(BceWithLogitsOperands.of(rows(scores()), rows(targets)),
+                options.withIgnoreValue(0)));
+        // Two of five are positive; negatives that are ignored are none.
+        var weighted = BceWithLogitsOperands.of(rows(scores()), rows(targets))
+                .withPosWeight(Tensor.of(new float[] {1.5f}));
+        silent(ClassicMistakes.bceWithLogits(weighted, options));
+        byte[] positives = new byte[ROWS * CLASSES];
+        for (int i = 0; i < positives.length; i++) {
+            positives[i] = (byte) (targets[i] == 1 || i % 10 == 0 ? 1 : 0);
+        }
+        found(ClassicMistakes.bceWithLogits(weighted.withMask(Tensor.of(positives, ROWS, CLASSES)), options),
+                Mistake.POS_WEIGHT_FAR_FROM_DATA, "posWeight is 1.5");
+    }
+
+    /** One for each row, or for each element of neither axis alone. */
+    @Test
+    void posWeightThatBroadcasts() {
+        float[] targets = new float[2 * 40];
+        for (int i = 0; i < 40; i++) {
+            targets[i] = i % 2;
+            targets[40 + i] = i % 4 == 0 ? 1 : 0;
+        }
+        Tensor logits = Tensor.of(new float[80], 2, 40);
+        Tensor t = Tensor.of(targets, 2, 40);
+        silent(ClassicMistakes.bceWithLogits(logits, t, Tensor.of(new float[] {1, 3}, 2, 1)));
+        found(ClassicMistakes.bceWithLogits(logits, t, Tensor.of(new float[] {1, 30}, 2, 1)),
+                Mistake.POS_WEIGHT_FAR_FROM_DATA, "posWeight[1] is 30.0", "3.00 negatives");
+    }
+
     @Test
     void whatCannotBeLookedAtIsRefused() {
         var e = assertThrows(IllegalArgumentException.class,
