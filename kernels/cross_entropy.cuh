@@ -25,6 +25,7 @@
 #include "exact_math.cuh"
 #include "lanes.cuh"
 #include "packed_io.cuh"
+#include "status.cuh"
 
 namespace isobit {
 namespace cross_entropy {
@@ -62,10 +63,15 @@ __device__ __forceinline__ float value_without_sums(Kind kind) {
     return kind == Kind::kIgnored ? 0.0f : canonical_nan();
 }
 
+__device__ __forceinline__ void name_first_bad_target(const cross_entropy_params& p) {
+    name_bad_target(
+        p.status, p.rows, [&](int64_t row) { return target_of(p, row); },
+        [&](int64_t target) { return kind_of(p, target) == Kind::kBad; });
+}
+
 __device__ __forceinline__ void report_bad_target(const cross_entropy_params& p, int64_t row) {
-    if (p.status == nullptr) return;
-    atomicAdd(reinterpret_cast<unsigned long long*>(&p.status->bad_targets), 1ull);
-    atomicMin(reinterpret_cast<unsigned long long*>(&p.status->first_bad_row), static_cast<unsigned long long>(row));
+    count_bad_row(p.status, row);
+    name_first_bad_target(p);
 }
 
 /* The number of rows that count, from what the count launch left. Every thread of the warp gets it. */
@@ -706,9 +712,10 @@ __device__ __forceinline__ void block_rows(const cross_entropy_params& p) {
         if (threadIdx.x == 0) {
             if (row.wants_loss) p.row_loss[i] = loss;
             if (p.arrivals != nullptr && i == 0) *p.arrivals = 0;
-            if (kind == Kind::kBad) report_bad_target(p, i);
+            if (kind == Kind::kBad) count_bad_row(p.status, i);
         }
     }
+    if (threadIdx.x == 0) name_first_bad_target(p); /* behind the loop, whose registers it would take */
 }
 
 /* ------------------------------------------------------------------------------------------- the divisor of MEAN */

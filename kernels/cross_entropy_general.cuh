@@ -31,6 +31,7 @@
 #include "mean.cuh"
 #include "packed_io.cuh"
 #include "softcap.cuh"
+#include "status.cuh"
 
 namespace isobit {
 namespace cross_entropy_general {
@@ -67,9 +68,10 @@ __device__ __forceinline__ Kind kind_of(const Params& p, int64_t target) {
 }
 
 __device__ __forceinline__ void report_bad_target(const Params& p, int64_t row) {
-    if (p.status == nullptr) return;
-    atomicAdd(reinterpret_cast<unsigned long long*>(&p.status->bad_targets), 1ull);
-    atomicMin(reinterpret_cast<unsigned long long*>(&p.status->first_bad_row), static_cast<unsigned long long>(row));
+    count_bad_row(p.status, row);
+    name_bad_target(
+        p.status, p.rows, [&](int64_t at) { return target_of(p, at); },
+        [&](int64_t target) { return kind_of(p, target) == Kind::kBad; });
 }
 
 __device__ __forceinline__ float weight_of(const Params& p, int64_t row) {

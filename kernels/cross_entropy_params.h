@@ -51,10 +51,12 @@
 
 #include <stdint.h>
 
-/* Targets outside [0, classes) that are not ignore_index. Row launches add to it; the host resets it to {0, ~0}. */
+/* Targets outside [0, classes) that are not ignore_index. Row launches add to it; the host resets the first two words to
+ * {0, ~0}. */
 typedef struct {
-    uint64_t bad_targets;   /* how many since the last reset */
-    uint64_t first_bad_row; /* the lowest row among them; 2^64 - 1 while there is none */
+    uint64_t bad_targets;     /* how many since the last reset */
+    uint64_t first_bad_row;   /* the lowest row among them; 2^64 - 1 while there is none */
+    int64_t first_bad_target; /* the target there; anything while there is none */
 } cross_entropy_status;
 
 enum {

@@ -18,6 +18,7 @@
 #include "mean.cuh"
 #include "nll_loss_params.h"
 #include "packed_io.cuh"
+#include "status.cuh"
 
 namespace isobit {
 namespace nll_loss {
@@ -121,10 +122,11 @@ __device__ __forceinline__ void rows(const nll_loss_params& p) {
             }
             p.row_loss[row] = loss;
         }
-        if (mine && !live && !ignored && p.status != nullptr) {
-            atomicAdd(reinterpret_cast<unsigned long long*>(&p.status->bad_targets), 1ull);
-            atomicMin(reinterpret_cast<unsigned long long*>(&p.status->first_bad_row),
-                      static_cast<unsigned long long>(row));
+        if (mine && !live && !ignored) {
+            count_bad_row(p.status, row);
+            name_bad_target(
+                p.status, rows_of(p), [&](int64_t at) { return target_of(p, at); },
+                [&](int64_t at) { return at != p.ignore_index && !is_class(p, at); });
         }
         if (p.arrivals != nullptr && row == 0) *p.arrivals = 0;
         if (p.grad_log_probabilities != nullptr) {

@@ -8,6 +8,8 @@ public final class TargetOutOfRangeException extends IsobitException {
     private static final long serialVersionUID = 1;
     /** The first bad row. */
     private final long firstRow;
+    /** The target there. */
+    private final long firstTarget;
     /** How many rows were bad. */
     private final long count;
 
@@ -16,12 +18,14 @@ public final class TargetOutOfRangeException extends IsobitException {
      *
      * @param operation the operation that met the targets
      * @param firstRow the first bad row
+     * @param firstTarget the target there
      * @param count how many rows were bad
      */
-    public TargetOutOfRangeException(String operation, long firstRow, long count) {
-        super(operation + ": " + count + " target(s) outside [0, classes) and not ignoreIndex, the first in row "
-                + firstRow + "; those rows are NaN");
+    public TargetOutOfRangeException(String operation, long firstRow, long firstTarget, long count) {
+        super(operation + ": " + count + " target(s) outside [0, classes) and not ignoreIndex, the first " + firstTarget
+                + " in row " + firstRow + "; those rows are NaN");
         this.firstRow = firstRow;
+        this.firstTarget = firstTarget;
         this.count = count;
     }
 
@@ -32,6 +36,15 @@ public final class TargetOutOfRangeException extends IsobitException {
      */
     public long firstRow() {
         return firstRow;
+    }
+
+    /**
+     * The target of the first bad row.
+     *
+     * @return what was taken for a class
+     */
+    public long firstTarget() {
+        return firstTarget;
     }
 
     /**

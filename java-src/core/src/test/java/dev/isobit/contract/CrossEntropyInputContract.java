@@ -301,7 +301,11 @@ public abstract class CrossEntropyInputContract extends BackendContract {
                 var thrown = assertThrows(TargetOutOfRangeException.class,
                         () -> backend().defaultStream().synchronize());
                 assertEquals(1, thrown.firstRow());
+                assertEquals(bad, thrown.firstTarget());
                 assertEquals(2, thrown.count());
+                for (String word : new String[] {"2 target(s)", "the first " + bad + " in row 1"}) {
+                    assertTrue(thrown.getMessage().contains(word), thrown.getMessage());
+                }
                 // Told once; the results are there.
                 backend().defaultStream().synchronize();
             }

@@ -253,6 +253,7 @@ public abstract class LossEdgeContract {
         for (Reduction reduction : Reduction.values()) {
             var thrown = assertThrows(TargetOutOfRangeException.class, () -> rows(loss, reduction, values, targets));
             assertEquals(1, thrown.firstRow());
+            assertEquals(5, thrown.firstTarget());
             assertEquals(3, thrown.count());
             double share = reduction == Reduction.MEAN ? 0.5 : 1;
             for (int i = 0; i < values.length; i++) {

@@ -66,10 +66,11 @@ final class KernelParams {
     /** {@code cross_entropy_status} */
     static final class Status {
         static final StructLayout LAYOUT =
-                MemoryLayout.structLayout(I64.withName("bad_targets"), I64.withName("first_bad_row"))
-                        .withName("cross_entropy_status");
+                MemoryLayout.structLayout(I64.withName("bad_targets"), I64.withName("first_bad_row"),
+                        I64.withName("first_bad_target")).withName("cross_entropy_status");
         static final long BAD_TARGETS = offset(LAYOUT, "bad_targets");
         static final long FIRST_BAD_ROW = offset(LAYOUT, "first_bad_row");
+        static final long FIRST_BAD_TARGET = offset(LAYOUT, "first_bad_target");
 
         private Status() {}
     }

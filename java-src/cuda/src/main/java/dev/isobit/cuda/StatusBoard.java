@@ -161,8 +161,9 @@ final class StatusBoard {
                 long at = slot.index * SLOT_BYTES;
                 long count = slot.page.host.get(ValueLayout.JAVA_LONG, at + KernelParams.Status.BAD_TARGETS);
                 long row = slot.page.host.get(ValueLayout.JAVA_LONG, at + KernelParams.Status.FIRST_BAD_ROW);
+                long target = slot.page.host.get(ValueLayout.JAVA_LONG, at + KernelParams.Status.FIRST_BAD_TARGET);
                 if (count != 0) {
-                    found.add(new TargetOutOfRangeException(users.get(i), row, count));
+                    found.add(new TargetOutOfRangeException(users.get(i), row, target, count));
                     reset(operation, slot);
                 }
             }

@@ -177,7 +177,7 @@ final class CrossEntropyCase {
         PtxKernels.Buffer parts = kernels.new Buffer(8L * (givenParts == null ? countBlocks : givenParts.length), 8);
         PtxKernels.Buffer lossParts = kernels.new Buffer(4L * ((rows + 8191) / 8192), 4);
         PtxKernels.Buffer arrivals = kernels.new Buffer(4, 4);
-        PtxKernels.Buffer status = kernels.new Buffer(16, 8);
+        PtxKernels.Buffer status = kernels.new Buffer(24, 8);
         status.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 0, 0);
         status.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8, -1);
 
@@ -232,6 +232,10 @@ final class CrossEntropyCase {
         }
         assertEquals(badRows, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), this + ": bad targets");
         assertEquals(firstBad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), this + ": first bad row");
+        if (badRows > 0) {
+            assertEquals(targets[(int) (firstBad - firstRow)],
+                    status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 16), this + ": the target there");
+        }
         for (PtxKernels.Buffer b : new PtxKernels.Buffer[] {logitsBuffer, targetBuffer, upstreamOfFirst, upstream,
             rowLoss, loss, inPlace ? null : grad, parts, lossParts, arrivals, status}) {
             if (b != null) {

@@ -307,6 +307,7 @@ abstract class CrossEntropyContract {
                 var e = assertThrows(TargetOutOfRangeException.class, () -> cuda.defaultStream().synchronize());
                 assertEquals(3, e.count());
                 assertEquals(5, e.firstRow());
+                assertEquals(batch.targets[5], e.firstTarget());
                 assertTrue(e.getMessage().startsWith("CrossEntropy.lossAndGradient: "), e.getMessage());
                 cuda.copy(gradient, Tensor.of(found, shape));
                 cuda.copy(loss, Tensor.of(lossFound));

@@ -401,7 +401,13 @@ final class GeneralKernelCase {
 
     /** Whether nothing has to be summed over rows, or lies at a distance of all rows. */
     boolean canBeFar() {
-        return options.reduction() == Reduction.NONE && allClasses <= SEGMENT;
+        return options.reduction() == Reduction.NONE
+                && (allClasses <= SEGMENT || savedStates == null && !wants[5] && mode != Mode.SHARD);
+    }
+
+    /** Whether the log-probabilities are why logits are read again. */
+    boolean wantsLogProbabilitiesAlone() {
+        return wants[4] && !wantsGradient;
     }
 
     /** Where an array with something for each row starts of which a buffer holds what the rows here have. */
@@ -458,7 +464,7 @@ final class GeneralKernelCase {
         PtxKernels.Buffer statesAt = output(kernels, all, states);
         PtxKernels.Buffer targetLogitsAt = output(kernels, all, targetLogits);
         long parts = 4L * Math.max(1, Math.ceilDiv(rows, SEGMENT));
-        PtxKernels.Buffer status = kernels.new Buffer(16, 8);
+        PtxKernels.Buffer status = kernels.new Buffer(24, 8);
         all.add(status);
         status.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 0, 0);
         status.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8, -1);
@@ -534,6 +540,10 @@ final class GeneralKernelCase {
         }
         assertEquals(bad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), this + ": bad targets");
         assertEquals(first, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), this + ": first bad row");
+        if (bad > 0) {
+            assertEquals(targets[(int) (first - firstRow)], status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 16),
+                    this + ": the target there");
+        }
         for (PtxKernels.Buffer buffer : all) {
             assertTrue(buffer.isUntouchedBefore(), this + ": written before a buffer");
             buffer.free();

@@ -159,6 +159,10 @@ class MutationTest {
         addCrossEntropy();
         addGeneralCrossEntropy();
         addGeneralReductions();
+        for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+            addBadTargets(dtype);
+            addRowsThatEndWithinAnAccess(dtype);
+        }
         addBce(DType.F32, 120, 40, 16);
         for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
             addSpecialBce(dtype);
@@ -255,6 +259,35 @@ class MutationTest {
                 }
             }
         }
+    }
+
+    /** The first row's target is out of range, that row's and one behind it, or the last row's alone. */
+    private static void addBadTargets(DType dtype) {
+        Random random = new Random(12);
+        // A thread a row has code for each of the first seven.
+        for (int classes : new int[] {3, 5, 8, 10, 12, 20, 30, 100, 1500, 3000}) {
+            for (boolean gradient : new boolean[] {false, true}) {
+                CrossEntropyCase first = narrow(dtype, new CrossEntropyCase(9, classes, random));
+                first.targets[0] = classes + 7;
+                first.targets[3] = -1;
+                CrossEntropyCase last = narrow(dtype, new CrossEntropyCase(9, classes, random));
+                last.targets[8] = classes;
+                for (CrossEntropyCase c : List.of(first, last)) {
+                    c.wantsGradient = gradient;
+                    c.reduction = Reduction.NONE;
+                    add(c, false);
+                }
+            }
+        }
+    }
+
+    /** Rows of 1025 classes, which end in the middle of a thread's access, and a gradient at another distance from a boundary. */
+    private static void addRowsThatEndWithinAnAccess(DType dtype) {
+        CrossEntropyCase c = narrow(dtype, new CrossEntropyCase(9, 1025, new Random(13)));
+        c.reduction = Reduction.NONE;
+        c.wantsGradient = true;
+        c.gradSkip = 3 * dtype.byteSize();
+        add(c, true);
     }
 
     /** Rows of 16 bits; what counts rows and reduces their losses is of float32 alone. */
@@ -743,6 +776,18 @@ class MutationTest {
     /** Rows whose numbers, and whose elements', do not fit in 32 bits. */
     private static void addFarGeneralRows(DType dtype, int seeds) {
         int[][] shapes = {{20, 4, 1}, {7, 257, 1}, {3, 1500, 1}, {3, 5, 16}, {1, dtype == DType.F32 ? 5000 : 500, 2}};
+        // Rows that are read again for their log-probabilities.
+        int found = 0;
+        for (long seed = 0; found < 6; seed++) {
+            var c = new GeneralKernelCase(2, 8203, 1, dtype, false, GeneralKernelCase.Mode.WHOLE, seed);
+            if (c.canBeFar() && c.wantsLogProbabilitiesAlone()) {
+                c.firstRow = (1L << 31) - 256;
+                c.longRows = found % 2 == 1;
+                c.expect(cpu);
+                suite.add(new Check("cross_entropy_general" + suffix(dtype), c.toString(), false, c::check));
+                found++;
+            }
+        }
         for (int[] shape : shapes) {
             for (GeneralKernelCase.Mode mode : List.of(GeneralKernelCase.Mode.WHOLE, GeneralKernelCase.Mode.SAVED)) {
                 for (long seed = 0; seed < seeds; seed++) {

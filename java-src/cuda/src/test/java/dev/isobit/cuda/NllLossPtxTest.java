@@ -114,7 +114,7 @@ class NllLossPtxTest {
         PtxKernels.Buffer weightParts = kernels.new Buffer(4L * segments, 4);
         PtxKernels.Buffer lossParts = kernels.new Buffer(4L * segments, 4);
         PtxKernels.Buffer arrivals = kernels.new Buffer(4, 0);
-        PtxKernels.Buffer status = kernels.new Buffer(16, 8);
+        PtxKernels.Buffer status = kernels.new Buffer(24, 8);
         status.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 0, 0);
         status.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8, -1);
         PtxKernels.Struct params = kernels.new Struct("nll_loss_params").set("log_probabilities", lpAt)
@@ -138,6 +138,9 @@ class NllLossPtxTest {
         assertArrayEquals(bits(gradient), bits(gradientAt.floats()), what + ": gradient");
         assertEquals(bad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), what);
         assertEquals(firstBad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), what);
+        if (bad > 0) {
+            assertEquals(targets[(int) firstBad], status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 16), what);
+        }
         for (PtxKernels.Buffer buffer : new PtxKernels.Buffer[] {lpAt, targetsAt, weightsAt, gradLossAt, rowLoss,
             lossAt,
             inPlace ? null : gradientAt, weightParts, lossParts, arrivals, status}) {

@@ -143,7 +143,7 @@ class RecorderCrossEntropyTest {
         long status = block.getLong(72);
         if (!found.isEmpty()) {
             List<long[]> scratch = new ArrayList<>();
-            scratch.add(new long[] {status, 16, 8});
+            scratch.add(new long[] {status, 24, 8});
             if (mean) {
                 scratch.add(new long[] {denominatorParts, 128 * 8, 8});
             }
@@ -284,10 +284,11 @@ class RecorderCrossEntropyTest {
     // ---- targets out of range
 
     /** What the kernels do when they meet such a target. */
-    private static void bad(Recorder recorder, long count, long firstRow) {
+    private static void bad(Recorder recorder, long count, long firstRow, long firstTarget) {
         ByteBuffer block = ByteBuffer.wrap(recorder.launches().getLast().arguments()).order(ByteOrder.LITTLE_ENDIAN);
         recorder.write(block.getLong(72), count);
         recorder.write(block.getLong(72) + 8, firstRow);
+        recorder.write(block.getLong(72) + 16, firstTarget);
     }
 
     private static String status(Recorder recorder) {
@@ -307,9 +308,10 @@ class RecorderCrossEntropyTest {
             run(backend, op);
             backend.defaultStream().synchronize();
             run(backend, op);
-            bad(recorder, 3, 4);
+            bad(recorder, 3, 4, -7);
             var e = assertThrows(TargetOutOfRangeException.class, () -> backend.defaultStream().synchronize());
             assertEquals(4, e.firstRow());
+            assertEquals(-7, e.firstTarget());
             assertEquals(3, e.count());
             assertTrue(e.getMessage().startsWith("CrossEntropy.lossAndGradient: 3 target(s)"), e.getMessage());
             assertEquals("0000000000000000ffffffffffffffff", status(recorder), "reset");
@@ -325,7 +327,7 @@ class RecorderCrossEntropyTest {
                 Memory memory = backend.allocate(4);
                 CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults())) {
             run(backend, op);
-            bad(recorder, 1, 8);
+            bad(recorder, 1, 8, 9);
             int[] found = {7};
             var e = assertThrows(TargetOutOfRangeException.class,
                     () -> backend.copy(Tensor.of(DType.I32, memory, 0, 1), Tensor.of(found, 1)));
@@ -340,13 +342,13 @@ class RecorderCrossEntropyTest {
         CudaBackend backend = open(recorder, 80);
         CrossEntropy op = CrossEntropy.on(backend, CrossEntropyOptions.defaults());
         run(backend, op);
-        bad(recorder, 2, 1);
+        bad(recorder, 2, 1, -1);
         assertThrows(TargetOutOfRangeException.class, op::close);
         op.close();
 
         CrossEntropy second = CrossEntropy.on(backend, CrossEntropyOptions.defaults());
         run(backend, second);
-        bad(recorder, 5, 6);
+        bad(recorder, 5, 6, -1);
         var e = assertThrows(TargetOutOfRangeException.class, backend::close);
         assertEquals(5, e.count());
         backend.close();
@@ -363,11 +365,11 @@ class RecorderCrossEntropyTest {
             }
             for (int i : new int[] {1, 69}) {
                 run(backend, ops.get(i));
-                bad(recorder, i, i + 1);
+                bad(recorder, i, i + 1, -1);
             }
             CrossEntropy elsewhere = CrossEntropy.on(backend, CrossEntropyOptions.defaults(), other);
             run(backend, elsewhere);
-            bad(recorder, 9, 9);
+            bad(recorder, 9, 9, -1);
             var e = assertThrows(TargetOutOfRangeException.class, () -> backend.defaultStream().synchronize());
             assertEquals(1, e.count());
             assertEquals(1, e.getSuppressed().length);

@@ -145,7 +145,7 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
         boolean perRow = (flags(block) & 2) != 0;
         long[] targets = new long[rows];
         boolean[] bad = new boolean[rows];
-        MemorySegment status = view(field(block, STATUS), 16);
+        MemorySegment status = view(field(block, STATUS), 24);
         for (int row = 0; row < rows; row++) {
             long target = target(block, row);
             bad[row] = isBad(block, target);
@@ -154,6 +154,7 @@ final class RecorderKernels implements BeforeEachCallback, AfterEachCallback {
                 status.set(ValueLayout.JAVA_LONG, 0, status.get(ValueLayout.JAVA_LONG, 0) + 1);
                 if (Long.compareUnsigned(row, status.get(ValueLayout.JAVA_LONG, 8)) < 0) {
                     status.set(ValueLayout.JAVA_LONG, 8, row);
+                    status.set(ValueLayout.JAVA_LONG, 16, target);
                 }
             }
         }

@@ -98,7 +98,7 @@ class RecorderNllLossTest {
         long status = block.getLong(80);
         long parts = 4 * Math.max(1, (rows + 8191) / 8192);
         for (long[] scratch : new long[][] {{reduced ? rowLoss : 0, 4 * Math.max(1, rows)}, {weightParts, parts},
-            {lossParts, parts}, {arrivals, 4}, {status, 16}}) {
+            {lossParts, parts}, {arrivals, 4}, {status, 24}}) {
             assertTrue(found.isEmpty() || scratch[0] == 0 || recorder.bytesFrom(scratch[0]) >= scratch[1], "scratch");
         }
         int perBlock = Math.clamp(8192 / classes, 1, 256);

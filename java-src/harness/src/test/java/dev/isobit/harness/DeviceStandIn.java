@@ -214,19 +214,21 @@ public final class DeviceStandIn implements Backend {
     private Tensor sound(String operation, Tensor targets, long ignoreIndex, long classes, boolean[] bad) {
         long[] sound = new long[bad.length];
         long firstBad = -1;
+        long firstTarget = 0;
         long count = 0;
         for (int row = 0; row < sound.length; row++) {
             // As the tensor's getter gives float64, large targets are told apart by their range only.
             sound[row] = (long) targets.get(row);
             bad[row] = sound[row] != ignoreIndex && (sound[row] < 0 || sound[row] >= classes);
             if (bad[row]) {
-                sound[row] = ignoreIndex;
+                firstTarget = firstBad < 0 ? sound[row] : firstTarget;
                 firstBad = firstBad < 0 ? row : firstBad;
+                sound[row] = ignoreIndex;
                 count++;
             }
         }
         if (count > 0) {
-            pending = new TargetOutOfRangeException(operation, firstBad, count);
+            pending = new TargetOutOfRangeException(operation, firstBad, firstTarget, count);
         }
         return Tensor.of(sound, targets.shape());
     }

@@ -188,8 +188,8 @@ final class EdgeChecks {
                 backend.defaultStream().synchronize();
                 edges.add(check, false, "no exception");
             } catch (TargetOutOfRangeException e) {
-                edges.add(check, e.firstRow() == 1 && e.count() == 3,
-                        "first row " + e.firstRow() + ", count " + e.count());
+                edges.add(check, e.firstRow() == 1 && e.firstTarget() == 5 && e.count() == 3,
+                        "first row " + e.firstRow() + ", target " + e.firstTarget() + ", count " + e.count());
             }
             operands.download();
             for (int row = 0; row < BAD_TARGETS.length; row++) {
