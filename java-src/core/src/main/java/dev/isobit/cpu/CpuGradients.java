@@ -65,7 +65,7 @@ final class CpuGradients extends ElementSplit implements HostGradients {
         }
         sums = new LaneSum[backend.workers().count()];
         Arrays.setAll(sums, i -> new LaneSum());
-        copies = new float[sums.length][LANES];
+        copies = new float[sums.length][LANES + LinesBefore.IN_ARRAY];
         parts = new float[Math.toIntExact((elements() + SEGMENT - 1) / SEGMENT)];
     }
 
@@ -87,6 +87,7 @@ final class CpuGradients extends ElementSplit implements HostGradients {
 
     private void square(int member, long from, long to) {
         LaneSum sum = sums[member];
+        float[] copy = copies[member];
         for (int segment = (int) from; segment < to; segment++) {
             long first = (long) segment * SEGMENT;
             long end = Math.min(first + SEGMENT, elements());
@@ -98,8 +99,8 @@ final class CpuGradients extends ElementSplit implements HostGradients {
                     int lane = (int) (at % LANES);
                     int length = (int) Math.min(LANES - lane, until - at);
                     // Where their lanes are: the JIT makes vectors of a loop with one index.
-                    runs[i].grad.copyTo(copies[member], lane, at - start(i), length);
-                    sum.addSquares(copies[member], lane, length);
+                    runs[i].grad.copyTo(copy, lane, at - start(i), length);
+                    sum.addSquares(copy, lane, length);
                     at += length;
                 }
                 at = until;
