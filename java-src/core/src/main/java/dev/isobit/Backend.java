@@ -139,6 +139,9 @@ public interface Backend extends AutoCloseable {
                 throw new IllegalArgumentException(
                         "allocate: " + dtype + Arrays.toString(shape) + " has a negative size");
             }
+            bytes = size == 0 ? 0 : bytes;
+        }
+        for (long size : shape) {
             if (size > 0 && bytes > Long.MAX_VALUE / size) {
                 throw new IllegalArgumentException(
                         "allocate: " + dtype + Arrays.toString(shape) + " is larger than 2^63 bytes");
@@ -150,11 +153,14 @@ public interface Backend extends AutoCloseable {
 
     /**
      * Copies elements between host and this backend's memory, either way, or within; ordered after all that was
-     * queued on the default stream, and finished on return.
+     * queued on the default stream, and finished on return. In host memory the two may overlap, on a device they may not.
      *
      * @param from source
      * @param to destination, of the same type and element count
-     * @throws IllegalArgumentException if type or count differ, or one lies on another device
+     * @throws IllegalArgumentException if type or count differ, one lies on another device, {@code to} is read-only, or the
+     *     two overlap on a device and are not the same
+     * @throws IllegalStateException if the memory of one, or the backend, is closed
+     * @throws WrongThreadException if the memory of one is confined to another thread
      * @throws IsobitException if something queued before failed
      */
     void copy(Tensor from, Tensor to);

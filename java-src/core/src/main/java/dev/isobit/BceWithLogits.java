@@ -64,7 +64,7 @@ public final class BceWithLogits implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.bceWithLogitsKernel(options, stream);
-        this.dtypes = backend.dtypes() + ", BF16, F16";
+        this.dtypes = Operands.floatTypes(backend) + ", BF16, F16";
         this.lossChecks = new Operands("BceWithLogits.loss", backend);
         this.gradientChecks = new Operands("BceWithLogits.gradient", backend);
         this.lossAndGradientChecks = new Operands("BceWithLogits.lossAndGradient", backend);
@@ -94,7 +94,7 @@ public final class BceWithLogits implements AutoCloseable {
         Objects.requireNonNull(options, "options");
         if (stream.backend() != backend) {
             throw new IllegalArgumentException("BceWithLogits.on: the stream belongs to backend "
-                    + stream.backend().name() + ", not to this " + backend.name());
+                    + stream.backend().name() + ", not to this one, " + backend.name());
         }
         return new BceWithLogits(backend, options, stream);
     }
@@ -332,8 +332,9 @@ public final class BceWithLogits implements AutoCloseable {
     }
 
     private void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && logits.dtype() != DType.F64 || isReference(tensor),
-                wanted);
+        boolean isDouble = logits.dtype() == DType.F64;
+        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
+                isDouble ? "F64 beside logits of F64" : wanted);
     }
 
     private boolean isReference(Tensor tensor) {

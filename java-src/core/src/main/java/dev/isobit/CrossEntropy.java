@@ -89,7 +89,7 @@ public final class CrossEntropy implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.crossEntropyKernel(options, stream);
-        this.dtypes = backend.dtypes() + ", BF16, F16";
+        this.dtypes = Operands.floatTypes(backend) + ", BF16, F16";
         this.lossChecks = new Operands("CrossEntropy.loss", backend);
         this.gradientChecks = new Operands("CrossEntropy.gradient", backend);
         this.lossAndGradientChecks = new Operands("CrossEntropy.lossAndGradient", backend);
@@ -120,7 +120,7 @@ public final class CrossEntropy implements AutoCloseable {
         Objects.requireNonNull(options, "options");
         if (stream.backend() != backend) {
             throw new IllegalArgumentException("CrossEntropy.on: the stream belongs to backend "
-                    + stream.backend().name() + ", not to this " + backend.name());
+                    + stream.backend().name() + ", not to this one, " + backend.name());
         }
         return new CrossEntropy(backend, options, stream);
     }
@@ -615,8 +615,9 @@ public final class CrossEntropy implements AutoCloseable {
 
     /** Everything beside logits and gradient is F32 whatever these are; a float64 backend takes F64 as well. */
     private void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && logits.dtype() != DType.F64 || isReference(tensor),
-                wanted);
+        boolean isDouble = logits.dtype() == DType.F64;
+        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
+                isDouble ? "F64 beside logits of F64" : wanted);
     }
 
     private boolean isReference(Tensor tensor) {

@@ -47,7 +47,7 @@ public final class NllLoss implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.nllLossKernel(options, stream);
-        this.dtypes = backend.dtypes().contains(DType.F64) ? "F32, F64" : "F32";
+        this.dtypes = Operands.floatTypes(backend);
         this.lossChecks = new Operands("NllLoss.loss", backend);
         this.gradientChecks = new Operands("NllLoss.gradient", backend);
         this.lossAndGradientChecks = new Operands("NllLoss.lossAndGradient", backend);
@@ -77,7 +77,7 @@ public final class NllLoss implements AutoCloseable {
         Objects.requireNonNull(options, "options");
         if (stream.backend() != backend) {
             throw new IllegalArgumentException("NllLoss.on: the stream belongs to backend "
-                    + stream.backend().name() + ", not to this " + backend.name());
+                    + stream.backend().name() + ", not to this one, " + backend.name());
         }
         return new NllLoss(backend, options, stream);
     }

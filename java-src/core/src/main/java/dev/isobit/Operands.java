@@ -42,6 +42,11 @@ final class Operands {
         return dtype == DType.BF16 || dtype == DType.F16 || backend.dtypes().contains(dtype);
     }
 
+    /** For messages: the types that a backend computes in. */
+    static String floatTypes(Backend backend) {
+        return backend.dtypes().contains(DType.F64) ? "F32, F64" : "F32";
+    }
+
     void dtype(String name, Tensor tensor, boolean supported, String wanted) {
         if (!supported) {
             throw new UnsupportedOperationException(operation + ": " + name + " is " + tensor.dtype() + "; backend "

@@ -47,7 +47,7 @@ final class OptimizerTensors {
     OptimizerTensors(String optimizer, Backend backend, Stream stream, boolean writesGrad) {
         if (stream.backend() != backend) {
             throw new IllegalArgumentException(optimizer + ".on: the stream belongs to backend "
-                    + stream.backend().name() + ", not to this " + backend.name());
+                    + stream.backend().name() + ", not to this one, " + backend.name());
         }
         this.optimizer = optimizer;
         this.backend = backend;
@@ -91,12 +91,12 @@ final class OptimizerTensors {
         DType dtype = o.tensor.dtype();
         checks.dtype(o.name, o.tensor, dtype == DType.BF16 || dtype == DType.F16 && !isState
                 || dtype.isFloating() && backend.dtypes().contains(dtype),
-                backend.dtypes() + (isState ? ", BF16" : ", BF16, F16"));
+                Operands.floatTypes(backend) + (isState ? ", BF16" : ", BF16, F16"));
     }
 
     /** A sum of many gradients would lose most of them in 16 bits. */
     private void checkAccumulator(Operand o) {
-        checks.dtype(o.name, o.tensor, backend.dtypes().contains(o.tensor.dtype()), backend.dtypes().toString());
+        checks.dtype(o.name, o.tensor, backend.dtypes().contains(o.tensor.dtype()), Operands.floatTypes(backend));
     }
 
     private void checkMaster(Operand o, Tensor param) {

@@ -26,7 +26,7 @@ final class SoftmaxCalls implements AutoCloseable {
         Objects.requireNonNull(options, "options");
         if (stream.backend() != backend) {
             throw new IllegalArgumentException(operation + ".on: the stream belongs to backend "
-                    + stream.backend().name() + ", not to this " + backend.name());
+                    + stream.backend().name() + ", not to this one, " + backend.name());
         }
         this.operation = operation;
         this.backend = backend;
@@ -36,7 +36,7 @@ final class SoftmaxCalls implements AutoCloseable {
         this.kernel = backend.softmaxKernel(logarithm, stream);
         this.forwardChecks = new Operands(operation + "." + forwardName, backend);
         this.gradientChecks = new Operands(operation + ".gradient", backend);
-        this.dtypes = backend.dtypes().contains(DType.F64) ? "F32, F64" : "F32";
+        this.dtypes = Operands.floatTypes(backend);
     }
 
     SoftmaxOptions options() {

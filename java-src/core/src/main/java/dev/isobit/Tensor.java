@@ -24,18 +24,24 @@ public final class Tensor {
         this.shape = shape.clone();
         this.memory = Objects.requireNonNull(memory, "memory");
         this.byteOffset = byteOffset;
+        if (byteOffset < 0) {
+            throw new IllegalArgumentException(
+                    "tensor " + dtype + Arrays.toString(shape) + ": byte offset " + byteOffset + " is negative");
+        }
         long count = 1;
         for (long size : this.shape) {
             if (size < 0) {
                 throw new IllegalArgumentException("tensor shape " + Arrays.toString(shape) + " has a negative size");
             }
+            // Empty whatever the other sizes are, also those whose product is beyond 2^63.
+            count = size == 0 ? 0 : count;
         }
         try {
-            for (long size : this.shape) {
-                count = Math.multiplyExact(count, size);
+            for (int axis = 0; axis < this.shape.length && count > 0; axis++) {
+                count = Math.multiplyExact(count, this.shape[axis]);
             }
             long end = Math.addExact(byteOffset, Math.multiplyExact(count, dtype.byteSize()));
-            if (byteOffset < 0 || end > memory.byteSize()) {
+            if (end > memory.byteSize()) {
                 throw new IllegalArgumentException("tensor " + dtype + Arrays.toString(shape) + " at byte offset "
                         + byteOffset + " needs " + end + " bytes, the memory has " + memory.byteSize());
             }
@@ -183,6 +189,7 @@ public final class Tensor {
      *
      * @param axis from 0, outermost first
      * @return the size of that axis
+     * @throws IndexOutOfBoundsException if the tensor has no such axis
      */
     public long size(int axis) {
         return shape[axis];

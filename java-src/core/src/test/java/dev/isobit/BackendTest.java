@@ -153,6 +153,15 @@ class BackendTest {
         System.setProperty("isobit.threads", "0");
         var e = assertThrows(IllegalArgumentException.class, BackendOptions::defaults);
         assertTrue(e.getMessage().contains("threads = 0"), e.getMessage());
+        for (String wrong : new String[] {"abc", "", "2.5", "99999999999"}) {
+            System.setProperty("isobit.threads", wrong);
+            e = assertThrows(IllegalArgumentException.class, BackendOptions::defaults);
+            assertEquals("-Disobit.threads: \"" + wrong + "\" is no number", e.getMessage());
+        }
+        for (int wrong : new int[] {-1, BackendOptions.MAX_THREADS + 1, Integer.MAX_VALUE}) {
+            e = assertThrows(IllegalArgumentException.class, () -> new BackendOptions(wrong, 0));
+            assertEquals("backend: threads = " + wrong + " is not from 1 to 8192", e.getMessage());
+        }
         System.clearProperty("isobit.threads");
         BackendOptions options = BackendOptions.defaults();
         assertEquals(Runtime.getRuntime().availableProcessors(), options.threads());

@@ -60,6 +60,7 @@ class TensorTest {
         assertEquals(0, empty.elementCount());
         assertEquals(0, empty.byteSize());
         assertFalse(empty.overlaps(empty));
+        assertEquals(0, Tensor.of(new long[0], 1L << 60, 1L << 60, 0).elementCount());
     }
 
     @Test
@@ -70,7 +71,8 @@ class TensorTest {
         refused(() -> Tensor.of(new float[6], 1L << 40, 1L << 40), "2^63");
         refused(() -> Tensor.of(new float[6], Long.MAX_VALUE), "2^63");
         Memory memory = HostMemory.of(MemorySegment.ofArray(new long[2]));
-        refused(() -> Tensor.of(DType.F32, memory, -4, 1), "-4");
+        refused(() -> Tensor.of(DType.F32, memory, -4, 1), "byte offset -4 is negative");
+        refused(() -> Tensor.of(DType.F32, memory, Long.MIN_VALUE, 1), "is negative");
         refused(() -> Tensor.of(DType.F32, memory, 16, 1), "16", "20 bytes");
         refused(() -> Tensor.of(DType.F32, memory, Long.MAX_VALUE - 3, 1), "2^63");
         assertThrows(NullPointerException.class, () -> Tensor.of(null, memory, 0, 1));

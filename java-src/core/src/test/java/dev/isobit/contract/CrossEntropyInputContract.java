@@ -155,6 +155,10 @@ public abstract class CrossEntropyInputContract extends BackendContract {
                 refused(UnsupportedOperationException.class, logits, targets, gradLoss, as(loss, type, ROWS),
                         gradLogits, "loss", type.name(), "F32");
             }
+            if (type == DType.F64 && taken) {
+                refused(UnsupportedOperationException.class, as(logits, type, ROWS, CLASSES), targets, gradLoss, loss,
+                        as(gradLogits, type, ROWS, CLASSES), "gradLoss is F32", "takes F64 beside logits of F64");
+            }
             if (type.isFloating()) {
                 refused(IllegalArgumentException.class, logits, as(targets, type, ROWS), gradLoss, loss,
                         gradLogits, "targets", "[3]", "the shape of logits");

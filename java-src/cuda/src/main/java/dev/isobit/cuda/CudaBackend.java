@@ -264,8 +264,14 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " lies in " + memory
                     + ", which this backend, device " + driver.ordinal() + ", cannot use");
         }
-        if (written && memory instanceof HostMemory host && host.segment().isReadOnly()) {
-            throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " is read-only memory");
+        if (memory instanceof HostMemory host) {
+            if (!host.segment().isAccessibleBy(Thread.currentThread())) {
+                throw new WrongThreadException(operation + ": " + name + " " + tensor
+                        + " is confined to another thread than " + Thread.currentThread().getName());
+            }
+            if (written && host.segment().isReadOnly()) {
+                throw new IllegalArgumentException(operation + ": " + name + " " + tensor + " is read-only memory");
+            }
         }
     }
 

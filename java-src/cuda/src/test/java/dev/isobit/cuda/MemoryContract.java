@@ -172,7 +172,7 @@ abstract class MemoryContract {
     }
 
     @Test
-    void badCopiesAreRefusedAndWriteNothing() {
+    void badCopiesAreRefusedAndWriteNothing() throws InterruptedException {
         try (Memory memory = backend.allocate(64); Arena arena = Arena.ofConfined()) {
             Tensor device = Tensor.of(DType.F32, memory, 0, 16);
             assertThrows(IllegalArgumentException.class, () -> backend.copy(Tensor.of(new float[15], 15), device));
@@ -186,6 +186,18 @@ abstract class MemoryContract {
             assertTrue(e.getMessage().contains("is read-only memory"), e.getMessage());
             backend.copy(Tensor.of(DType.F32, readOnly, 16), device);
             backend.copy(device, device);
+            Tensor confined = Tensor.of(DType.F32, arena.allocate(64, 4), 16);
+            Throwable[] thrown = new Throwable[2];
+            Thread other = new Thread(() -> {
+                thrown[0] = assertThrows(WrongThreadException.class, () -> backend.copy(confined, device));
+                thrown[1] = assertThrows(WrongThreadException.class, () -> backend.copy(device, confined));
+            }, "another");
+            other.start();
+            other.join();
+            assertEquals("Backend.copy: from " + confined + " is confined to another thread than another",
+                    thrown[0].getMessage());
+            assertEquals("Backend.copy: to " + confined + " is confined to another thread than another",
+                    thrown[1].getMessage());
         }
         Arena arena = Arena.ofConfined();
         Tensor gone = Tensor.of(DType.F32, arena.allocate(64, 4), 16);
