@@ -210,18 +210,19 @@ final class VerifyRun {
     }
 
     private void runChild(ChildSubject child, List<Tape> into) {
-        Path file = workspace.temporary("tape-" + into.size() + "-" + System.nanoTime());
         long[] told = {0};
         try {
+            Path file = workspace.temporary("tape-" + into.size() + "-" + System.nanoTime());
             new ChildJvm(workspace, child.flags(), VerifyInChild.class,
                     List.of(child.backend(), grid.name(), file.toString(), child.name())).run(done -> {
                         progress.accept(done - told[0]);
                         told[0] = done;
                     });
             into.add(Tape.read(file));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
+            // Whatever it is: a child that is not compared, of which nobody hears, would let a run pass.
             synchronized (failures) {
-                failures.add(child.name() + ": " + e.getMessage());
+                failures.add(child.name() + ": " + (e.getMessage() == null ? e.toString() : e.getMessage()));
             }
         }
         progress.accept(grid.problems().size() - told[0]);

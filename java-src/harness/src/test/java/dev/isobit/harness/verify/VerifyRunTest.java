@@ -72,6 +72,23 @@ class VerifyRunTest {
         assertTrue(report.accuracy().stream().noneMatch(a -> a.backend().equals("cpu, 1 thread")));
     }
 
+    /** Such as where the temporary folder cannot be written. */
+    @Test
+    void childrenThatCannotBeStartedAreFailures() {
+        var workspace = new Workspace();
+        workspace.close();
+        try (Backend reference = Backend.open("reference")) {
+            var child = new ChildSubject("cpu, scalar code", "cpu", List.of("-Disobit.cpu.path=scalar"));
+            var report = new VerifyRun(Grid.of(Grid.SMALL), reference, List.of(CPU, new Subject("cpu, 1 thread", false,
+                    () -> Backend.open("cpu", BackendOptions.defaults().withThreads(1)))), List.of(child, child),
+                    workspace, done -> {}).run(List.of());
+            assertFalse(report.passed());
+            assertEquals(
+                    List.of("cpu, scalar code: the workspace is closed", "cpu, scalar code: the workspace is closed"),
+                    report.failures());
+        }
+    }
+
     @Test
     void aDeviceWithMemoryOfItsOwnIsVerifiedLikewise() {
         VerifyReport report = run(List.of(CPU, new Subject("device", true, DeviceStandIn::new)), List.of());
