@@ -1,5 +1,6 @@
 /*
- * Negative log-likelihood of class indices, float32, from log-probabilities [outer, classes, inner].
+ * Negative log-likelihood of class indices from log-probabilities [outer, classes, inner]. These and their gradient (type
+ * D) float32, BF16 or F16; the rest float32.
  *
  *   row loss   = w_t·(0 - lp_t)            0·inf is 0
  *   gradient_t = 0 - a·w_t, else 0         a = upstream (/ sum of w_t over the rows that count, with MEAN)
@@ -34,8 +35,10 @@ __device__ __forceinline__ int64_t segments_of(const nll_loss_params& p) {
 }
 
 __device__ __forceinline__ int64_t target_of(const nll_loss_params& p, int64_t row) {
-    return (p.flags & NLL_LOSS_TARGETS_I32) != 0 ? static_cast<const int32_t*>(p.targets)[row]
-                                                 : static_cast<const int64_t*>(p.targets)[row];
+    if ((p.flags & NLL_LOSS_TARGETS_I32) != 0) return static_cast<const int32_t*>(p.targets)[row];
+    if ((p.flags & NLL_LOSS_TARGETS_I16) != 0) return static_cast<const int16_t*>(p.targets)[row];
+    if ((p.flags & NLL_LOSS_TARGETS_U8) != 0) return static_cast<const uint8_t*>(p.targets)[row];
+    return static_cast<const int64_t*>(p.targets)[row];
 }
 
 __device__ __forceinline__ bool is_class(const nll_loss_params& p, int64_t target) {
@@ -97,7 +100,10 @@ __device__ __forceinline__ void weigh(const nll_loss_params& p) {
 }
 
 /* Rows are dealt out in chunks: a thread computes one, all write its gradient. */
+template <typename D>
 __device__ __forceinline__ void rows(const nll_loss_params& p) {
+    const typename D::Stored* log_probabilities = static_cast<const typename D::Stored*>(p.log_probabilities);
+    typename D::Stored* grad = static_cast<typename D::Stored*>(p.grad_log_probabilities);
     __shared__ double denominator;
     const bool mean = (p.flags & NLL_LOSS_MEAN) != 0;
     if (threadIdx.x == 0) denominator = denominator_of(p);
@@ -117,7 +123,7 @@ __device__ __forceinline__ void rows(const nll_loss_params& p) {
         if (mine && p.row_loss != nullptr) {
             float loss = ignored ? 0.0f : canonical_nan();
             if (live) {
-                const float gap = __fsub_rn(0.0f, p.log_probabilities[base + target * p.inner]);
+                const float gap = __fsub_rn(0.0f, D::widen(log_probabilities[base + target * p.inner]));
                 loss = weight == 0.0f && fabsf(gap) == infinity() ? 0.0f : canonical(__fmul_rn(weight, gap));
             }
             p.row_loss[row] = loss;
@@ -129,26 +135,26 @@ __device__ __forceinline__ void rows(const nll_loss_params& p) {
                 [&](int64_t at) { return at != p.ignore_index && !is_class(p, at); });
         }
         if (p.arrivals != nullptr && row == 0) *p.arrivals = 0;
-        if (p.grad_log_probabilities != nullptr) {
+        if (grad != nullptr) {
             const float elsewhere = live || ignored ? 0.0f : canonical_nan();
             float at_target = 0.0f;
             if (live) {
                 const bool per_row = (p.flags & NLL_LOSS_GRAD_LOSS_PER_ROW) != 0;
                 double a = p.grad_loss == nullptr ? 1.0 : static_cast<double>(p.grad_loss[per_row ? row : 0]);
                 if (mean) a = __ddiv_rn(a, divisor);
-                at_target = canonical(__double2float_rn(__dsub_rn(0.0, __dmul_rn(a, static_cast<double>(weight)))));
+                at_target = __double2float_rn(__dsub_rn(0.0, __dmul_rn(a, static_cast<double>(weight))));
             }
             const bool together = p.inner == 1;
             if (together) {
                 __syncthreads(); /* it may lie over log-probabilities that another thread reads */
-                fill<F32, kBlock>(p.grad_log_probabilities + first * p.classes, count * p.classes, 0.0f, threadIdx.x);
+                fill<D, kBlock>(grad + first * p.classes, count * p.classes, 0.0f, threadIdx.x);
                 __syncthreads();
-                if (live) p.grad_log_probabilities[base + target] = at_target;
+                if (live) grad[base + target] = D::narrow(at_target);
             }
             if (mine && (!together || !(live || ignored))) {
 #pragma unroll 1
                 for (int64_t k = 0; k < p.classes; k++) {
-                    p.grad_log_probabilities[base + k * p.inner] = live && k == target ? at_target : elsewhere;
+                    grad[base + k * p.inner] = D::narrow(live && k == target ? at_target : elsewhere);
                 }
             }
         }

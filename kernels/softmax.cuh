@@ -1,5 +1,6 @@
 /*
- * Softmax and log-softmax along the middle axis of [outer, classes, inner], float32, and their gradients.
+ * Softmax and log-softmax along the middle axis of [outer, classes, inner], of type D, float32, BF16 or F16, and their
+ * gradients. All is computed in float32 and rounded once.
  *
  *   m = max z    N = #{z = m}    R = sum of exp(z_k - m) over z_k < m    S = N + R
  *   p_k  = exp(z_k - m) / S                      gradient_k = p_k·(g_k - sum g·p)
@@ -9,7 +10,7 @@
  * launches. With inner = 1 a part of a warp or a warp takes a row of up to 1024 classes, a block any row; else a thread
  * takes a column, and neighbouring threads read neighbouring memory.
  *
- * Memory moved: 8 bytes an element forward, 12 backward, up to 1024 classes by a warp, 8192 by a block, which hold a row
+ * Memory moved: 8 bytes an element forward, 12 backward, of 16 bits half of that, up to 1024 classes by a warp, 8192 by a block, which hold a row
  * in registers. All but the last segment of a longer row are read a second time, forward beyond 256 segments a third
  * time. A column is read three times forward and twice backward, mostly from cache.
  *
@@ -28,7 +29,6 @@ using cross_entropy::add_to_lanes;
 using cross_entropy::base_of;
 using cross_entropy::block_max;
 using cross_entropy::exponentiate;
-using cross_entropy::kBlock;
 using cross_entropy::kSegment;
 using cross_entropy::kSlots;
 using cross_entropy::Row;
@@ -37,19 +37,40 @@ using cross_entropy::term_of;
 using cross_entropy::thread_max;
 using cross_entropy::weight_of;
 
-using BlockPlacement = cross_entropy::BlockPlacement<F32>;
-using BlockShared = cross_entropy::BlockShared<F32>;
-constexpr int kBlockWarps = BlockShared::kWarps;
-constexpr int kStates = BlockShared::kStates;
-
-template <int T, int Q>
-using Placement = isobit::Placement<F32, T, Q>;
+using cross_entropy::BlockPlacement;
+using cross_entropy::BlockShared;
+using cross_entropy::kRowBlock;
 
 constexpr int kWarpBlock = 128;
 constexpr int kColumnBlock = 128;
 static_assert(kSegment == SOFTMAX_SEGMENT, "rows are cut as those of cross-entropy");
 
 __device__ __forceinline__ bool is_log(const softmax_params& p) { return (p.flags & SOFTMAX_LOG) != 0; }
+
+template <typename D>
+__device__ __forceinline__ const typename D::Stored* input_of(const softmax_params& p) {
+    return static_cast<const typename D::Stored*>(p.input);
+}
+
+template <typename D>
+__device__ __forceinline__ const typename D::Stored* grad_output_of(const softmax_params& p) {
+    return static_cast<const typename D::Stored*>(p.grad_output);
+}
+
+template <typename D>
+__device__ __forceinline__ typename D::Stored* result_of(const softmax_params& p) {
+    return static_cast<typename D::Stored*>(p.result);
+}
+
+/* A result, which is no other NaN than the canonical one. */
+template <typename D>
+__device__ __forceinline__ typename D::Stored stored(float x) {
+    if constexpr (sizeof(typename D::Stored) == sizeof(float)) {
+        return x;
+    } else {
+        return D::narrow(x);
+    }
+}
 
 /* What turns a row's elements into results: exponentials into p, logits into log-probabilities. */
 struct Scale {
@@ -86,30 +107,33 @@ __device__ __forceinline__ float gradient_of(bool log, float y, float g, float s
 }
 
 /* Reads a row for a placement that may have been made for a row at another distance from a boundary. */
-template <int T, int Q>
-__device__ __forceinline__ void load_like(const Placement<T, Q>& placement, const float* row, int n, float (&v)[Q][4]) {
-    if (floats_to_boundary(row) == placement.head) {
+template <typename D, int T, int Q>
+__device__ __forceinline__ void load_like(const Placement<D, T, Q>& placement, const typename D::Stored* row, int n,
+                                          float (&v)[Q][D::kPack]) {
+    if (elements_to_boundary<D>(row) == placement.head) {
         placement.load(row, n, 0.0f, v);
         return;
     }
 #pragma unroll
     for (int s = 0; s < Q; s++) {
 #pragma unroll
-        for (int c = 0; c < 4; c++) {
+        for (int c = 0; c < D::kPack; c++) {
             int e = placement.first + placement.kStep * s + c;
             if (s == Q - 1 && placement.is_head(c)) e -= placement.kPositions;
-            v[s][c] = e < n ? row[e] : 0.0f;
+            v[s][c] = e < n ? D::widen(row[e]) : 0.0f;
         }
     }
 }
 
 /* ------------------------------------------------------------------------ a warp, or a part of one, per row, C <= 1024 */
 
-/* A group of T threads takes a row of at most 4·T·Q classes, one a lane. */
-template <int T, int Q>
+/* A group of T threads takes a row of at most kClasses classes, one a lane. */
+template <typename D, int T, int kClasses>
 __device__ __forceinline__ void warp_rows(const softmax_params& p) {
+    constexpr int P = D::kPack;
+    constexpr int Q = kClasses / (P * T);
     constexpr int kRows = 32 / T;
-    static_assert(4 * T * Q <= kLanes, "an element a lane");
+    static_assert(kClasses <= kLanes, "an element a lane");
     const int classes = static_cast<int>(p.classes);
     const int thread = threadIdx.x & (T - 1);
     const int group = (threadIdx.x & 31) / T;
@@ -119,15 +143,15 @@ __device__ __forceinline__ void warp_rows(const softmax_params& p) {
 
     for (; row - group < p.outer; row += step) {
         const int n = row < p.outer ? classes : 0;
-        const float* input = p.input + row * classes;
-        const Placement<T, Q> placement(input, thread);
-        float v[Q][4];
+        const typename D::Stored* input = input_of<D>(p) + row * classes;
+        const Placement<D, T, Q> placement(input, thread);
+        float v[Q][P];
         placement.load(input, n, -infinity(), v);
         float max = -infinity();
 #pragma unroll
         for (int s = 0; s < Q; s++) {
 #pragma unroll
-            for (int c = 0; c < 4; c++) max = fmaxf(max, v[s][c]);
+            for (int c = 0; c < P; c++) max = fmaxf(max, v[s][c]);
         }
         max = group_max<T>(max);
 
@@ -138,11 +162,11 @@ __device__ __forceinline__ void warp_rows(const softmax_params& p) {
             if (!log) value = exponential;
             return term;
         };
-        const float rest = fold_group<T, Q, 4>(thread, [&](int s) {
-            LanePack<4> pack = {};
+        const float rest = fold_group<T, Q, P>(thread, [&](int s) {
+            LanePack<P> pack = {};
             if (placement.in_use(s, n)) {
 #pragma unroll
-                for (int c = 0; c < 4; c++) pack.lane[c] = element(v[s][c]);
+                for (int c = 0; c < P; c++) pack.lane[c] = element(v[s][c]);
             }
             return pack;
         });
@@ -151,26 +175,29 @@ __device__ __forceinline__ void warp_rows(const softmax_params& p) {
         for (int s = 0; s < Q; s++) {
             if (!placement.in_use(s, n)) continue;
 #pragma unroll
-            for (int c = 0; c < 4; c++) {
+            for (int c = 0; c < P; c++) {
                 v[s][c] = log ? scale.log_probability(v[s][c]) : scale.probability(v[s][c]);
             }
         }
-        placement.store(p.result + row * classes, n, v);
+        placement.store(result_of<D>(p) + row * classes, n, v);
     }
 }
 
+template <typename D>
 __device__ __forceinline__ void warp_rows(const softmax_params& p) {
     if (p.classes <= 64) {
-        warp_rows<8, 2>(p);
+        warp_rows<D, 8, 64>(p);
     } else if (p.classes <= 256) {
-        warp_rows<8, 8>(p);
+        warp_rows<D, 8, 256>(p);
     } else {
-        warp_rows<32, 8>(p);
+        warp_rows<D, 32, 1024>(p);
     }
 }
 
-template <int T, int Q>
+template <typename D, int T, int kClasses>
 __device__ __forceinline__ void warp_gradients(const softmax_params& p) {
+    constexpr int P = D::kPack;
+    constexpr int Q = kClasses / (P * T);
     constexpr int kRows = 32 / T;
     const int classes = static_cast<int>(p.classes);
     const int thread = threadIdx.x & (T - 1);
@@ -182,33 +209,37 @@ __device__ __forceinline__ void warp_gradients(const softmax_params& p) {
     for (; row - group < p.outer; row += step) {
         const int n = row < p.outer ? classes : 0;
         const int64_t offset = row * classes;
-        const Placement<T, Q> placement(p.input + offset, thread);
-        float y[Q][4];
-        float g[Q][4];
-        placement.load(p.input + offset, n, 0.0f, y);
-        load_like(placement, p.grad_output + offset, n, g);
+        const Placement<D, T, Q> placement(input_of<D>(p) + offset, thread);
+        float y[Q][P];
+        float g[Q][P];
+        placement.load(input_of<D>(p) + offset, n, 0.0f, y);
+        load_like(placement, grad_output_of<D>(p) + offset, n, g);
         /* A lane starts at +0: it never is -0. */
         const auto lane = [&](int s, int c) { return __fadd_rn(0.0f, gradient_term(log, y[s][c], g[s][c])); };
-        const float sum = fold_group<T, Q, 4>(thread, [&](int s) {
-            return LanePack<4>{{lane(s, 0), lane(s, 1), lane(s, 2), lane(s, 3)}};
+        const float sum = fold_group<T, Q, P>(thread, [&](int s) {
+            LanePack<P> pack;
+#pragma unroll
+            for (int c = 0; c < P; c++) pack.lane[c] = lane(s, c);
+            return pack;
         });
 #pragma unroll
         for (int s = 0; s < Q; s++) {
             if (!placement.in_use(s, n)) continue;
 #pragma unroll
-            for (int c = 0; c < 4; c++) y[s][c] = gradient_of(log, y[s][c], g[s][c], sum);
+            for (int c = 0; c < P; c++) y[s][c] = gradient_of(log, y[s][c], g[s][c], sum);
         }
-        placement.store(p.result + offset, n, y);
+        placement.store(result_of<D>(p) + offset, n, y);
     }
 }
 
+template <typename D>
 __device__ __forceinline__ void warp_gradients(const softmax_params& p) {
     if (p.classes <= 64) {
-        warp_gradients<8, 2>(p);
+        warp_gradients<D, 8, 64>(p);
     } else if (p.classes <= 256) {
-        warp_gradients<8, 8>(p);
+        warp_gradients<D, 8, 256>(p);
     } else {
-        warp_gradients<32, 8>(p);
+        warp_gradients<D, 32, 1024>(p);
     }
 }
 
@@ -221,14 +252,16 @@ __device__ __forceinline__ int segment_length(int64_t classes, int j) {
 
 /* Beyond kStates segments no state is kept: the maximum of the row comes first, in a pass of its own, so that a segment
  * can be joined as soon as it is summed, and each segment's maximum is found again for its results. */
-__device__ __forceinline__ void block_row(const softmax_params& p, const float* input, float* result,
-                                          BlockShared& shared) {
-    const BlockPlacement placement(input, threadIdx.x);
+template <typename D>
+__device__ __forceinline__ void block_row(const softmax_params& p, const typename D::Stored* input,
+                                          typename D::Stored* result, BlockShared<D>& shared) {
+    constexpr int P = D::kPack;
+    const BlockPlacement<D> placement(input, threadIdx.x);
     const bool log = is_log(p);
     const int segments = static_cast<int>((p.classes + kSegment - 1) / kSegment);
     const int last = segments - 1;
-    const bool is_long = segments > kStates;
-    float v[kSlots][4];
+    const bool is_long = segments > BlockShared<D>::kStates;
+    float v[kSlots][P];
     float max = -infinity();
     float segment_max = -infinity();
     if (is_long) {
@@ -250,7 +283,7 @@ __device__ __forceinline__ void block_row(const softmax_params& p, const float* 
         max = fmaxf(max, segment_max);
         const float base = base_of(segment_max);
         int count = 0;
-        add_to_lanes(placement, n, shared, [&](int s, int c) {
+        add_to_lanes<D>(placement, n, shared, [&](int s, int c) {
             const float z = v[s][c];
             const float exponential = exp_difference(z, base);
             count += z == segment_max;
@@ -299,7 +332,7 @@ __device__ __forceinline__ void block_row(const softmax_params& p, const float* 
 #pragma unroll
                 for (int s = 0; s < kSlots; s++) {
 #pragma unroll
-                    for (int c = 0; c < 4; c++) v[s][c] = exp_difference(v[s][c], base);
+                    for (int c = 0; c < P; c++) v[s][c] = exp_difference(v[s][c], base);
                 }
             }
         }
@@ -308,7 +341,7 @@ __device__ __forceinline__ void block_row(const softmax_params& p, const float* 
         for (int s = 0; s < kSlots; s++) {
             if (!placement.in_use(s, n)) continue;
 #pragma unroll
-            for (int c = 0; c < 4; c++) {
+            for (int c = 0; c < P; c++) {
                 v[s][c] = log ? scale.log_probability(v[s][c]) : scale.probability(v[s][c]);
             }
         }
@@ -318,31 +351,34 @@ __device__ __forceinline__ void block_row(const softmax_params& p, const float* 
     __syncthreads(); /* the next row overwrites what this one still reads */
 }
 
+template <typename D>
 __device__ __forceinline__ void block_rows(const softmax_params& p) {
-    __shared__ __align__(16) BlockShared shared;
+    __shared__ __align__(16) BlockShared<D> shared;
     for (int64_t i = blockIdx.x; i < p.outer; i += gridDim.x) {
-        block_row(p, p.input + i * p.classes, p.result + i * p.classes, shared);
+        block_row<D>(p, input_of<D>(p) + i * p.classes, result_of<D>(p) + i * p.classes, shared);
     }
 }
 
+template <typename D>
 __device__ __forceinline__ void block_gradients(const softmax_params& p) {
-    __shared__ __align__(16) BlockShared shared;
+    constexpr int P = D::kPack;
+    __shared__ __align__(16) BlockShared<D> shared;
     const bool log = is_log(p);
     const int segments = static_cast<int>((p.classes + kSegment - 1) / kSegment);
     for (int64_t i = blockIdx.x; i < p.outer; i += gridDim.x) {
-        const float* input = p.input + i * p.classes;
-        const float* grad_output = p.grad_output + i * p.classes;
-        float* result = p.result + i * p.classes;
-        const BlockPlacement placement(input, threadIdx.x);
-        float y[kSlots][4];
-        float g[kSlots][4];
+        const typename D::Stored* input = input_of<D>(p) + i * p.classes;
+        const typename D::Stored* grad_output = grad_output_of<D>(p) + i * p.classes;
+        typename D::Stored* result = result_of<D>(p) + i * p.classes;
+        const BlockPlacement<D> placement(input, threadIdx.x);
+        float y[kSlots][P];
+        float g[kSlots][P];
         double total = 0.0;
         for (int j = 0; j < segments; j++) {
             const int64_t first = static_cast<int64_t>(j) * kSegment;
             const int n = segment_length(p.classes, j);
             placement.load(input + first, n, 0.0f, y);
             load_like(placement, grad_output + first, n, g);
-            add_to_lanes(placement, n, shared, [&](int s, int c) { return gradient_term(log, y[s][c], g[s][c]); });
+            add_to_lanes<D>(placement, n, shared, [&](int s, int c) { return gradient_term(log, y[s][c], g[s][c]); });
             __syncthreads();
             /* Each warp for itself. */
             total = __dadd_rn(total, static_cast<double>(fold_shared(shared.lanes, threadIdx.x & 31)));
@@ -360,7 +396,7 @@ __device__ __forceinline__ void block_gradients(const softmax_params& p) {
             for (int s = 0; s < kSlots; s++) {
                 if (!placement.in_use(s, n)) continue;
 #pragma unroll
-                for (int c = 0; c < 4; c++) y[s][c] = gradient_of(log, y[s][c], g[s][c], sum);
+                for (int c = 0; c < P; c++) y[s][c] = gradient_of(log, y[s][c], g[s][c], sum);
             }
             placement.store(result + first, n, y);
         }
@@ -406,31 +442,35 @@ struct Column {
     __device__ __forceinline__ int64_t operator[](int64_t k) const { return at + k * stride; }
 };
 
-__device__ __forceinline__ float column_max(const float* z, const Column& column, int64_t first, int64_t n) {
+template <typename D>
+__device__ __forceinline__ float column_max(const typename D::Stored* z, const Column& column, int64_t first,
+                                            int64_t n) {
     float max = -infinity();
 #pragma unroll 4
-    for (int64_t k = first; k < first + n; k++) max = fmaxf(max, z[column[k]]);
+    for (int64_t k = first; k < first + n; k++) max = fmaxf(max, D::widen(z[column[k]]));
     return max;
 }
 
+template <typename D>
 __device__ __forceinline__ void columns(const softmax_params& p) {
+    const typename D::Stored* input = input_of<D>(p);
     const bool log = is_log(p);
     const int segments = static_cast<int>((p.classes + kSegment - 1) / kSegment);
     const int64_t count_of_columns = p.outer * p.inner;
     const int64_t step = static_cast<int64_t>(gridDim.x) * kColumnBlock;
     for (int64_t i = static_cast<int64_t>(blockIdx.x) * kColumnBlock + threadIdx.x; i < count_of_columns; i += step) {
         const Column column(p, i);
-        const float max = column_max(p.input, column, 0, p.classes);
+        const float max = column_max<D>(input, column, 0, p.classes);
         long long count = 0;
         double rest = 0.0;
         for (int j = 0; j < segments; j++) {
             const int64_t first = static_cast<int64_t>(j) * kSegment;
             const int n = segment_length(p.classes, j);
-            const float segment_max = segments == 1 ? max : column_max(p.input, column, first, n);
+            const float segment_max = segments == 1 ? max : column_max<D>(input, column, first, n);
             const float base = base_of(segment_max);
             int equal = 0;
             const float sum = fold_column(n, [&](int k) {
-                const float z = p.input[column[first + k]];
+                const float z = D::widen(input[column[first + k]]);
                 equal += z == segment_max;
                 return z == segment_max ? 0.0f : exp_difference(z, base);
             });
@@ -441,20 +481,23 @@ __device__ __forceinline__ void columns(const softmax_params& p) {
         for (int j = 0; j < segments; j++) {
             const int64_t first = static_cast<int64_t>(j) * kSegment;
             const int n = segment_length(p.classes, j);
-            const float segment_max = log || segments == 1 ? max : column_max(p.input, column, first, n);
+            const float segment_max = log || segments == 1 ? max : column_max<D>(input, column, first, n);
             const float base = base_of(segment_max);
             const Scale scale(sums, log, weight_of(segment_max, max));
 #pragma unroll 1
             for (int k = 0; k < n; k++) {
-                const float z = p.input[column[first + k]];
-                p.result[column[first + k]] =
-                    log ? scale.log_probability(z) : scale.probability(exp_difference(z, base));
+                const float z = D::widen(input[column[first + k]]);
+                result_of<D>(p)[column[first + k]] =
+                    stored<D>(log ? scale.log_probability(z) : scale.probability(exp_difference(z, base)));
             }
         }
     }
 }
 
+template <typename D>
 __device__ __forceinline__ void column_gradients(const softmax_params& p) {
+    const typename D::Stored* input = input_of<D>(p);
+    const typename D::Stored* grad_output = grad_output_of<D>(p);
     const bool log = is_log(p);
     const int segments = static_cast<int>((p.classes + kSegment - 1) / kSegment);
     const int64_t count_of_columns = p.outer * p.inner;
@@ -466,7 +509,7 @@ __device__ __forceinline__ void column_gradients(const softmax_params& p) {
             const int64_t first = static_cast<int64_t>(j) * kSegment;
             const float sum = fold_column(segment_length(p.classes, j), [&](int k) {
                 const int64_t at = column[first + k];
-                return gradient_term(log, p.input[at], p.grad_output[at]);
+                return gradient_term(log, D::widen(input[at]), D::widen(grad_output[at]));
             });
             total = __dadd_rn(total, static_cast<double>(sum));
         }
@@ -474,7 +517,7 @@ __device__ __forceinline__ void column_gradients(const softmax_params& p) {
 #pragma unroll 2
         for (int64_t k = 0; k < p.classes; k++) {
             const int64_t at = column[k];
-            p.result[at] = gradient_of(log, p.input[at], p.grad_output[at], sum);
+            result_of<D>(p)[at] = stored<D>(gradient_of(log, D::widen(input[at]), D::widen(grad_output[at]), sum));
         }
     }
 }

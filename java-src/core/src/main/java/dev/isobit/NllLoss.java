@@ -13,9 +13,11 @@ import org.jspecify.annotations.Nullable;
  * {@code loss = -w_t·lp_t}, in nats; {@code gradient_t = -gradLoss·w_t}, 0 elsewhere. {@code SUM} adds the row losses,
  * {@code MEAN} divides by the sum of {@code w_t} over the rows that are not ignored, and scales the gradient likewise.
  *
- * <p>Shapes: logProbabilities [N, C] or [N, C, d1..dk] F32, C at least 1; targets [N] or [N, d1..dk], I64 or I32;
- * classWeights [C]; loss a scalar (shape [] or [1]), the shape of the targets for {@code NONE}; gradLogProbabilities the
- * shape of logProbabilities, which it may be itself (in place). No output may overlap another operand otherwise.
+ * <p>Shapes: logProbabilities [N, C] or [N, C, d1..dk], F32, BF16 or F16, C at least 1; targets [N] or [N, d1..dk], I64,
+ * I32, I16 or U8; classWeights [C]; loss a scalar (shape [] or [1]), the shape of the targets for {@code NONE};
+ * gradLogProbabilities the shape and type of logProbabilities, which it may be itself (in place). No output may overlap
+ * another operand otherwise. All else is F32 whatever the log-probabilities: from 16 bits all is computed in float32, and
+ * the gradient rounded once.
  *
  * <p>Edges: without rows {@code MEAN} is NaN, {@code SUM} 0. An ignored row has loss and gradient 0 whatever it holds.
  * Only the log-probability of the target is looked at: NaN there is NaN; -inf is +inf, but 0 where w_t is 0. If all rows
@@ -47,7 +49,7 @@ public final class NllLoss implements AutoCloseable {
         this.backend = backend;
         this.options = options;
         this.kernel = backend.nllLossKernel(options, stream);
-        this.dtypes = Operands.floatTypes(backend);
+        this.dtypes = Operands.floatTypes(backend) + ", BF16, F16";
         this.lossChecks = new Operands("NllLoss.loss", backend);
         this.gradientChecks = new Operands("NllLoss.gradient", backend);
         this.lossAndGradientChecks = new Operands("NllLoss.lossAndGradient", backend);
@@ -159,26 +161,27 @@ public final class NllLoss implements AutoCloseable {
         boolean none = options.reduction() == Reduction.NONE;
         checks.require(input.rank() >= 2 && input.size(1) >= 1, "logProbabilities", input,
                 "[N, C, ...] with C at least 1");
-        floats(checks, "logProbabilities", input);
+        checks.dtype("logProbabilities", input, checks.takesLogits(input.dtype()), dtypes);
         checks.memory("logProbabilities", input, gradient != null && gradient.startsWith(input));
         checks.require(isRows(targets, input), "targets", targets, "the shape of logProbabilities without axis 1");
-        checks.dtype("targets", targets, targets.dtype() == DType.I64 || targets.dtype() == DType.I32, "I64, I32");
+        checks.dtype("targets", targets, isIndex(targets.dtype()), "I64, I32, I16, U8");
         checks.memory("targets", targets, false);
         if (classWeights != null) {
             checks.require(classWeights.rank() == 1 && classWeights.size(0) == input.size(1), "classWeights",
                     classWeights, "[C]");
-            floats(checks, "classWeights", classWeights);
+            result(checks, "classWeights", classWeights, input);
             checks.memory("classWeights", classWeights, false);
         }
         if (gradLoss != null) {
             checks.require(isScalar(gradLoss) || none && isRows(gradLoss, input), "gradLoss", gradLoss,
                     none ? "a scalar or the shape of targets" : "a scalar");
-            floats(checks, "gradLoss", gradLoss);
+            result(checks, "gradLoss", gradLoss, input);
             checks.memory("gradLoss", gradLoss, false);
         }
         if (loss != null) {
             checks.require(none ? isRows(loss, input) : isScalar(loss), "loss", loss,
                     none ? "the shape of targets" : "a scalar");
+            result(checks, "loss", loss, input);
             written(checks, "loss", loss, operands);
             checks.disjoint("loss", loss, "logProbabilities", input);
         }
@@ -188,6 +191,8 @@ public final class NllLoss implements AutoCloseable {
                 fits = gradient.size(i) == input.size(i);
             }
             checks.require(fits, "gradLogProbabilities", gradient, "the shape of logProbabilities");
+            checks.dtype("gradLogProbabilities", gradient, gradient.dtype() == input.dtype() || isReference(gradient),
+                    "the type of logProbabilities");
             written(checks, "gradLogProbabilities", gradient, operands);
             if (!gradient.startsWith(input) || gradient.dtype() != input.dtype()) {
                 checks.disjoint("gradLogProbabilities", gradient, "logProbabilities", input);
@@ -199,7 +204,6 @@ public final class NllLoss implements AutoCloseable {
     }
 
     private void written(Operands checks, String name, Tensor output, NllLossOperands operands) {
-        floats(checks, name, output);
         checks.memory(name, output, true);
         checks.disjoint(name, output, "targets", operands.targets());
         if (operands.classWeights() != null) {
@@ -210,9 +214,19 @@ public final class NllLoss implements AutoCloseable {
         }
     }
 
-    private void floats(Operands checks, String name, Tensor tensor) {
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32
-                || tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64), dtypes);
+    private static boolean isIndex(DType dtype) {
+        return dtype == DType.I64 || dtype == DType.I32 || dtype == DType.I16 || dtype == DType.U8;
+    }
+
+    /** Beside log-probabilities and their gradient all is F32; a float64 backend takes F64 as well. */
+    private void result(Operands checks, String name, Tensor tensor, Tensor input) {
+        boolean isDouble = input.dtype() == DType.F64;
+        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
+                isDouble ? "F64 beside logProbabilities of F64" : "F32");
+    }
+
+    private boolean isReference(Tensor tensor) {
+        return tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64);
     }
 
     /** Whether a tensor has the shape of another without the axis of the classes. */

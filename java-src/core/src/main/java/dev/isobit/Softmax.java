@@ -6,15 +6,16 @@ package dev.isobit;
  * <p>Along the axis of the classes, {@code p_k = exp(z_k)/sum_c exp(z_c)}, and {@code gradient_k = p_k·(g_k - sum_c g_c·p_c)} for an
  * upstream gradient g.
  *
- * <p>Shapes: any with at least one axis; all operands of a call have the same, F32. The result may be one of the
- * operands (in place) and may not overlap them in any other way. Nothing is transposed, whatever the axis.
+ * <p>Shapes: any with at least one axis; all operands of a call have the same, and one type: F32, BF16 or F16. The
+ * result may be one of the operands (in place) and may not overlap them in any other way. Nothing is transposed, whatever
+ * the axis. From 16 bits all is computed in float32, and each result rounded once.
  *
  * <p>Edges: a row, that is one of all classes, with NaN, +inf or only -inf among its logits is NaN throughout, in that
  * row alone; a logit -inf elsewhere has probability 0. C = 1: 1. The gradient follows its formula: a row in which the
  * sum is NaN is NaN. Without elements nothing is done.
  *
  * <p>Errors: {@link IllegalArgumentException} for shapes, the axis, overlap and devices;
- * {@link UnsupportedOperationException} for types other than F32 (on the reference backend F64, too);
+ * {@link UnsupportedOperationException} for types other than these (on the reference backend F64, too, and any mix);
  * {@link IllegalStateException} for closed memory or after {@link #close}; {@link WrongThreadException} for memory
  * confined to another thread. Nothing is written in any of these cases.
  *

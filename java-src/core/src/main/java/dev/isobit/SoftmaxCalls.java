@@ -36,7 +36,7 @@ final class SoftmaxCalls implements AutoCloseable {
         this.kernel = backend.softmaxKernel(logarithm, stream);
         this.forwardChecks = new Operands(operation + "." + forwardName, backend);
         this.gradientChecks = new Operands(operation + ".gradient", backend);
-        this.dtypes = Operands.floatTypes(backend);
+        this.dtypes = Operands.floatTypes(backend) + ", BF16, F16";
     }
 
     SoftmaxOptions options() {
@@ -64,6 +64,7 @@ final class SoftmaxCalls implements AutoCloseable {
         if (axis < 0 || axis >= rank) {
             throw checks.refuse(inputName + " " + input + " has no axis " + options.axis());
         }
+        checks.dtype(inputName, input, checks.takesLogits(input.dtype()), dtypes);
         operand(checks, inputName, input, input, false);
         if (gradOutput != null) {
             operand(checks, gradOutputName, gradOutput, input, false);
@@ -101,8 +102,9 @@ final class SoftmaxCalls implements AutoCloseable {
             fits = tensor.size(i) == input.size(i);
         }
         checks.require(fits, name, tensor, "the shape of the first operand");
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32
-                || tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64), dtypes);
+        // A float64 backend takes any mix.
+        checks.dtype(name, tensor, tensor.dtype() == input.dtype()
+                || backend.dtypes().contains(DType.F64) && checks.takesLogits(tensor.dtype()), "one type for all");
         checks.memory(name, tensor, written);
     }
 

@@ -243,6 +243,9 @@ final class FloatOperand {
     void fill(long element, long length, float value) {
         if (kind == Kind.ARRAY) {
             Arrays.fill(array, (int) position(element), (int) position(element + length), value);
+        } else if (shorts.length > 0) {
+            Arrays.fill(shorts, (int) position(element), (int) position(element + length),
+                    f16 ? NarrowFloats.toF16(value) : NarrowFloats.toBf16(value));
         } else {
             for (long i = element; i < element + length; i++) {
                 set(i, value);

@@ -6,7 +6,8 @@ import java.util.Objects;
 
 /**
  * Softmax, log-softmax and their gradients of rows whose elements lie side by side; of columns by tiles of neighbours that
- * are copied to rows and back, so that all go through the row code of cross-entropy. One per worker, reused.
+ * are copied to rows and back, so that all go through the row code of cross-entropy. Rows of 16 bits are widened into such a
+ * tile, too, and rounded from it. One per worker, reused.
  */
 final class SoftmaxRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
@@ -37,6 +38,7 @@ final class SoftmaxRows {
     private float[] gradTile = new float[0];
 
     private boolean gradient;
+    private boolean tiled;
     private long outer;
     private long classes;
     private long inner;
@@ -52,13 +54,14 @@ final class SoftmaxRows {
         classes = call.classes;
         inner = call.inner;
         gradient = call.gradOutput != null;
-        input.set(Objects.requireNonNull(call.input));
-        result.set(Objects.requireNonNull(call.result));
+        input.set(Objects.requireNonNull(call.input), kernels);
+        result.set(Objects.requireNonNull(call.result), kernels);
         if (call.gradOutput != null) {
-            gradOutput.set(call.gradOutput);
+            gradOutput.set(call.gradOutput, kernels);
         }
         width = width(call);
-        if (inner > 1) {
+        tiled = inner > 1 || input.isNarrow();
+        if (tiled) {
             int needed = Math.toIntExact(width * (classes + PADDING));
             tile = tile.length < needed ? new float[needed] : tile;
             tileInput.set(tile);
@@ -84,7 +87,7 @@ final class SoftmaxRows {
 
     /** Computes rows, or tiles, [from, to). */
     void run(long from, long to) {
-        if (inner == 1) {
+        if (!tiled) {
             rows(input, gradOutput, result, from, to, classes);
             return;
         }
@@ -92,6 +95,10 @@ final class SoftmaxRows {
             long column = i % tiles() * width;
             long first = i / tiles() * classes * inner + column;
             int columns = (int) Math.min(width, inner - column);
+            if (inner == 1) {
+                row(first);
+                continue;
+            }
             read(input, tile, first, columns);
             if (gradient) {
                 read(gradOutput, gradTile, first, columns);
@@ -99,6 +106,17 @@ final class SoftmaxRows {
             rows(tileInput, tileGradOutput, tileInput, 0, columns, classes + PADDING);
             write(first, columns);
         }
+    }
+
+    /** A row of 16 bits. */
+    private void row(long first) {
+        int count = (int) classes;
+        input.copyTo(tile, 0, first, count);
+        if (gradient) {
+            gradOutput.copyTo(gradTile, 0, first, count);
+        }
+        rows(tileInput, tileGradOutput, tileInput, 0, 1, classes);
+        result.copyFrom(tile, first, count);
     }
 
     private void read(FloatOperand operand, float[] to, long first, int columns) {

@@ -20,7 +20,7 @@ public final class NllLossCall {
     public long inner;
     /** Log-probabilities. */
     public @Nullable Tensor logProbabilities;
-    /** Class indices of the rows, I64 or I32. */
+    /** Class indices of the rows, I64, I32, I16 or U8. */
     public @Nullable Tensor targets;
     /** [C]; null means 1. */
     public @Nullable Tensor classWeights;

@@ -33,7 +33,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The table of edges in kernels/NUMERICS.md row by row, a test each, for every loss that has that edge: cross-entropy without
- * options and with them and binary cross-entropy of F32, BF16 and F16, the focal loss, negative log-likelihood, softmax.
+ * options and with them and binary cross-entropy of F32, BF16 and F16, the focal loss, negative log-likelihood and softmax of these types.
  */
 public abstract class LossEdgeContract {
     private static final float INF = Float.POSITIVE_INFINITY;
@@ -73,12 +73,16 @@ public abstract class LossEdgeContract {
     /** Losses of rows with class indices. */
     private enum Loss {
         CE_F32(DType.F32), CE_BF16(DType.BF16), CE_F16(DType.F16), OPTIONS_F32(DType.F32), OPTIONS_BF16(
-                DType.BF16), OPTIONS_F16(DType.F16), NLL(DType.F32);
+                DType.BF16), OPTIONS_F16(DType.F16), NLL_F32(DType.F32), NLL_BF16(DType.BF16), NLL_F16(DType.F16);
 
         final DType dtype;
 
         Loss(DType dtype) {
             this.dtype = dtype;
+        }
+
+        boolean isNll() {
+            return name().startsWith("NLL");
         }
 
         boolean hasOptions() {
@@ -121,7 +125,7 @@ public abstract class LossEdgeContract {
         Tensor lseAt = block.room(DType.F32, 0, rows);
         block.upload();
         try {
-            if (loss == Loss.NLL) {
+            if (loss.isNll()) {
                 var operands = NllLossOperands.of(x, t);
                 try (NllLoss op = NllLoss.on(backend, NllLossOptions.defaults().withReduction(reduction))) {
                     op.lossAndGradient(classWeights == null ? operands : operands.withClassWeights(classWeightsAt),
@@ -183,10 +187,10 @@ public abstract class LossEdgeContract {
     }
 
     /** Probabilities, or log-probabilities, of rows of three. */
-    private float[] softmax(boolean logarithm, float... values) {
+    private float[] softmax(DType dtype, boolean logarithm, float... values) {
         block.begin(1 << 12, 3);
-        Tensor x = block.floats(values, 1, values.length / CLASSES, CLASSES);
-        Tensor y = block.room(DType.F32, 3, values.length / CLASSES, CLASSES);
+        Tensor x = block.floats(dtype, values, 1, values.length / CLASSES, CLASSES);
+        Tensor y = block.room(dtype, 3, values.length / CLASSES, CLASSES);
         block.upload();
         SoftmaxOptions options = SoftmaxOptions.defaults();
         if (logarithm) {
@@ -258,7 +262,7 @@ public abstract class LossEdgeContract {
             double share = reduction == Reduction.MEAN ? 0.5 : 1;
             for (int i = 0; i < values.length; i++) {
                 boolean isBad = i / CLASSES == 1 || i / CLASSES == 2 || i / CLASSES == 4;
-                double p = loss == Loss.NLL ? 0 : 1.0 / 3;
+                double p = loss.isNll() ? 0 : 1.0 / 3;
                 double expected = isBad ? NAN : share * (p - (targets[i / CLASSES] == i % CLASSES ? 1 : 0));
                 assertEquals(expected, found.gradient[i], 2e-3, loss + " gradient " + i);
             }
@@ -273,7 +277,7 @@ public abstract class LossEdgeContract {
     void rowThatHasNoSoftmax() {
         float[] values = {NAN, 0, 1, 0, 0, 0, INF, 0, -INF, 1, 1, 1, -INF, -INF, -INF, INF, INF, NAN, 2, 2, 2};
         for (Loss loss : Loss.values()) {
-            if (loss == Loss.NLL) {
+            if (loss.isNll()) {
                 continue;
             }
             Outcome outcome = rows(loss, Reduction.NONE, values, 0, 0, 1, 1, 2, 2, 2);
@@ -285,11 +289,14 @@ public abstract class LossEdgeContract {
                 }
             }
         }
-        for (boolean logarithm : new boolean[] {false, true}) {
-            float[] outputs = softmax(logarithm, values);
-            for (int i = 0; i < outputs.length; i++) {
-                int row = i / CLASSES;
-                assertEquals(row % 2 == 0 && row < 6 || row == 5, Float.isNaN(outputs[i]), "softmax, row " + row);
+        for (DType dtype : DTYPES) {
+            for (boolean logarithm : new boolean[] {false, true}) {
+                float[] outputs = softmax(dtype, logarithm, values);
+                for (int i = 0; i < outputs.length; i++) {
+                    int row = i / CLASSES;
+                    assertEquals(row % 2 == 0 && row < 6 || row == 5, Float.isNaN(outputs[i]),
+                            dtype + " softmax, row " + row);
+                }
             }
         }
     }
@@ -300,7 +307,7 @@ public abstract class LossEdgeContract {
         float[] values = {-INF, 2, 2, -INF, 2, 2};
         for (Loss loss : Loss.values()) {
             Outcome outcome = rows(loss, Reduction.NONE, values, 1, 0);
-            if (loss == Loss.NLL) {
+            if (loss.isNll()) {
                 same(loss, outcome.loss, -2, INF);
                 same(loss, outcome.gradient, 0, -1, 0, -1, 0, 0);
             } else {
@@ -308,8 +315,10 @@ public abstract class LossEdgeContract {
                 same(loss, outcome.gradient, 0, -0.5f, 0.5f, -1, 0.5f, 0.5f);
             }
         }
-        same("softmax", softmax(false, -INF, 2, 2), 0, 0.5f, 0.5f);
-        same("log-softmax", softmax(true, -INF, 2, 2), -INF, -LN2, -LN2);
+        for (DType dtype : DTYPES) {
+            same(dtype, softmax(dtype, false, -INF, 2, 2), 0, 0.5f, 0.5f);
+            same(dtype, softmax(dtype, true, -INF, 2, 2), Rounded.to(dtype, new float[] {-INF, -LN2, -LN2}));
+        }
     }
 
     @Test
@@ -317,8 +326,8 @@ public abstract class LossEdgeContract {
         for (Loss loss : Loss.values()) {
             for (Reduction reduction : Reduction.values()) {
                 Outcome outcome = rows(loss, reduction, new float[] {-7}, 0);
-                same(loss, outcome.loss, loss == Loss.NLL ? 7 : 0);
-                same(loss, outcome.gradient, loss == Loss.NLL ? -1 : 0);
+                same(loss, outcome.loss, loss.isNll() ? 7 : 0);
+                same(loss, outcome.gradient, loss.isNll() ? -1 : 0);
             }
         }
     }
@@ -329,7 +338,7 @@ public abstract class LossEdgeContract {
         float[] values = {1, 2, 3, 4, 5, 6};
         same(loss, rows(loss, Reduction.MEAN, values, -100, -100).loss, NAN);
         same(loss, found.gradient, new float[6]);
-        if (loss != Loss.NLL) {
+        if (!loss.isNll()) {
             rows(loss, Reduction.MEAN, AllIgnored.ZERO, values, CLASSES, null, null, -100, -100);
             same(loss, found.loss, 0);
             same(loss, found.gradient, new float[6]);
@@ -344,8 +353,8 @@ public abstract class LossEdgeContract {
         float[] weights = {0, 1, 1};
         rows(loss, Reduction.MEAN, AllIgnored.NAN, values, CLASSES, weights, null, 0);
         same(loss, found.loss, NAN);
-        same(loss, found.gradient, loss == Loss.NLL ? new float[] {NAN, 0, 0} : new float[] {NAN, NAN, NAN});
-        if (loss != Loss.NLL) {
+        same(loss, found.gradient, loss.isNll() ? new float[] {NAN, 0, 0} : new float[] {NAN, NAN, NAN});
+        if (!loss.isNll()) {
             rows(loss, Reduction.MEAN, AllIgnored.NAN, values, CLASSES, null, new float[] {0}, 0);
             same(loss, found.loss, NAN);
             rows(loss, Reduction.MEAN, AllIgnored.ZERO, values, CLASSES, weights, null, 0);
@@ -368,10 +377,12 @@ public abstract class LossEdgeContract {
                 denominatorOfZero(dtype, options.withDenominator(Denominator.OPERAND), 1, 1);
             }
         }
-        rows(Loss.NLL, Reduction.MEAN, AllIgnored.NAN, new float[] {-1, -2, -3, -4}, 2, new float[] {2, -2}, null, 0,
-                1);
-        same(Loss.NLL, found.loss, NAN);
-        same(Loss.NLL, found.gradient, NAN, 0, 0, NAN);
+        for (Loss loss : List.of(Loss.NLL_F32, Loss.NLL_BF16, Loss.NLL_F16)) {
+            rows(loss, Reduction.MEAN, AllIgnored.NAN, new float[] {-1, -2, -3, -4}, 2, new float[] {2, -2}, null, 0,
+                    1);
+            same(loss, found.loss, NAN);
+            same(loss, found.gradient, NAN, 0, 0, NAN);
+        }
     }
 
     private void denominatorOfZero(DType dtype, CrossEntropyOptions options, float... weights) {
@@ -408,7 +419,7 @@ public abstract class LossEdgeContract {
             rows(loss, Reduction.NONE, AllIgnored.NAN, values, CLASSES, new float[] {0, 1, 1}, null, 0);
             same(loss, found.loss, 0);
             same(loss, found.gradient, new float[3]);
-            if (loss != Loss.NLL) {
+            if (!loss.isNll()) {
                 rows(loss, Reduction.NONE, AllIgnored.NAN, values, CLASSES, null, new float[] {0}, 0);
                 same(loss, found.loss, 0);
                 same(loss, found.gradient, new float[3]);

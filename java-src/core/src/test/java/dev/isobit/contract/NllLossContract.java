@@ -10,7 +10,9 @@ import dev.isobit.NllLossOperands;
 import dev.isobit.NllLossOptions;
 import dev.isobit.Reduction;
 import dev.isobit.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,6 +24,8 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 public abstract class NllLossContract extends BackendContract {
     private static final float NAN = Float.intBitsToFloat(0x7fc00000);
+
+    private static final DType[] DTYPES = {DType.F32, DType.BF16, DType.F16};
 
     /** For subclasses. */
     protected NllLossContract() {}
@@ -36,6 +40,8 @@ public abstract class NllLossContract extends BackendContract {
         final Reduction reduction;
         final long ignoreIndex;
         final float[] input;
+        final DType dtype;
+        final DType targetType;
         final long[] targets;
         final float[] weights;
         final float[] gradLoss;
@@ -45,20 +51,33 @@ public abstract class NllLossContract extends BackendContract {
 
         Case(int outer, int classes, int inner, long seed) {
             random = new SplittableRandom(seed);
+            dtype = DTYPES[(int) (seed % DTYPES.length)];
             this.outer = outer;
             this.classes = classes;
             this.inner = inner;
             rows = outer * inner;
             reduction = Reduction.values()[random.nextInt(3)];
             ignoreIndex = new long[] {-100, 0, classes, Long.MAX_VALUE}[random.nextInt(4)];
-            input = new float[rows * classes];
+            List<DType> types = new ArrayList<>(List.of(DType.I64));
+            if (ignoreIndex == (int) ignoreIndex) {
+                types.add(DType.I32);
+            }
+            if (ignoreIndex == (short) ignoreIndex && classes <= Short.MAX_VALUE) {
+                types.add(DType.I16);
+            }
+            if (ignoreIndex >= 0 && ignoreIndex <= 255 && classes <= 256) {
+                types.add(DType.U8);
+            }
+            targetType = types.get(random.nextInt(types.size()));
+            float[] drawn = new float[rows * classes];
             float[] special = {Float.NaN, Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE, -3e38f};
             boolean wild = random.nextInt(3) == 0;
-            for (int i = 0; i < input.length; i++) {
-                input[i] = wild && random.nextInt(6) == 0
+            for (int i = 0; i < drawn.length; i++) {
+                drawn[i] = wild && random.nextInt(6) == 0
                         ? special[random.nextInt(special.length)]
                         : -3 * Math.abs(LogitsKind.gaussian(random));
             }
+            input = Rounded.to(dtype, drawn);
             targets = new long[rows];
             for (int i = 0; i < rows; i++) {
                 targets[i] = random.nextInt(5) == 0 ? ignoreIndex : random.nextInt(classes);
@@ -106,6 +125,7 @@ public abstract class NllLossContract extends BackendContract {
                             .canonical((float) (0 - upstream / denominator * rowWeight[row]));
                 }
             }
+            gradient = Rounded.to(dtype, gradient);
             loss = reduction == Reduction.NONE
                     ? rowLoss
                     : new float[] {
@@ -118,10 +138,8 @@ public abstract class NllLossContract extends BackendContract {
             long[] shape = inner == 1 ? new long[] {outer, classes} : new long[] {outer, classes, inner};
             long[] rowShape = inner == 1 ? new long[] {outer} : new long[] {outer, inner};
             block().begin(8L * input.length + 24L * rows + 4L * classes + 64, 6);
-            Tensor from = block().floats(input, random.nextInt(16), shape);
-            boolean fits = ignoreIndex == (int) ignoreIndex;
-            Tensor t = block().indices(fits && random.nextBoolean() ? DType.I32 : DType.I64, targets,
-                    random.nextInt(8));
+            Tensor from = block().floats(dtype, input, random.nextInt(16), shape);
+            Tensor t = block().indices(targetType, targets, random.nextInt(8));
             NllLossOperands operands =
                     NllLossOperands.of(from, Tensor.of(t.dtype(), t.memory(), t.byteOffset(), rowShape));
             if (weights != null) {
@@ -132,7 +150,7 @@ public abstract class NllLossContract extends BackendContract {
                         gradLoss.length == rows && none ? rowShape : new long[0]));
             }
             Tensor to = block().room(DType.F32, random.nextInt(16), none ? rowShape : new long[0]);
-            Tensor grad = inPlace ? from : block().room(DType.F32, random.nextInt(16), shape);
+            Tensor grad = inPlace ? from : block().room(dtype, random.nextInt(16), shape);
             block().upload();
             NllLossOptions options = new NllLossOptions(reduction, ignoreIndex);
             try (NllLoss op = NllLoss.on(backend(), options)) {
@@ -145,7 +163,7 @@ public abstract class NllLossContract extends BackendContract {
                 }
             }
             block().download();
-            String what = Arrays.toString(shape) + " " + options;
+            String what = dtype + " " + Arrays.toString(shape) + " " + targetType + " " + options;
             block().assertUntouchedBut(what, wantsLoss && wantsGradient
                     ? new Tensor[] {to, grad}
                     : new Tensor[] {wantsLoss ? to : grad});
@@ -249,7 +267,14 @@ public abstract class NllLossContract extends BackendContract {
             refused(type, () -> op.lossAndGradient(good, shifted(grad, DType.F32, 4), grad), "loss", "overlaps");
             refused(type, () -> op.loss(NllLossOperands.of(foreign(DType.F32, 2, 3), t), loss), "logProbabilities");
             Tensor narrow = Tensor.of(DType.BF16, lp.memory(), lp.byteOffset(), 2, 3);
-            refused(UnsupportedOperationException.class, () -> op.loss(NllLossOperands.of(narrow, t), loss), "BF16");
+            refused(UnsupportedOperationException.class, () -> op.gradient(NllLossOperands.of(narrow, t), grad), "F32",
+                    "the type of logProbabilities");
+            refused(UnsupportedOperationException.class, () -> op.gradient(good, narrow), "BF16");
+            Tensor integers = Tensor.of(DType.I32, lp.memory(), lp.byteOffset(), 2, 3);
+            refused(UnsupportedOperationException.class, () -> op.loss(NllLossOperands.of(integers, t), loss), "I32");
+            Tensor words = Tensor.of(DType.F32, t.memory(), t.byteOffset(), 2);
+            refused(UnsupportedOperationException.class, () -> op.loss(NllLossOperands.of(lp, words), loss), "F32",
+                    "U8");
             refused(IllegalStateException.class, () -> op.gradient(good, closed(DType.F32, 2, 3)), "closed");
             if (backend().usesHostMemory()) {
                 Tensor bad = Tensor.of(new long[] {1, 3}, 2);

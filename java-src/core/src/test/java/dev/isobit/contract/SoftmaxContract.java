@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isobit.Backend;
 import dev.isobit.CrossEntropy;
 import dev.isobit.CrossEntropyOptions;
 import dev.isobit.DType;
@@ -62,11 +63,16 @@ public abstract class SoftmaxContract extends BackendContract {
     /** Runs a call over [outer, classes, inner] and sees that nothing but the result was written. */
     private float[] run(boolean logarithm, float[] input, float[] gradOutput, Place place, SplittableRandom random,
             long... shape) {
+        return run(DType.F32, logarithm, input, gradOutput, place, random, shape);
+    }
+
+    private float[] run(DType dtype, boolean logarithm, float[] input, float[] gradOutput, Place place,
+            SplittableRandom random, long... shape) {
         block().begin(16L * input.length + 16, 4);
-        Tensor from = block().floats(input, random.nextInt(16), shape);
-        Tensor grad = gradOutput == null ? null : block().floats(gradOutput, random.nextInt(16), shape);
+        Tensor from = block().floats(dtype, input, random.nextInt(16), shape);
+        Tensor grad = gradOutput == null ? null : block().floats(dtype, gradOutput, random.nextInt(16), shape);
         Tensor to = switch (place) {
-            case APART -> block().room(DType.F32, random.nextInt(16), shape);
+            case APART -> block().room(dtype, random.nextInt(16), shape);
             case OVER_INPUT -> from;
             case OVER_GRADIENT -> grad;
         };
@@ -226,6 +232,75 @@ public abstract class SoftmaxContract extends BackendContract {
         }
     }
 
+    /** From 16 bits: the definition's float32, rounded once; nearly always the number nearest to float64's. */
+    @ParameterizedTest
+    @EnumSource(names = {"BF16", "F16"})
+    void resultsOf16BitsAreRounded(DType dtype) {
+        long[] nearest = new long[2];
+        for (int classes : new int[] {1, 2, 3, 7, 8, 9, 16, 33, 63, 64, 65, 100, 256, 257, 1000, 1023, 1024, 1025, 2049,
+            8191, 8192, 8193, 16385}) {
+            SplittableRandom random = new SplittableRandom(classes);
+            for (LogitsKind kind : LogitsKind.values()) {
+                if (classes > 2000 && random.nextInt(4) > 0) {
+                    continue;
+                }
+                for (int inner : new int[] {1, new int[] {2, 3, 33}[random.nextInt(classes > 2000 ? 2 : 3)]}) {
+                    int outer = classes > 2000 ? 1 : 1 + random.nextInt(3);
+                    boolean logarithm = random.nextBoolean();
+                    float[] z = rows(new float[outer * classes * inner], outer, classes, inner,
+                            (row, i) -> kind.fill(row, random));
+                    z = Rounded.to(dtype, z);
+                    String what = dtype + " " + kind + " [" + outer + ", " + classes + ", " + inner + "] " + logarithm;
+                    float[] y = Rounded.to(dtype, rows(z, outer, classes, inner, (row, i) -> System
+                            .arraycopy(SoftmaxDefinition.forward(row, logarithm), 0, row, 0, classes)));
+                    Place place = random.nextBoolean() ? Place.APART : Place.OVER_INPUT;
+                    float[] found = run(dtype, logarithm, z, null, place, random, outer, classes, inner);
+                    Bits.assertSame(what, y, found);
+                    float[] g = new float[z.length];
+                    for (int i = 0; i < g.length; i++) {
+                        g[i] = LogitsKind.gaussian(random);
+                    }
+                    g = Rounded.to(dtype, g);
+                    float[][] gs = new float[outer * inner][];
+                    rows(g, outer, classes, inner, (row, i) -> gs[i] = row.clone());
+                    float[] gradient = Rounded.to(dtype, rows(y, outer, classes, inner, (row, i) -> System
+                            .arraycopy(SoftmaxDefinition.gradient(row, gs[i], logarithm), 0, row, 0, classes)));
+                    found = run(dtype, logarithm, y, g, Place.values()[random.nextInt(3)], random, outer, classes,
+                            inner);
+                    Bits.assertSame(what + " gradient", gradient, found);
+                    countNearest(dtype, logarithm, z, y, outer, classes, inner, nearest);
+                }
+            }
+        }
+        assertTrue(nearest[1] > 10_000 && nearest[0] >= 0.999 * nearest[1],
+                nearest[0] + " of " + nearest[1] + " are the nearest");
+    }
+
+    /** Probabilities or log-probabilities beside those of the reference, in float64. */
+    private static void countNearest(DType dtype, boolean logarithm, float[] z, float[] found, long outer,
+            long classes, long inner, long[] nearest) {
+        double[] exact = new double[z.length];
+        try (Backend reference = Backend.open("reference");
+                Softmax softmax = Softmax.on(reference, SoftmaxOptions.defaults().withAxis(1));
+                LogSoftmax log = LogSoftmax.on(reference, SoftmaxOptions.defaults().withAxis(1))) {
+            Tensor from = Tensor.of(z, outer, classes, inner);
+            Tensor to = Tensor.of(exact, outer, classes, inner);
+            if (logarithm) {
+                log.logProbabilities(from, to);
+            } else {
+                softmax.probabilities(from, to);
+            }
+        }
+        for (int i = 0; i < exact.length; i++) {
+            if (Double.isFinite(exact[i])) {
+                int off = Rounded.distance(dtype, exact[i], found[i]);
+                assertTrue(off <= 1, "element " + i + " is " + found[i] + ", not " + exact[i]);
+                nearest[0] += off == 0 ? 1 : 0;
+                nearest[1]++;
+            }
+        }
+    }
+
     private float[] one(boolean logarithm, float... z) {
         return run(logarithm, z, null, Place.APART, new SplittableRandom(1), 1, z.length, 1);
     }
@@ -351,8 +426,10 @@ public abstract class SoftmaxContract extends BackendContract {
         refused(type, () -> call(false, 1, logits, foreign(DType.F32, 2, 3), result), "gradProbabilities");
         refused(IllegalStateException.class, () -> call(false, 1, logits, null, closed(DType.F32, 2, 3)), "closed");
         Tensor narrow = Tensor.of(DType.BF16, logits.memory(), logits.byteOffset(), 2, 3);
-        refused(UnsupportedOperationException.class, () -> call(false, 1, narrow, null, result), "BF16", "F32");
-        refused(UnsupportedOperationException.class, () -> call(true, 1, logits, narrow, result), "BF16", "F32");
+        refused(UnsupportedOperationException.class, () -> call(false, 1, narrow, null, result), "F32", "one type");
+        refused(UnsupportedOperationException.class, () -> call(true, 1, logits, narrow, result), "BF16", "one type");
+        Tensor integers = Tensor.of(DType.I32, logits.memory(), logits.byteOffset(), 2, 3);
+        refused(UnsupportedOperationException.class, () -> call(true, 1, integers, null, result), "I32", "F32");
         Softmax op = Softmax.on(backend(), SoftmaxOptions.defaults());
         op.close();
         op.close();

@@ -198,6 +198,10 @@ class CpuAllocationTest {
                 tensor(nativeMemory, CLASSES), tensor(nativeMemory, 1));
         ops.add(new Op("NllLoss.lossAndGradient" + where, repeats,
                 () -> op.lossAndGradient(operands, loss, gradient)));
+        Tensor narrowGradient = narrow(nativeMemory, ROWS, CLASSES);
+        var narrow = NllLossOperands.of(narrow(nativeMemory, ROWS, CLASSES), Tensor.of(new long[ROWS], ROWS));
+        ops.add(new Op("NllLoss.lossAndGradient of BF16" + where, repeats,
+                () -> op.lossAndGradient(narrow, loss, narrowGradient)));
     }
 
     private void addSoftmax(Backend backend, boolean nativeMemory, int repeats, String where) {
@@ -214,6 +218,12 @@ class CpuAllocationTest {
             ops.add(new Op("Softmax.gradient" + of, repeats, () -> softmax.gradient(logits, logits, result)));
             ops.add(new Op("LogSoftmax.logProbabilities" + of, repeats, () -> log.logProbabilities(logits, result)));
             ops.add(new Op("LogSoftmax.gradient" + of, repeats, () -> log.gradient(logits, logits, result)));
+            Tensor narrow = narrow(nativeMemory, ROWS, CLASSES);
+            Tensor narrowResult = narrow(nativeMemory, ROWS, CLASSES);
+            ops.add(new Op("Softmax.probabilities of BF16" + of, repeats,
+                    () -> softmax.probabilities(narrow, narrowResult)));
+            ops.add(new Op("LogSoftmax.gradient of BF16" + of, repeats,
+                    () -> log.gradient(narrow, narrow, narrowResult)));
         }
     }
 

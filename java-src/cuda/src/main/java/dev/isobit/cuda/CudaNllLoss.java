@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -22,13 +23,17 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
     private static final String MAKING = "NllLoss.on";
     private static final long ALIGNMENT = 256;
 
+    private final CudaBackend backend;
     private final CudaDriver driver;
     private final LaunchTable table;
     private final CudaStream stream;
     private final boolean mean;
     private final boolean reduces;
     private final CudaFunction weigh;
-    private final CudaFunction rows;
+    private final CudaFunction f32Rows;
+    /** Loaded by the first call that needs them. */
+    private @Nullable CudaFunction bf16Rows;
+    private @Nullable CudaFunction f16Rows;
     private final CudaFunction reduce;
     private final MemorySegment block;
     private final Launcher launcher;
@@ -42,6 +47,7 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
     private boolean closed;
 
     CudaNllLoss(CudaBackend backend, NllLossOptions options, CudaStream stream) {
+        this.backend = backend;
         this.driver = backend.driver();
         this.scratch = new ScratchMemory(this, "NllLoss", backend);
         this.table = backend.launchTable();
@@ -50,7 +56,7 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
         this.reduces = options.reduction() != Reduction.NONE;
         CudaModule module = backend.module(MAKING, "nll_loss");
         weigh = module.function(MAKING, "nll_loss_weigh_f32");
-        rows = module.function(MAKING, "nll_loss_rows_f32");
+        f32Rows = module.function(MAKING, "nll_loss_rows_f32");
         reduce = module.function(MAKING, "nll_loss_reduce_f32");
         ArgumentBlock arguments = new ArgumentBlock(NllLoss.LAYOUT);
         block = arguments.struct();
@@ -66,6 +72,32 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
         }
         block.set(ValueLayout.JAVA_LONG, NllLoss.STATUS, status.address());
         block.set(ValueLayout.JAVA_LONG, NllLoss.IGNORE_INDEX, options.ignoreIndex());
+    }
+
+    private CudaFunction rowsFor(String operation, DType dtype) {
+        if (dtype == DType.F32) {
+            return f32Rows;
+        }
+        CudaFunction rows = dtype == DType.F16 ? f16Rows : bf16Rows;
+        if (rows == null) {
+            String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+            rows = backend.module(operation, "nll_loss" + suffix).function(operation, "nll_loss_rows" + suffix);
+            if (dtype == DType.F16) {
+                f16Rows = rows;
+            } else {
+                bf16Rows = rows;
+            }
+        }
+        return rows;
+    }
+
+    private static int targetFlag(DType dtype) {
+        return switch (dtype) {
+            case I32 -> NllLoss.TARGETS_I32;
+            case I16 -> NllLoss.TARGETS_I16;
+            case U8 -> NllLoss.TARGETS_U8;
+            default -> 0;
+        };
     }
 
     private static long aligned(long bytes) {
@@ -94,6 +126,7 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
                 ? "NllLoss.loss"
                 : call.loss == null ? "NllLoss.gradient" : "NllLoss.lossAndGradient";
         stream.admit(operation, this);
+        CudaFunction rows = rowsFor(operation, Objects.requireNonNull(call.logProbabilities).dtype());
         long count = call.outer * call.inner;
         boolean reduced = reduces && call.loss != null;
         if (reduces) {
@@ -117,7 +150,7 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
         to.set(ValueLayout.JAVA_LONG, NllLoss.INNER, call.inner);
         to.set(ValueLayout.JAVA_INT, NllLoss.FLAGS,
                 (mean ? NllLoss.MEAN : 0) | (call.gradLossPerRow ? NllLoss.GRAD_LOSS_PER_ROW : 0)
-                        | (targets.dtype() == DType.I32 ? NllLoss.TARGETS_I32 : 0));
+                        | targetFlag(targets.dtype()));
         to.set(ValueLayout.JAVA_INT, NllLoss.ROWS_PER_BLOCK, table.nllRowsPerBlock(call.classes));
         if (count > 0) {
             status.use(operation);

@@ -1,5 +1,6 @@
 package dev.isobit.cuda;
 
+import dev.isobit.DType;
 import dev.isobit.Tensor;
 import dev.isobit.cuda.KernelParams.Softmax;
 import dev.isobit.cuda.LaunchTable.SoftmaxVariant;
@@ -7,44 +8,73 @@ import dev.isobit.spi.SoftmaxCall;
 import dev.isobit.spi.SoftmaxKernel;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Softmax and log-softmax: a launch per call, as kernels/softmax_params.h says. */
 final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
+    private final CudaBackend backend;
     private final CudaDriver driver;
     private final LaunchTable table;
     private final CudaStream stream;
     private final String forwardName;
     private final String gradientName;
-    /** By variant. */
-    private final CudaFunction[] forward;
-    private final CudaFunction[] gradient;
+    private final Kernels f32;
+    /** Loaded by the first call that needs them. */
+    private @Nullable Kernels bf16;
+    private @Nullable Kernels f16;
     private final MemorySegment block;
     private final Launcher launcher;
     private boolean closed;
 
     CudaSoftmax(CudaBackend backend, boolean logarithm, CudaStream stream) {
+        this.backend = backend;
         this.driver = backend.driver();
         this.table = backend.launchTable();
         this.stream = stream;
         String making = logarithm ? "LogSoftmax.on" : "Softmax.on";
         forwardName = logarithm ? "LogSoftmax.logProbabilities" : "Softmax.probabilities";
         gradientName = logarithm ? "LogSoftmax.gradient" : "Softmax.gradient";
-        CudaModule module = backend.module(making, "softmax");
-        forward = kernels(making, module, "forward");
-        gradient = kernels(making, module, "grad");
+        f32 = kernels(making, DType.F32);
         ArgumentBlock arguments = new ArgumentBlock(Softmax.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
         block.set(ValueLayout.JAVA_INT, Softmax.FLAGS, logarithm ? Softmax.LOG : 0);
     }
 
-    private static CudaFunction[] kernels(String making, CudaModule module, String phase) {
+    /** The kernels for one type, by variant. */
+    private record Kernels(CudaFunction[] forward, CudaFunction[] gradient) {}
+
+    private Kernels kernels(String operation, DType dtype) {
+        String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+        CudaModule module = backend.module(operation, "softmax" + (dtype == DType.F32 ? "" : suffix));
+        return new Kernels(functions(operation, module, "forward" + suffix),
+                functions(operation, module, "grad" + suffix));
+    }
+
+    private static CudaFunction[] functions(String operation, CudaModule module, String phase) {
         CudaFunction[] functions = new CudaFunction[SoftmaxVariant.values().length];
         for (SoftmaxVariant variant : SoftmaxVariant.values()) {
-            functions[variant.ordinal()] = module.function(making, "softmax_" + phase + "_f32_" + variant.suffix);
+            functions[variant.ordinal()] = module.function(operation, "softmax_" + phase + "_" + variant.suffix);
         }
         return functions;
+    }
+
+    private Kernels kernelsFor(String operation, DType dtype) {
+        if (dtype == DType.F32) {
+            return f32;
+        }
+        Kernels kernels = dtype == DType.F16 ? f16 : bf16;
+        if (kernels == null) {
+            kernels = kernels(operation, dtype);
+            if (dtype == DType.F16) {
+                f16 = kernels;
+            } else {
+                bf16 = kernels;
+            }
+        }
+        return kernels;
     }
 
     @Override
@@ -52,6 +82,8 @@ final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
         boolean isGradient = call.gradOutput != null;
         String operation = isGradient ? gradientName : forwardName;
         stream.admit(operation, this);
+        DType dtype = Objects.requireNonNull(call.input).dtype();
+        Kernels kernels = kernelsFor(operation, dtype);
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, Softmax.INPUT, address(call.input));
         to.set(ValueLayout.JAVA_LONG, Softmax.GRAD_OUTPUT, address(call.gradOutput));
@@ -60,10 +92,11 @@ final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
         to.set(ValueLayout.JAVA_LONG, Softmax.CLASSES, call.classes);
         to.set(ValueLayout.JAVA_LONG, Softmax.INNER, call.inner);
         SoftmaxVariant variant = table.softmaxVariant(call.classes, call.inner);
-        CudaFunction function = (isGradient ? gradient : forward)[variant.ordinal()];
-        int grid = table.softmaxGrid(variant, isGradient, call.outer, call.classes, call.inner);
-        driver.checkLaunch(operation, function, grid, variant.threads, 0,
-                launcher.launch(function, grid, variant.threads, 0));
+        boolean narrow = dtype != DType.F32;
+        CudaFunction function = (isGradient ? kernels.gradient : kernels.forward)[variant.ordinal()];
+        int grid = table.softmaxGrid(variant, isGradient, narrow, call.outer, call.classes, call.inner);
+        int threads = variant.threads(narrow);
+        driver.checkLaunch(operation, function, grid, threads, 0, launcher.launch(function, grid, threads, 0));
     }
 
     private static long address(@Nullable Tensor tensor) {

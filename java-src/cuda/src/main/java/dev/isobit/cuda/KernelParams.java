@@ -395,6 +395,8 @@ final class KernelParams {
         static final int MEAN = 1;
         static final int GRAD_LOSS_PER_ROW = 2;
         static final int TARGETS_I32 = 4;
+        static final int TARGETS_I16 = 8;
+        static final int TARGETS_U8 = 16;
         static final int SEGMENT = 8192;
 
         static final StructLayout LAYOUT = MemoryLayout.structLayout(POINTER.withName("log_probabilities"),

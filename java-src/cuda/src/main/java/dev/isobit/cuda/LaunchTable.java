@@ -115,16 +115,32 @@ final class LaunchTable {
     enum SoftmaxVariant {
         WARP("warp", 128, 5, 3), BLOCK("block", 256, 2, 2), COLUMN("column", 128, 6, 6);
 
+        /** Of a block a row of 16 bits. */
+        private static final int NARROW_FORWARD_BLOCKS = 4;
+        private static final int NARROW_GRADIENT_BLOCKS = 3;
+
         final String suffix;
-        final int threads;
-        final int forwardBlocks;
-        final int gradientBlocks;
+        private final int threads;
+        private final int forwardBlocks;
+        private final int gradientBlocks;
 
         SoftmaxVariant(String suffix, int threads, int forwardBlocks, int gradientBlocks) {
             this.suffix = suffix;
             this.threads = threads;
             this.forwardBlocks = forwardBlocks;
             this.gradientBlocks = gradientBlocks;
+        }
+
+        /** Threads of a block, for 16 bits or not. */
+        int threads(boolean narrow) {
+            return this == BLOCK && narrow ? NARROW_BLOCK_THREADS : threads;
+        }
+
+        int blocks(boolean gradient, boolean narrow) {
+            if (this == BLOCK && narrow) {
+                return gradient ? NARROW_GRADIENT_BLOCKS : NARROW_FORWARD_BLOCKS;
+            }
+            return gradient ? gradientBlocks : forwardBlocks;
         }
     }
 
@@ -235,13 +251,13 @@ final class LaunchTable {
                 : classes <= Softmax.WARP_CLASSES ? SoftmaxVariant.WARP : SoftmaxVariant.BLOCK;
     }
 
-    int softmaxGrid(SoftmaxVariant variant, boolean gradient, long outer, long classes, long inner) {
+    int softmaxGrid(SoftmaxVariant variant, boolean gradient, boolean narrow, long outer, long classes, long inner) {
         long blocks = switch (variant) {
             case WARP -> ceil(outer, classes <= WARP_PACKED_CLASSES ? 16 : 4);
             case BLOCK -> outer;
             case COLUMN -> ceil(outer * inner, SoftmaxVariant.COLUMN.threads);
         };
-        return grid(blocks, gradient ? variant.gradientBlocks : variant.forwardBlocks);
+        return grid(blocks, variant.blocks(gradient, narrow));
     }
 
     /** So many rows that a block has about 8192 elements of the gradient to write. */

@@ -74,10 +74,14 @@ class KernelParamsTest {
             "cross_entropy_loss_grad_bf16_wide", "cross_entropy_loss_grad_f16_block",
             "cross_entropy_loss_grad_f16_thread", "cross_entropy_loss_grad_f16_warp",
             "cross_entropy_loss_grad_f16_wide",
-            "guard_set", "guard_square_f32", "guard_square_mixed", "nll_loss_reduce_f32", "nll_loss_rows_f32",
-            "nll_loss_weigh_f32",
+            "guard_set", "guard_square_f32", "guard_square_mixed", "nll_loss_reduce_f32", "nll_loss_rows_bf16",
+            "nll_loss_rows_f16", "nll_loss_rows_f32", "nll_loss_weigh_f32",
             "sgd_begin", "sgd_guarded_f32", "sgd_guarded_mixed", "sgd_step_f32", "sgd_step_f32_guarded",
             "sgd_step_mixed", "sgd_step_mixed_guarded",
+            "softmax_forward_bf16_block", "softmax_forward_bf16_column", "softmax_forward_bf16_warp",
+            "softmax_grad_bf16_block", "softmax_grad_bf16_column", "softmax_grad_bf16_warp",
+            "softmax_forward_f16_block", "softmax_forward_f16_column", "softmax_forward_f16_warp",
+            "softmax_grad_f16_block", "softmax_grad_f16_column", "softmax_grad_f16_warp",
             "softmax_forward_f32_block", "softmax_forward_f32_column", "softmax_forward_f32_warp",
             "softmax_grad_f32_block", "softmax_grad_f32_column", "softmax_grad_f32_warp");
 
@@ -194,6 +198,8 @@ class KernelParamsTest {
         found.put("NLL_LOSS_MEAN", (long) KernelParams.NllLoss.MEAN);
         found.put("NLL_LOSS_GRAD_LOSS_PER_ROW", (long) KernelParams.NllLoss.GRAD_LOSS_PER_ROW);
         found.put("NLL_LOSS_TARGETS_I32", (long) KernelParams.NllLoss.TARGETS_I32);
+        found.put("NLL_LOSS_TARGETS_I16", (long) KernelParams.NllLoss.TARGETS_I16);
+        found.put("NLL_LOSS_TARGETS_U8", (long) KernelParams.NllLoss.TARGETS_U8);
         found.put("NLL_LOSS_SEGMENT", (long) KernelParams.NllLoss.SEGMENT);
         assertEquals(constants, found);
         assertEquals(KernelParams.Adam.CHUNK, ChunkTable.CHUNK);
@@ -214,7 +220,7 @@ class KernelParamsTest {
                 "bce_with_logits_f16", "bce_with_logits_focal", "bce_with_logits_focal_bf16",
                 "bce_with_logits_focal_f16", "cross_entropy", "cross_entropy_bf16", "cross_entropy_f16",
                 "cross_entropy_general", "cross_entropy_general_bf16", "cross_entropy_general_f16", "guard",
-                "nll_loss", "sgd", "softmax")) {
+                "nll_loss", "nll_loss_bf16", "nll_loss_f16", "sgd", "softmax", "softmax_bf16", "softmax_f16")) {
             String ptx;
             try (InputStream in = KernelParamsTest.class.getResourceAsStream(CudaModule.resource(op, target))) {
                 ptx = new String(in.readAllBytes(), StandardCharsets.UTF_8);
@@ -238,8 +244,8 @@ class KernelParamsTest {
                     case "guard" -> entry.group(1).equals("guard_set")
                             ? KernelParams.GuardSet.LAYOUT
                             : KernelParams.Guard.LAYOUT;
-                    case "softmax" -> KernelParams.Softmax.LAYOUT;
-                    case "nll_loss" -> KernelParams.NllLoss.LAYOUT;
+                    case "softmax", "softmax_bf16", "softmax_f16" -> KernelParams.Softmax.LAYOUT;
+                    case "nll_loss", "nll_loss_bf16", "nll_loss_f16" -> KernelParams.NllLoss.LAYOUT;
                     case "bce_with_logits", "bce_with_logits_bf16", "bce_with_logits_f16", "bce_with_logits_focal",
                             "bce_with_logits_focal_bf16", "bce_with_logits_focal_f16" ->
                         KernelParams.Bce.LAYOUT;
@@ -303,17 +309,20 @@ class KernelParamsTest {
                     .forEach(entry -> assertEquals(bceThreads(entry.getKey()),
                             entry.getValue().get("max_threads").asInt(), entry.getKey()));
         }
-        files.get("nll_loss." + target + ".ptx").get("entries").properties().forEach(entry -> {
-            assertEquals(LaunchTable.NLL_THREADS, entry.getValue().get("max_threads").asInt());
-            assertEquals(LaunchTable.NLL_BLOCKS, entry.getValue().get("min_blocks").asInt());
-        });
-        for (LaunchTable.SoftmaxVariant variant : LaunchTable.SoftmaxVariant.values()) {
-            for (String phase : List.of("forward", "grad")) {
-                JsonNode entry = files.get("softmax." + target + ".ptx").get("entries")
-                        .get("softmax_" + phase + "_f32_" + variant.suffix);
-                assertEquals(variant.threads, entry.get("max_threads").asInt());
-                assertEquals(phase.equals("grad") ? variant.gradientBlocks : variant.forwardBlocks,
-                        entry.get("min_blocks").asInt());
+        for (String dtype : List.of("f32", "bf16", "f16")) {
+            boolean narrow = !dtype.equals("f32");
+            String suffix = (narrow ? "_" + dtype : "") + "." + target + ".ptx";
+            files.get("nll_loss" + suffix).get("entries").properties().forEach(entry -> {
+                assertEquals(LaunchTable.NLL_THREADS, entry.getValue().get("max_threads").asInt());
+                assertEquals(LaunchTable.NLL_BLOCKS, entry.getValue().get("min_blocks").asInt());
+            });
+            for (LaunchTable.SoftmaxVariant variant : LaunchTable.SoftmaxVariant.values()) {
+                for (String phase : List.of("forward", "grad")) {
+                    JsonNode entry = files.get("softmax" + suffix).get("entries")
+                            .get("softmax_" + phase + "_" + dtype + "_" + variant.suffix);
+                    assertEquals(variant.threads(narrow), entry.get("max_threads").asInt());
+                    assertEquals(variant.blocks(phase.equals("grad"), narrow), entry.get("min_blocks").asInt());
+                }
             }
         }
         JsonNode guard = files.get("guard." + target + ".ptx").get("entries");

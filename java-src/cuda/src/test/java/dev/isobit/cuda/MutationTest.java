@@ -1328,7 +1328,8 @@ class MutationTest {
                 for (int grid = 1; grid <= 4; grid++) {
                     int of = grid;
                     suite.add(new Check("nll_loss", "nll_loss of " + Arrays.toString(shape), grid == 2,
-                            kernels -> NllLossPtxTest.check(kernels, cpu, shape[0], shape[1], shape[2], reduction, of,
+                            kernels -> NllLossPtxTest.check(kernels, cpu, DType.F32, shape[0], shape[1], shape[2],
+                                    reduction, of,
                                     new Random(of))));
                 }
             }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
+import dev.isobit.DType;
 import dev.isobit.NllLoss;
 import dev.isobit.NllLossOperands;
 import dev.isobit.NllLossOptions;
@@ -14,6 +15,7 @@ import dev.isobit.Tensor;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -44,15 +46,20 @@ class NllLossPtxTest {
         for (int grid = 1; grid <= 4; grid++) {
             for (Reduction reduction : Reduction.values()) {
                 kernels.seed = grid;
-                check(kernels, cpu, outer, classes, inner, reduction, grid, new Random(classes + grid));
+                for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
+                    check(kernels, cpu, dtype, outer, classes, inner, reduction, grid, new Random(classes + grid));
+                }
             }
         }
         kernels.seed = 0;
     }
 
-    static void check(PtxKernels kernels, Backend cpu, int outer, int classes, int inner, Reduction reduction,
+    static void check(PtxKernels kernels, Backend cpu, DType dtype, int outer, int classes, int inner,
+            Reduction reduction,
             int grid, Random random) {
         int rows = outer * inner;
+        DType wanted = new DType[] {DType.I64, DType.I32, DType.I16, DType.U8}[(grid + dtype.ordinal()) % 4];
+        DType targetType = wanted == DType.U8 && classes > 255 ? DType.I64 : wanted;
         boolean none = reduction == Reduction.NONE;
         boolean mean = reduction == Reduction.MEAN;
         boolean inPlace = grid == 2;
@@ -77,20 +84,21 @@ class NllLossPtxTest {
         for (int i = 0; i < rows; i++) {
             boolean isBad = (none || grid % 3 == 1) && random.nextInt(9) == 0;
             sound[i] = isBad ? ignore : random.nextInt(classes);
-            targets[i] = isBad ? random.nextBoolean() ? -1 : classes : sound[i];
+            targets[i] = isBad ? random.nextBoolean() && targetType != DType.U8 ? -1 : classes : sound[i];
             bad += isBad ? 1 : 0;
             firstBad = isBad && firstBad < 0 ? i : firstBad;
         }
         float[] loss = new float[none ? rows : 1];
-        float[] gradient = new float[lp.length];
+        Tensor gradientOnHost = HostTensors.room(dtype, outer, classes, inner);
         boolean weighted = grid < 3;
         long[] shape = {outer, classes, inner};
         try (NllLoss op = NllLoss.on(cpu, new NllLossOptions(reduction, ignore))) {
-            var operands = NllLossOperands.of(Tensor.of(lp, shape), Tensor.of(sound, outer, inner))
+            var operands = NllLossOperands.of(HostTensors.of(dtype, lp, shape), Tensor.of(sound, outer, inner))
                     .withGradLoss(none ? Tensor.of(gradLoss, outer, inner) : Tensor.of(gradLoss));
             op.lossAndGradient(weighted ? operands.withClassWeights(Tensor.of(weights, classes)) : operands,
-                    none ? Tensor.of(loss, outer, inner) : Tensor.of(loss), Tensor.of(gradient, shape));
+                    none ? Tensor.of(loss, outer, inner) : Tensor.of(loss), gradientOnHost);
         }
+        float[] gradient = HostTensors.floats(gradientOnHost);
         for (int i = 0; i < rows; i++) {
             if (targets[i] < 0 || targets[i] >= classes) {
                 loss[none ? i : 0] = Float.NaN;
@@ -101,16 +109,28 @@ class NllLossPtxTest {
         }
         int segments = (rows + 8191) / 8192;
         int skip = 4 * (grid % 4);
-        PtxKernels.Buffer lpAt = kernels.new Buffer(4L * lp.length, skip).set(lp);
-        PtxKernels.Buffer targetsAt = kernels.new Buffer(8L * rows, 8);
+        int size = dtype.byteSize();
+        PtxKernels.Buffer lpAt = kernels.new Buffer((long) size * lp.length, size * (grid % 4)).set(dtype, lp);
+        PtxKernels.Buffer targetsAt = kernels.new Buffer((long) targetType.byteSize() * rows, 8);
         for (int i = 0; i < rows; i++) {
-            targetsAt.memory().setAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, i, targets[i]);
+            switch (targetType) {
+                case I64 -> targetsAt.memory().setAtIndex(ValueLayout.JAVA_LONG_UNALIGNED, i, targets[i]);
+                case I32 -> targetsAt.memory().setAtIndex(ValueLayout.JAVA_INT_UNALIGNED, i, (int) targets[i]);
+                case I16 -> targetsAt.memory().setAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, i, (short) targets[i]);
+                default -> targetsAt.memory().set(ValueLayout.JAVA_BYTE, i, (byte) targets[i]);
+            }
         }
+        int targetFlag = switch (targetType) {
+            case I32 -> 4;
+            case I16 -> 8;
+            case U8 -> 16;
+            default -> 0;
+        };
         PtxKernels.Buffer weightsAt = kernels.new Buffer(4L * classes, 4).set(weights);
         PtxKernels.Buffer gradLossAt = kernels.new Buffer(4L * gradLoss.length, skip).set(gradLoss);
         PtxKernels.Buffer rowLoss = kernels.new Buffer(4L * rows, 12);
         PtxKernels.Buffer lossAt = kernels.new Buffer(4, 4);
-        PtxKernels.Buffer gradientAt = inPlace ? lpAt : kernels.new Buffer(4L * lp.length, 4);
+        PtxKernels.Buffer gradientAt = inPlace ? lpAt : kernels.new Buffer((long) size * lp.length, size);
         PtxKernels.Buffer weightParts = kernels.new Buffer(4L * segments, 4);
         PtxKernels.Buffer lossParts = kernels.new Buffer(4L * segments, 4);
         PtxKernels.Buffer arrivals = kernels.new Buffer(4, 0);
@@ -123,19 +143,20 @@ class NllLossPtxTest {
                 .set("grad_log_probabilities", gradientAt).set("weight_parts", weightParts)
                 .set("loss_parts", lossParts).set("arrivals", none ? 0 : arrivals.address).set("status", status)
                 .set("outer", (long) outer).set("classes", (long) classes).set("inner", (long) inner)
-                .set("ignore_index", ignore).set("flags", (mean ? 1 : 0) | (none ? 2 : 0))
+                .set("ignore_index", ignore).set("flags", (mean ? 1 : 0) | (none ? 2 : 0) | targetFlag)
                 .set("rows_per_block", Math.clamp(8192 / classes / grid, 1, 256));
         if (mean) {
             kernels.launch("nll_loss", "nll_loss_weigh_f32", grid, 256, 0, params);
         }
-        kernels.launch("nll_loss", "nll_loss_rows_f32", grid, 256, 0, params);
+        String type = "_" + dtype.name().toLowerCase(Locale.ROOT);
+        kernels.launch("nll_loss" + (dtype == DType.F32 ? "" : type), "nll_loss_rows" + type, grid, 256, 0, params);
         if (!none) {
             kernels.launch("nll_loss", "nll_loss_reduce_f32", grid, 256, 0, params);
         }
-        String what = Arrays.toString(shape) + " " + reduction + " grid " + grid;
+        String what = dtype + " " + Arrays.toString(shape) + " " + targetType + " " + reduction + " grid " + grid;
         assertEquals(List.of(), kernels.device.findings(), what);
         assertArrayEquals(bits(loss), bits((none ? rowLoss : lossAt).floats()), what + ": loss");
-        assertArrayEquals(bits(gradient), bits(gradientAt.floats()), what + ": gradient");
+        assertArrayEquals(bits(gradient), bits(gradientAt.floats(dtype)), what + ": gradient");
         assertEquals(bad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 0), what);
         assertEquals(firstBad, status.view().get(ValueLayout.JAVA_LONG_UNALIGNED, 8), what);
         if (bad > 0) {

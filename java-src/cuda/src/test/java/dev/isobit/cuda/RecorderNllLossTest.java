@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -65,10 +66,12 @@ class RecorderNllLossTest {
         boolean wantsLoss = (wanted & 1) != 0;
         boolean wantsGradient = (wanted & 2) != 0;
         boolean narrow = wanted == 3;
+        DType dtype = new DType[] {DType.F32, DType.BF16, DType.F16}[(wanted + (int) shape[2]) % 3];
+        DType targetType = narrow ? none ? DType.I16 : mean ? DType.U8 : DType.I32 : DType.I64;
         long rows = shape[0] * shape[2];
         long classes = shape[1];
-        var operands = NllLossOperands.of(at(backend, DType.F32, BASE, shape),
-                at(backend, narrow ? DType.I32 : DType.I64, 2 * BASE, shape[0], shape[2]));
+        var operands = NllLossOperands.of(at(backend, dtype, BASE, shape),
+                at(backend, targetType, 2 * BASE, shape[0], shape[2]));
         if (wanted > 1) {
             operands = operands.withClassWeights(at(backend, DType.F32, 3 * BASE, classes)).withGradLoss(none
                     ? at(backend, DType.F32, 4 * BASE, shape[0], shape[2])
@@ -77,7 +80,9 @@ class RecorderNllLossTest {
         Tensor loss = none
                 ? at(backend, DType.F32, 5 * BASE, shape[0], shape[2])
                 : at(backend, DType.F32, 5 * BASE);
-        Tensor gradient = at(backend, DType.F32, 6 * BASE, shape);
+        Tensor gradient = at(backend, dtype, 6 * BASE, shape);
+        // The module of a type is loaded by its first call.
+        op.gradient(operands, gradient);
         recorder.clearLog();
         if (!wantsGradient) {
             op.loss(operands, loss);
@@ -108,7 +113,8 @@ class RecorderNllLossTest {
             classes, shape[2], 7}) {
             expected.putLong(value);
         }
-        expected.putInt((mean ? 1 : 0) | (none && wanted > 1 ? 2 : 0) | (narrow ? 4 : 0)).putInt(perBlock);
+        expected.putInt((mean ? 1 : 0) | (none && wanted > 1 ? 2 : 0) | (narrow ? none ? 8 : mean ? 16 : 4 : 0))
+                .putInt(perBlock);
         int most = 4 * MULTIPROCESSORS;
         int segments = Math.clamp((rows + 8191) / 8192, 1, most);
         List<LaunchExpectation> launches = new ArrayList<>();
@@ -116,7 +122,7 @@ class RecorderNllLossTest {
             launches.add(new LaunchExpectation("nll_loss_weigh_f32", segments, 256, 0, expected.array()));
         }
         if (rows > 0) {
-            launches.add(new LaunchExpectation("nll_loss_rows_f32",
+            launches.add(new LaunchExpectation("nll_loss_rows_" + dtype.name().toLowerCase(Locale.ROOT),
                     (int) Math.min(most, (rows + perBlock - 1) / perBlock), 256, 0, expected.array()));
         }
         if (reduced) {

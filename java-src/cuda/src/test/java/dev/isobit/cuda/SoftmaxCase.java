@@ -4,12 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Backend;
+import dev.isobit.DType;
 import dev.isobit.LogSoftmax;
 import dev.isobit.Softmax;
 import dev.isobit.SoftmaxOptions;
 import dev.isobit.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 
 /** One call of the softmax kernels on the interpreter, and how it is launched: compared with the CPU backend. */
@@ -19,6 +21,7 @@ final class SoftmaxCase {
     final int inner;
     final boolean logarithm;
     final boolean gradient;
+    DType dtype = DType.F32;
     String variant;
     float[] input;
     float[] gradOutput;
@@ -72,17 +75,17 @@ final class SoftmaxCase {
 
     @Override
     public String toString() {
-        return (logarithm ? "log-softmax" : "softmax") + (gradient ? " gradient" : "") + " [" + outer + ", " + classes
+        return dtype + (logarithm ? " log-softmax" : " softmax") + (gradient ? " gradient" : "") + " [" + outer + ", "
+                + classes
                 + ", " + inner + "] " + variant + " input+" + inputSkip + " grad+" + gradSkip + " result+" + resultSkip
                 + " place " + place + " grid " + grid;
     }
 
     SoftmaxCase expect(Backend cpu) {
-        expected = new float[input.length];
         long[] shape = {outer, classes, inner};
-        Tensor from = Tensor.of(input, shape);
-        Tensor to = Tensor.of(expected, shape);
-        Tensor grad = Tensor.of(gradOutput, shape);
+        Tensor from = HostTensors.of(dtype, input, shape);
+        Tensor to = HostTensors.room(dtype, shape);
+        Tensor grad = HostTensors.of(dtype, gradOutput, shape);
         SoftmaxOptions options = SoftmaxOptions.defaults().withAxis(1);
         try (Softmax softmax = Softmax.on(cpu, options); LogSoftmax log = LogSoftmax.on(cpu, options)) {
             if (logarithm && gradient) {
@@ -95,6 +98,7 @@ final class SoftmaxCase {
                 softmax.probabilities(from, to);
             }
         }
+        expected = HostTensors.floats(to);
         return this;
     }
 
@@ -108,22 +112,27 @@ final class SoftmaxCase {
 
     /** Runs the kernel and compares with what is expected, as often as one likes. */
     void check(PtxKernels kernels) {
-        long rowBytes = variant.equals("column") ? 4L * classes * inner : 4L * classes;
-        PtxKernels.Buffer from = kernels.new Buffer(4L * input.length, inputSkip).set(input);
-        PtxKernels.Buffer grad = gradient ? kernels.new Buffer(4L * input.length, gradSkip).set(gradOutput) : null;
+        long size = dtype.byteSize();
+        long rowBytes = variant.equals("column") ? size * classes * inner : size * classes;
+        PtxKernels.Buffer from = kernels.new Buffer(size * input.length, inputSkip).set(dtype, input);
+        PtxKernels.Buffer grad =
+                gradient ? kernels.new Buffer(size * input.length, gradSkip).set(dtype, gradOutput) : null;
+        float[] before = from.floats(dtype);
         PtxKernels.Buffer to = place == 1
                 ? from
-                : place == 2 && gradient ? grad : kernels.new Buffer(4L * input.length, resultSkip);
+                : place == 2 && gradient ? grad : kernels.new Buffer(size * input.length, resultSkip);
         PtxKernels.Struct params = kernels.new Struct("softmax_params").set("input", from.address - firstRow * rowBytes)
                 .set("grad_output", grad == null ? 0 : grad.address - firstRow * rowBytes)
                 .set("result", to.address - firstRow * rowBytes).set("outer", firstRow + outer)
                 .set("classes", (long) classes).set("inner", (long) inner).set("flags", logarithm ? 1 : 0);
         kernels.firstBlock = firstRow * (variant.equals("column") ? inner : 1) / rowsPerBlock();
-        kernels.launch("softmax", "softmax_" + (gradient ? "grad" : "forward") + "_f32_" + variant, grid,
-                variant.equals("block") ? 256 : 128, 0, params);
+        String type = "_" + dtype.name().toLowerCase(Locale.ROOT);
+        kernels.launch("softmax" + (dtype == DType.F32 ? "" : type),
+                "softmax_" + (gradient ? "grad" : "forward") + type + "_" + variant, grid,
+                variant.equals("block") && dtype == DType.F32 ? 256 : 128, 0, params);
         kernels.firstBlock = 0;
         assertEquals(List.of(), kernels.device.findings(), toString());
-        float[] found = to.floats();
+        float[] found = to.floats(dtype);
         for (int i = 0; i < found.length; i++) {
             int wanted = Float.floatToRawIntBits(expected[i]);
             int got = Float.floatToRawIntBits(found[i]);
@@ -133,7 +142,7 @@ final class SoftmaxCase {
             }
         }
         if (to != from) {
-            assertTrue(Arrays.equals(input, from.floats()), this + ": the input is only read");
+            assertTrue(Arrays.equals(before, from.floats(dtype)), this + ": the input is only read");
         }
         for (PtxKernels.Buffer buffer : new PtxKernels.Buffer[] {from, grad, to == from || to == grad ? null : to}) {
             if (buffer != null) {

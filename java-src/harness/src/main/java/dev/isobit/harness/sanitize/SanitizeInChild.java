@@ -116,7 +116,8 @@ final class SanitizeInChild {
                 "bce_with_logits_focal_f16",
                 "accumulate", "adam", "adam_guarded", "adam_mixed", "adam_mixed_guarded", "sgd", "sgd_guarded",
                 "sgd_mixed",
-                "sgd_mixed_guarded", "softmax", "nll_loss", "guard")) {
+                "sgd_mixed_guarded", "softmax", "softmax_bf16", "softmax_f16", "nll_loss", "nll_loss_bf16",
+                "nll_loss_f16", "guard")) {
             for (String kernel : kernels(op, Objects.requireNonNull(ptx))) {
                 if (!launches.containsKey(chip.target() + " " + kernel)) {
                     missed.add(chip.target() + " " + kernel);

@@ -179,16 +179,23 @@ final class Shapes {
         }
         int[][] softmax = {{1, 1, 1}, {33, 3, 1}, {17, 256, 1}, {5, 257, 1}, {3, 1024, 1}, {2, 1025, 1}, {1, 8193, 1},
             {2, 3, 70}, {1, 1025, 3}};
-        for (int[] shape : softmax) {
-            long offset = 4L * (shapes.size() % 4);
-            shapes.add(new Shape("Softmax [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] +" + offset,
-                    (backend, operands) -> softmax(backend, operands, shape, offset)));
+        for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+            for (int[] shape : softmax) {
+                long offset = 4L * (shapes.size() % 4);
+                shapes.add(new Shape(
+                        "Softmax " + dtype + " [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] +" + offset,
+                        (backend, operands) -> softmax(backend, operands, dtype, shape, offset)));
+            }
         }
         for (int[] shape : new int[][] {{1, 1, 1}, {300, 3, 1}, {2, 9000, 1}, {9000, 2, 1}, {2, 3, 300}}) {
             for (Reduction reduction : Reduction.values()) {
                 long offset = 4L * (shapes.size() % 4);
-                shapes.add(new Shape("NllLoss [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] " + reduction
-                        + " +" + offset, (backend, operands) -> nllLoss(backend, operands, shape, reduction, offset)));
+                for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+                    shapes.add(new Shape(
+                            "NllLoss " + dtype + " [" + shape[0] + ", " + shape[1] + ", " + shape[2] + "] " + reduction
+                                    + " +" + offset,
+                            (backend, operands) -> nllLoss(backend, operands, dtype, shape, reduction, offset)));
+                }
             }
         }
         int[][] parameters = {{1}, {0, 3, 4, 5}, {31, 32, 33}, {2047, 2048, 2049}, {1, 4097, 70, 8, 9, 10, 11, 12}};
@@ -323,7 +330,8 @@ final class Shapes {
         }
     }
 
-    private static void nllLoss(Backend backend, Operands operands, int[] shape, Reduction reduction, long offset) {
+    private static void nllLoss(Backend backend, Operands operands, DType dtype, int[] shape, Reduction reduction,
+            long offset) {
         var rng = new Rng(23L * shape[0] + shape[1]);
         int rows = shape[0] * shape[2];
         int[] targets = new int[rows];
@@ -331,7 +339,7 @@ final class Shapes {
             targets[row] = rng.nextInt(5) == 0 ? -100 : rng.nextInt(shape[1]);
         }
         long[] lossShape = reduction == Reduction.NONE ? new long[] {shape[0], shape[2]} : new long[0];
-        Tensor logProbabilities = operands.floats(rng, offset, shape[0], shape[1], shape[2]);
+        Tensor logProbabilities = operands.floats(dtype, rng, offset, shape[0], shape[1], shape[2]);
         Tensor loss = operands.floats(rng, offset, lossShape);
         var plain = NllLossOperands.of(logProbabilities,
                 operands.of(Tensor.of(targets, shape[0], shape[2]), offset));
@@ -339,16 +347,16 @@ final class Shapes {
                 .withGradLoss(operands.floats(rng, offset, lossShape));
         try (NllLoss op = NllLoss.on(backend, NllLossOptions.defaults().withReduction(reduction))) {
             op.loss(plain, loss);
-            op.gradient(all, operands.floats(rng, offset, shape[0], shape[1], shape[2]));
+            op.gradient(all, operands.floats(dtype, rng, offset, shape[0], shape[1], shape[2]));
             op.lossAndGradient(all, loss, logProbabilities);
         }
     }
 
-    private static void softmax(Backend backend, Operands operands, int[] shape, long offset) {
+    private static void softmax(Backend backend, Operands operands, DType dtype, int[] shape, long offset) {
         var rng = new Rng(19L * shape[0] + shape[1]);
-        Tensor logits = operands.floats(rng, offset, shape[0], shape[1], shape[2]);
-        Tensor upstream = operands.floats(rng, 4, shape[0], shape[1], shape[2]);
-        Tensor result = operands.floats(rng, offset, shape[0], shape[1], shape[2]);
+        Tensor logits = operands.floats(dtype, rng, offset, shape[0], shape[1], shape[2]);
+        Tensor upstream = operands.floats(dtype, rng, 4, shape[0], shape[1], shape[2]);
+        Tensor result = operands.floats(dtype, rng, offset, shape[0], shape[1], shape[2]);
         var options = SoftmaxOptions.defaults().withAxis(1);
         try (Softmax softmax = Softmax.on(backend, options); LogSoftmax log = LogSoftmax.on(backend, options)) {
             log.logProbabilities(logits, result);

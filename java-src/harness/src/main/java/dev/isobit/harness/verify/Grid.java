@@ -139,7 +139,7 @@ record Grid(String name, List<Problem> problems) {
             for (NllLossProblem.Values values : NllLossProblem.Values.values()) {
                 seed++;
                 problems.add(new NllLossProblem(shape[0], shape[1], shape[2], values,
-                        Reduction.values()[(int) (seed % 3)], seed));
+                        Reduction.values()[(int) (seed % 3)], seed, TYPES[(int) (seed / 3 % TYPES.length)]));
             }
         }
         for (int[] shape : new int[][] {{1, 1, 1}, {37, 3, 1}, {17, 64, 1}, {5, 257, 1}, {3, 1024, 1}, {2, 1025, 1},
@@ -147,7 +147,9 @@ record Grid(String name, List<Problem> problems) {
             seed++;
             SoftmaxProblem.Logits kind = SoftmaxProblem.Logits.values()[(int) (seed % 8)];
             for (boolean logarithm : new boolean[] {false, true}) {
-                problems.add(new SoftmaxProblem(shape[0], shape[1], shape[2], kind, logarithm, seed));
+                for (DType dtype : TYPES) {
+                    problems.add(new SoftmaxProblem(shape[0], shape[1], shape[2], kind, logarithm, seed, dtype));
+                }
             }
         }
         // Around the four elements of a vector, the warp, the chunk of 2048.
@@ -222,11 +224,12 @@ record Grid(String name, List<Problem> problems) {
         }
         for (SoftmaxProblem.Logits logits : SoftmaxProblem.Logits.values()) {
             problems.add(new SoftmaxProblem(3, 17, 1 + logits.ordinal() % 2, logits, logits.ordinal() % 3 == 0,
-                    problems.size()));
+                    problems.size(), TYPES[logits.ordinal() % TYPES.length]));
         }
         for (NllLossProblem.Values values : NllLossProblem.Values.values()) {
             problems.add(new NllLossProblem(3, 17, 1 + values.ordinal() % 2, values,
-                    Reduction.values()[values.ordinal() % 3], problems.size()));
+                    Reduction.values()[values.ordinal() % 3], problems.size(),
+                    TYPES[values.ordinal() % TYPES.length]));
         }
         for (GuardedProblem.Guard guard : GuardedProblem.Guard.values()) {
             for (GuardedProblem.Optimizer optimizer : GuardedProblem.Optimizer.values()) {
@@ -312,7 +315,8 @@ record Grid(String name, List<Problem> problems) {
             for (NllLossProblem.Values values : NllLossProblem.Values.values()) {
                 for (Reduction reduction : Reduction.values()) {
                     for (int i = 0; i < (full ? 8 : 1); i++) {
-                        problems.add(new NllLossProblem(shape[0], shape[1], shape[2], values, reduction, seed++));
+                        problems.add(new NllLossProblem(shape[0], shape[1], shape[2], values, reduction, seed++,
+                                full ? TYPES[i % TYPES.length] : DType.F32));
                     }
                 }
             }
@@ -481,7 +485,10 @@ record Grid(String name, List<Problem> problems) {
                         seed++;
                         // A third of the combinations, of large shapes a twelfth.
                         if (full || new Rng(seed).nextInt(classes * inner < 9000 ? 3 : 12) == 0) {
-                            problems.add(new SoftmaxProblem(outer, classes, inner, logits, logarithm, seed));
+                            for (DType dtype : full ? TYPES : new DType[] {DType.F32}) {
+                                problems.add(
+                                        new SoftmaxProblem(outer, classes, inner, logits, logarithm, seed, dtype));
+                            }
                         }
                     }
                 }

@@ -26,10 +26,14 @@ import org.jspecify.annotations.Nullable;
  * @param values kind of log-probabilities
  * @param reduction how row losses are reduced
  * @param seed of the inputs
+ * @param dtype of log-probabilities and gradient
  */
-record NllLossProblem(int outer, int classes, int inner, Values values, Reduction reduction, long seed)
+record NllLossProblem(int outer, int classes, int inner, Values values, Reduction reduction, long seed, DType dtype)
         implements
             Problem {
+    NllLossProblem(int outer, int classes, int inner, Values values, Reduction reduction, long seed) {
+        this(outer, classes, inner, values, reduction, seed, DType.F32);
+    }
 
     /** Kinds of log-probabilities. */
     enum Values {
@@ -51,7 +55,7 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             new Form("loss alone", Form.Call.LOSS, Placement.NATIVE),
             new Form("gradient alone", Form.Call.GRADIENT, Placement.SHIFTED),
             new Form("in place", Form.Call.IN_PLACE, Placement.NATIVE),
-            new Form("targets of 32 bits", Form.Call.INT32, Placement.NATIVE));
+            new Form("targets of fewer bits", Form.Call.INT32, Placement.NATIVE));
 
     @Override
     public String operation() {
@@ -65,7 +69,8 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
 
     @Override
     public String name() {
-        return "NllLoss [" + outer + ", " + classes + ", " + inner + "] " + inputs() + ", " + reduction + ", seed "
+        return "NllLoss " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + outer + ", " + classes + ", " + inner + "] "
+                + inputs() + ", " + reduction + ", seed "
                 + seed;
     }
 
@@ -92,7 +97,7 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             shift = 1 + rng.nextInt(15);
             options = new NllLossOptions(reduction, new long[] {-100, 0, classes}[rng.nextInt(3)]);
             for (int i = 0; i < logProbabilities.length; i++) {
-                logProbabilities[i] = logProbability(rng);
+                logProbabilities[i] = Slab.rounded(dtype, logProbability(rng));
             }
             for (int row = 0; row < rows; row++) {
                 targets[row] = rng.nextInt(6) == 0 ? options.ignoreIndex() : rng.nextInt(classes);
@@ -136,9 +141,10 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             slab.reset();
             List<Operand> read = new ArrayList<>();
             List<float[]> values = new ArrayList<>();
-            Operand input = input(slab, form, read, values, logProbabilities, shape);
+            Operand input = input(dtype, slab, form, read, values, logProbabilities, shape);
             Operand indices =
-                    slab.place(form.call() == Form.Call.INT32 ? DType.I32 : DType.I64, Placement.NATIVE, 0, rowShape);
+                    slab.place(form.call() == Form.Call.INT32 ? narrowTargets() : DType.I64, Placement.NATIVE, 0,
+                            rowShape);
             indices.set(targets);
             indices.upload();
             var operands = NllLossOperands.of(input.tensor(), indices.tensor());
@@ -151,10 +157,10 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             }
             Operand loss = form.call() == Form.Call.GRADIENT
                     ? null
-                    : output(slab, form, reduction == Reduction.NONE ? rowShape : new long[0]);
+                    : output(DType.F32, slab, form, reduction == Reduction.NONE ? rowShape : new long[0]);
             Operand gradient = form.call() == Form.Call.LOSS
                     ? null
-                    : form.call() == Form.Call.IN_PLACE ? input : output(slab, form, shape);
+                    : form.call() == Form.Call.IN_PLACE ? input : output(dtype, slab, form, shape);
             try (NllLoss op = NllLoss.on(backend, options)) {
                 if (gradient == null && loss != null) {
                     op.loss(operands, loss.tensor());
@@ -177,14 +183,19 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             }
             if (gradient != null) {
                 gradient.download();
-                results.put(Output.NLL_GRADIENT, results.written("gradLogProbabilities", gradient));
+                results.put(gradientOutput(), results.written("gradLogProbabilities", gradient));
             }
             return results;
         }
 
         private Operand input(Slab slab, Form form, List<Operand> read, List<float[]> values, float[] value,
                 long... of) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, of);
+            return input(DType.F32, slab, form, read, values, value, of);
+        }
+
+        private Operand input(DType type, Slab slab, Form form, List<Operand> read, List<float[]> values,
+                float[] value, long... of) {
+            Operand operand = slab.place(type, form.placement(), shift, of);
             operand.set(value);
             operand.upload();
             read.add(operand);
@@ -192,10 +203,21 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             return operand;
         }
 
-        private Operand output(Slab slab, Form form, long... of) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, of);
+        private Operand output(DType type, Slab slab, Form form, long... of) {
+            Operand operand = slab.place(type, form.placement(), shift, of);
             operand.upload();
             return operand;
+        }
+
+        /** Where they fit as few bits as can be, by the seed. */
+        private DType narrowTargets() {
+            boolean words = classes < Short.MAX_VALUE && seed % 2 == 0;
+            boolean bytes = classes < 255 && options.ignoreIndex() >= 0 && seed % 3 > 0;
+            return bytes ? DType.U8 : words ? DType.I16 : DType.I32;
+        }
+
+        private Output gradientOutput() {
+            return Output.gradient(dtype, Output.NLL_GRADIENT);
         }
 
         private Output lossOutput() {
@@ -218,7 +240,7 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             }
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
             exact.put(lossOutput(), loss);
-            exact.put(Output.NLL_GRADIENT, gradient);
+            exact.put(gradientOutput(), gradient);
             return exact;
         }
 
@@ -229,9 +251,13 @@ record NllLossProblem(int outer, int classes, int inner, Values values, Reductio
             boolean mean = reduction == Reduction.MEAN;
             double budget = output.budget() + (output == Output.LOSS ? summed : 0) + (mean ? summed : 0);
             for (int i = 0; i < expected.length; i++) {
-                double upstream = output == Output.NLL_GRADIENT && gradLoss != null
+                double upstream = output == gradientOutput() && gradLoss != null
                         ? gradLoss[gradLossPerRow ? row(i) : 0]
                         : 1;
+                if (output == gradientOutput() && dtype != DType.F32) {
+                    judge.addNarrow(dtype, NllLossProblem.this, i, expected[i], actual[i], expected[i], upstream);
+                    continue;
+                }
                 judge.add(NllLossProblem.this, i, expected[i], actual[i], expected[i], upstream, budget);
             }
         }

@@ -22,10 +22,14 @@ import java.util.Map;
  * @param logits kind of logits
  * @param logarithm whether it is log-softmax
  * @param seed of the inputs
+ * @param dtype of all operands
  */
-record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean logarithm, long seed)
+record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean logarithm, long seed, DType dtype)
         implements
             Problem {
+    SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean logarithm, long seed) {
+        this(outer, classes, inner, logits, logarithm, seed, DType.F32);
+    }
 
     /** Kinds of logits. */
     enum Logits {
@@ -64,7 +68,8 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
 
     @Override
     public String name() {
-        return operation() + " [" + outer + ", " + classes + ", " + inner + "] " + inputs() + ", seed " + seed;
+        return operation() + " " + (dtype == DType.F32 ? "" : dtype + " ") + "[" + outer + ", " + classes + ", " + inner
+                + "] " + inputs() + ", seed " + seed;
     }
 
     @Override
@@ -73,7 +78,15 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
     }
 
     private Output forwardOutput() {
-        return logarithm ? Output.LOG_PROBABILITIES : Output.PROBABILITIES;
+        return switch (dtype) {
+            case BF16 -> Output.SOFTMAX_BF16;
+            case F16 -> Output.SOFTMAX_F16;
+            default -> logarithm ? Output.LOG_PROBABILITIES : Output.PROBABILITIES;
+        };
+    }
+
+    private Output gradientOutput() {
+        return Output.gradient(dtype, Output.SOFTMAX_GRADIENT);
     }
 
     /** The call, forward where there is no upstream gradient. */
@@ -137,7 +150,9 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
                 };
                 boolean invalid = logits == Logits.NAN && all;
                 y[i] = invalid ? Float.NaN : logarithm ? -20 * some * some : some * some / classes;
-                gradOutput[i] = rng.nextNormal();
+                gradOutput[i] = Slab.rounded(dtype, rng.nextNormal());
+                z[i] = Slab.rounded(dtype, z[i]);
+                y[i] = Slab.rounded(dtype, y[i]);
             }
         }
 
@@ -157,7 +172,7 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
             var results = new Results();
             results.put(forwardOutput(), call(backend, slab, form, results, "logits", z, List.of()));
             Operand upstream = place(slab, form, gradOutput);
-            results.put(Output.SOFTMAX_GRADIENT, call(backend, slab, form, results, "output", y, List.of(upstream)));
+            results.put(gradientOutput(), call(backend, slab, form, results, "output", y, List.of(upstream)));
             return results;
         }
 
@@ -165,7 +180,7 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
                 List<Operand> upstream) {
             Operand input = place(slab, form, values);
             boolean inPlace = form.call() == Form.Call.IN_PLACE;
-            Operand result = inPlace ? input : slab.place(DType.F32, form.placement(), shift, shape);
+            Operand result = inPlace ? input : slab.place(dtype, form.placement(), shift, shape);
             if (!inPlace) {
                 result.upload();
             }
@@ -184,7 +199,7 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
         }
 
         private Operand place(Slab slab, Form form, float[] values) {
-            Operand operand = slab.place(DType.F32, form.placement(), shift, shape);
+            Operand operand = slab.place(dtype, form.placement(), shift, shape);
             operand.set(values);
             operand.upload();
             return operand;
@@ -199,7 +214,7 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
                     Tensor.of(gradient, shape));
             Map<Output, double[]> exact = new EnumMap<>(Output.class);
             exact.put(forwardOutput(), forward);
-            exact.put(Output.SOFTMAX_GRADIENT, gradient);
+            exact.put(gradientOutput(), gradient);
             return exact;
         }
 
@@ -210,7 +225,12 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
                 magnitudes(output, row, expected, magnitude);
             }
             for (int i = 0; i < count; i++) {
-                judge.add(SoftmaxProblem.this, i, expected[i], actual[i], magnitude[i], 1, output.budget());
+                if (dtype == DType.F32) {
+                    judge.add(SoftmaxProblem.this, i, expected[i], actual[i], magnitude[i], 1, output.budget());
+                } else {
+                    judge.addNarrow(dtype, SoftmaxProblem.this, i, expected[i], actual[i],
+                            Math.max(Math.abs(expected[i]), magnitude[i]), 1);
+                }
             }
         }
 
@@ -226,12 +246,12 @@ record SoftmaxProblem(int outer, int classes, int inner, Logits logits, boolean 
             for (int k = 0; k < classes; k++) {
                 int i = index(row, k);
                 double p = logarithm ? Math.exp(y[i]) : y[i];
-                magnitude[i] = switch (output) {
-                    case PROBABILITIES -> expected[i];
+                if (output == gradientOutput()) {
+                    magnitude[i] = Math.max(Math.abs(logarithm ? gradOutput[i] : p * gradOutput[i]), p * sum);
+                } else {
                     // lp = (z - max) - logSum
-                    case LOG_PROBABILITIES -> Math.max(max - z[i], z[i] - max - expected[i]);
-                    default -> Math.max(Math.abs(logarithm ? gradOutput[i] : p * gradOutput[i]), p * sum);
-                };
+                    magnitude[i] = logarithm ? Math.max(max - z[i], z[i] - max - expected[i]) : expected[i];
+                }
             }
         }
     }
