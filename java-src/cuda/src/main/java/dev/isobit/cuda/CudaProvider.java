@@ -68,7 +68,13 @@ public final class CudaProvider implements BackendProvider {
     }
 
     static boolean mayCooperate() {
-        return Boolean.parseBoolean(System.getProperty(COOPERATIVE_PROPERTY, "true"));
+        String value = System.getProperty(COOPERATIVE_PROPERTY, "true");
+        return switch (value) {
+            case "true" -> true;
+            case "false" -> false;
+            default -> throw new IllegalArgumentException(
+                    COOPERATIVE_PROPERTY + " = " + value + " is neither true nor false");
+        };
     }
 
     @Override

@@ -178,6 +178,18 @@ class RecorderGuardTest {
         }
     }
 
+    @Test
+    void aPropertyThatSaysNeither(Recorder recorder) {
+        System.setProperty(CudaProvider.COOPERATIVE_PROPERTY, "no");
+        try {
+            IllegalArgumentException e =
+                    assertThrows(IllegalArgumentException.class, () -> Backend.open("cuda").close());
+            assertEquals("isobit.cuda.cooperative = no is neither true nor false", e.getMessage());
+        } finally {
+            System.clearProperty(CudaProvider.COOPERATIVE_PROPERTY);
+        }
+    }
+
     /** A stream may have less of the device than the driver has said: that step, and those that follow, in parts. */
     @ParameterizedTest
     @ValueSource(ints = {Recorder.COOPERATIVE_LAUNCH_TOO_LARGE, Recorder.NOT_SUPPORTED})

@@ -75,7 +75,17 @@ public record SimOptions(List<Chip> chips, long memoryBytes, int driverVersion, 
         return new SimOptions(options.chips,
                 property(MEMORY_PROPERTY, options.memoryBytes >> MIB_SHIFT, Long.MAX_VALUE >> MIB_SHIFT) << MIB_SHIFT,
                 (int) property(DRIVER_PROPERTY, options.driverVersion, Integer.MAX_VALUE),
-                property(SEED_PROPERTY, options.seed, Long.MAX_VALUE), Boolean.getBoolean(SANITIZE_PROPERTY));
+                property(SEED_PROPERTY, options.seed, Long.MAX_VALUE), sanitizes());
+    }
+
+    private static boolean sanitizes() {
+        String value = System.getProperty(SANITIZE_PROPERTY, "false");
+        return switch (value) {
+            case "true" -> true;
+            case "false" -> false;
+            default -> throw new IllegalArgumentException(
+                    "-D" + SANITIZE_PROPERTY + ": \"" + value + "\" is neither true nor false");
+        };
     }
 
     private static long property(String name, long otherwise, long most) {

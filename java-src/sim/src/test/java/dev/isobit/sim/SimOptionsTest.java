@@ -38,6 +38,7 @@ class SimOptionsTest {
         refused(SimOptions.MEMORY_PROPERTY, "9000000000000", "9000000000000 is more than ");
         refused(SimOptions.DRIVER_PROPERTY, "12", "driverVersion = 12");
         refused(SimOptions.DRIVER_PROPERTY, "12060000000", "is more than 2147483647");
+        refused(SimOptions.SANITIZE_PROPERTY, "1", "-Disobit.sim.sanitize: \"1\" is neither true nor false");
     }
 
     private static void refused(String property, String value, String message) {
