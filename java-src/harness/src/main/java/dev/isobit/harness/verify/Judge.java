@@ -123,7 +123,8 @@ final class Judge {
         double end = dtype == DType.F16 ? 0x1p16 : 0x1p128;
         double wanted = Math.clamp(expected, -end, end);
         double found = Math.clamp(actual, -end, end);
-        double error = Math.max(0, Math.abs(found - wanted) - slack) / Ulp.at(dtype, magnitude);
+        double distance = Math.max(0, Math.abs(found - wanted) - slack);
+        double error = distance == 0 ? 0 : distance / Ulp.at(dtype, magnitude);
         return Double.isNaN(error) ? Double.POSITIVE_INFINITY : error;
     }
 

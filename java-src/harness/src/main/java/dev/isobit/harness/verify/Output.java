@@ -52,9 +52,9 @@ enum Output {
     PROBABILITIES("probabilities", 6),
     /** Log-probabilities, at the largest addend. */
     LOG_PROBABILITIES("logProbabilities", 4),
-    /** Probabilities or log-probabilities of BF16, in units of that: the nearest of 99.9 %. */
+    /** Probabilities of BF16, in units of that: the nearest of 99.9 %. */
     SOFTMAX_BF16("BF16", 1),
-    /** Probabilities or log-probabilities of F16, in units of that: the nearest of 99.9 %. */
+    /** Probabilities of F16, in units of that: the nearest of 99.9 %. */
     SOFTMAX_F16("F16", 1),
     /** The gradient of softmax or log-softmax, at the largest addend, of a sum at the sum of magnitudes. */
     SOFTMAX_GRADIENT("gradient", 6),

@@ -55,6 +55,8 @@ class JudgeTest {
         "BF16, 1e39, Infinity, 0", "F16, 0, 5.9604645e-8, 1", "F16, 1, NaN, Infinity"})
     void errorsOf16Bits(DType dtype, double expected, float actual, double ulp) {
         assertEquals(ulp, Judge.narrowError(dtype, expected, actual, expected, 0), 0.05);
+        assertEquals(0, Judge.narrowError(dtype, Double.NEGATIVE_INFINITY, Float.NEGATIVE_INFINITY,
+                Double.POSITIVE_INFINITY, 0));
     }
 
     /** One in a thousand may be the other neighbour, none farther away. */
