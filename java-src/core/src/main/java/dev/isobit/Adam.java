@@ -255,7 +255,7 @@ public final class Adam implements AutoCloseable {
                     "Adam." + call + ": Adam was made without accumulateGrad in its StepOptions");
         }
         tensors.requireUsable(call);
-        return guarded();
+        return Objects.requireNonNull(guarded);
     }
 
     /**

@@ -246,7 +246,7 @@ public final class Sgd implements AutoCloseable {
                     "Sgd." + call + ": Sgd was made without accumulateGrad in its StepOptions");
         }
         tensors.requireUsable(call);
-        return guarded();
+        return Objects.requireNonNull(guarded);
     }
 
     /**

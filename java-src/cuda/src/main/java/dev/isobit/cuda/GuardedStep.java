@@ -123,12 +123,11 @@ final class GuardedStep implements GuardedKernel, StreamOperation {
         enabled = new boolean[groups.size()];
 
         long elements = 0;
-        long chunks = 0;
+        long chunks = tensors.chunks();
         long pieces = 0;
         for (List<ChunkTable.Parameter> group : groups) {
             for (ChunkTable.Parameter parameter : group) {
                 long count = parameter.param().elementCount();
-                chunks += LaunchTable.ceil(count, ChunkTable.CHUNK);
                 pieces += count == 0 ? 0 : (elements + count - 1) / Guard.PIECE - elements / Guard.PIECE + 1;
                 elements += count;
             }

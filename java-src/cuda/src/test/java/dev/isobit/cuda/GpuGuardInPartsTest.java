@@ -1,18 +1,8 @@
 package dev.isobit.cuda;
 
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /** The contract on a device that launches nothing cooperatively. */
+@ExtendWith(InParts.class)
 @GpuTest
-class GpuGuardInPartsTest extends GuardContract {
-    @BeforeAll
-    static void divide() {
-        System.setProperty(CudaProvider.COOPERATIVE_PROPERTY, "false");
-    }
-
-    @AfterAll
-    static void restore() {
-        System.clearProperty(CudaProvider.COOPERATIVE_PROPERTY);
-    }
-}
+class GpuGuardInPartsTest extends GuardContract {}
