@@ -290,7 +290,8 @@ public final class BceWithLogits implements AutoCloseable {
         Tensor gradLogits = call.gradLogits;
         if (gradLogits != null) {
             checks.require(sameShape(gradLogits, logits), "gradLogits", gradLogits, "the shape of logits");
-            checks.dtype("gradLogits", gradLogits, gradLogits.dtype() == logits.dtype() || isReference(gradLogits),
+            checks.dtype("gradLogits", gradLogits,
+                    gradLogits.dtype() == logits.dtype() || checks.isReference(gradLogits),
                     "the type of logits");
             checks.memory("gradLogits", gradLogits, true);
             boolean inPlace = gradLogits.startsWith(logits) && gradLogits.dtype() == logits.dtype();
@@ -327,18 +328,12 @@ public final class BceWithLogits implements AutoCloseable {
     }
 
     /** Everything beside the logits and their gradient is F32 whatever these are; a float64 backend takes F64 too. */
-    private void result(Operands checks, String name, Tensor tensor, Tensor logits) {
+    private static void result(Operands checks, String name, Tensor tensor, Tensor logits) {
         result(checks, name, tensor, logits, "F32");
     }
 
-    private void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
-        boolean isDouble = logits.dtype() == DType.F64;
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
-                isDouble ? "F64 beside logits of F64" : wanted);
-    }
-
-    private boolean isReference(Tensor tensor) {
-        return tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64);
+    private static void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
+        checks.beside("logits", logits, name, tensor, wanted);
     }
 
     private static boolean isScalar(Tensor tensor) {

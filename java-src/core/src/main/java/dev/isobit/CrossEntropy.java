@@ -405,7 +405,8 @@ public final class CrossEntropy implements AutoCloseable {
         Tensor gradLogits = call.gradLogits;
         if (gradLogits != null) {
             checks.require(sameShape(gradLogits, logits), "gradLogits", gradLogits, "the shape of logits");
-            checks.dtype("gradLogits", gradLogits, gradLogits.dtype() == logits.dtype() || isReference(gradLogits),
+            checks.dtype("gradLogits", gradLogits,
+                    gradLogits.dtype() == logits.dtype() || checks.isReference(gradLogits),
                     "the type of logits");
             boolean inPlace = gradLogits.startsWith(logits) && gradLogits.dtype() == logits.dtype()
                     && !options.accumulate();
@@ -614,14 +615,8 @@ public final class CrossEntropy implements AutoCloseable {
     }
 
     /** Everything beside logits and gradient is F32 whatever these are; a float64 backend takes F64 as well. */
-    private void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
-        boolean isDouble = logits.dtype() == DType.F64;
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
-                isDouble ? "F64 beside logits of F64" : wanted);
-    }
-
-    private boolean isReference(Tensor tensor) {
-        return tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64);
+    private static void result(Operands checks, String name, Tensor tensor, Tensor logits, String wanted) {
+        checks.beside("logits", logits, name, tensor, wanted);
     }
 
     private static boolean isScalar(Tensor tensor) {

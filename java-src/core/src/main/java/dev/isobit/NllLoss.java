@@ -191,7 +191,8 @@ public final class NllLoss implements AutoCloseable {
                 fits = gradient.size(i) == input.size(i);
             }
             checks.require(fits, "gradLogProbabilities", gradient, "the shape of logProbabilities");
-            checks.dtype("gradLogProbabilities", gradient, gradient.dtype() == input.dtype() || isReference(gradient),
+            checks.dtype("gradLogProbabilities", gradient,
+                    gradient.dtype() == input.dtype() || checks.isReference(gradient),
                     "the type of logProbabilities");
             written(checks, "gradLogProbabilities", gradient, operands);
             if (!gradient.startsWith(input) || gradient.dtype() != input.dtype()) {
@@ -218,15 +219,8 @@ public final class NllLoss implements AutoCloseable {
         return dtype == DType.I64 || dtype == DType.I32 || dtype == DType.I16 || dtype == DType.U8;
     }
 
-    /** Beside log-probabilities and their gradient all is F32; a float64 backend takes F64 as well. */
-    private void result(Operands checks, String name, Tensor tensor, Tensor input) {
-        boolean isDouble = input.dtype() == DType.F64;
-        checks.dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
-                isDouble ? "F64 beside logProbabilities of F64" : "F32");
-    }
-
-    private boolean isReference(Tensor tensor) {
-        return tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64);
+    private static void result(Operands checks, String name, Tensor tensor, Tensor input) {
+        checks.beside("logProbabilities", input, name, tensor, "F32");
     }
 
     /** Whether a tensor has the shape of another without the axis of the classes. */

@@ -42,6 +42,18 @@ final class Operands {
         return dtype == DType.BF16 || dtype == DType.F16 || backend.dtypes().contains(dtype);
     }
 
+    /** What is beside logits: F32 whatever their type; a float64 backend takes F64 as well, and beside F64 alone. */
+    void beside(String nameOfLogits, Tensor logits, String name, Tensor tensor, String wanted) {
+        boolean isDouble = logits.dtype() == DType.F64;
+        dtype(name, tensor, tensor.dtype() == DType.F32 && !isDouble || isReference(tensor),
+                isDouble ? "F64 beside " + nameOfLogits + " of F64" : wanted);
+    }
+
+    /** Whether it has the type of a float64 backend, on one. */
+    boolean isReference(Tensor tensor) {
+        return tensor.dtype() == DType.F64 && backend.dtypes().contains(DType.F64);
+    }
+
     /** For messages: the types that a backend computes in. */
     static String floatTypes(Backend backend) {
         return backend.dtypes().contains(DType.F64) ? "F32, F64" : "F32";

@@ -43,11 +43,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
     private final boolean ignoresValue;
     private final boolean focal;
     private final int flags;
-    private final CudaBackend backend;
-    private final Entries f32;
-    /** Loaded by the first call that needs them. */
-    private @Nullable Entries bf16;
-    private @Nullable Entries f16;
+    private final ByType<Entries> byType;
     private final MemorySegment block;
     private final Launcher launcher;
     private final ScratchMemory scratch;
@@ -69,8 +65,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         this.focal = options.isFocal();
         this.flags = (mean ? Bce.MEAN : 0) | (mean && options.weightedMean() ? Bce.WEIGHTED_MEAN : 0)
                 | (ignoresValue ? Bce.IGNORE_VALUE_FLAG : 0);
-        this.backend = backend;
-        f32 = Entries.of(backend, MAKING, DType.F32, focal);
+        byType = new ByType<>(MAKING, (operation, dtype) -> Entries.of(backend, operation, dtype, focal));
         ArgumentBlock arguments = new ArgumentBlock(Bce.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
@@ -106,22 +101,6 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
         }
     }
 
-    private Entries entries(String operation, DType dtype) {
-        if (dtype == DType.F32) {
-            return f32;
-        }
-        Entries entries = dtype == DType.F16 ? f16 : bf16;
-        if (entries == null) {
-            entries = Entries.of(backend, operation, dtype, focal);
-            if (dtype == DType.F16) {
-                f16 = entries;
-            } else {
-                bf16 = entries;
-            }
-        }
-        return entries;
-    }
-
     /**
      * Room for the sums of segments. What there was stays until close: launches that use it may be queued, and to wait
      * for them is not for an operation. Doubling keeps that to as much again.
@@ -143,7 +122,7 @@ final class CudaBceWithLogits implements BceWithLogitsKernel, StreamOperation {
                 : call.loss == null ? "BceWithLogits.gradient" : "BceWithLogits.lossAndGradient";
         stream.admit(operation, this);
         DType dtype = Objects.requireNonNull(call.logits).dtype();
-        Entries entries = entries(operation, dtype);
+        Entries entries = byType.get(operation, dtype);
         long count = call.count;
         boolean reduced = reduces && call.loss != null;
         boolean weighs =

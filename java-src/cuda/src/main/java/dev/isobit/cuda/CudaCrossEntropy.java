@@ -35,10 +35,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel, StreamOperation {
     private final boolean mean;
     private final boolean reduces;
     private final CudaFunction count;
-    private final Rows f32;
-    /** Loaded by the first call that needs them. */
-    private @Nullable Rows bf16;
-    private @Nullable Rows f16;
+    private final ByType<Rows> byType;
     private final CudaFunction reduce;
     private final MemorySegment block;
     private final Launcher launcher;
@@ -63,7 +60,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel, StreamOperation {
         this.reduces = options.reduction() != Reduction.NONE;
         CudaModule module = backend.module(MAKING, "cross_entropy");
         count = module.function(MAKING, "cross_entropy_count");
-        f32 = rows(MAKING, DType.F32);
+        byType = new ByType<>(MAKING, this::load);
         reduce = module.function(MAKING, "cross_entropy_reduce_loss_f32");
         ArgumentBlock arguments = new ArgumentBlock(CrossEntropy.LAYOUT);
         block = arguments.struct();
@@ -86,27 +83,11 @@ final class CudaCrossEntropy implements CrossEntropyKernel, StreamOperation {
     /** The kernels for one type of logits, by variant. */
     private record Rows(CudaFunction[] loss, CudaFunction[] gradient) {}
 
-    private Rows rows(String operation, DType dtype) {
+    private Rows load(String operation, DType dtype) {
         String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
         CudaModule module = backend.module(operation, "cross_entropy" + (dtype == DType.F32 ? "" : suffix));
         return new Rows(rowKernels(operation, module, "loss" + suffix),
                 rowKernels(operation, module, "loss_grad" + suffix));
-    }
-
-    private Rows rowsFor(String operation, DType dtype) {
-        if (dtype == DType.F32) {
-            return f32;
-        }
-        Rows rows = dtype == DType.F16 ? f16 : bf16;
-        if (rows == null) {
-            rows = rows(operation, dtype);
-            if (dtype == DType.F16) {
-                f16 = rows;
-            } else {
-                bf16 = rows;
-            }
-        }
-        return rows;
     }
 
     private CudaFunction[] rowKernels(String operation, CudaModule module, String phase) {
@@ -151,7 +132,7 @@ final class CudaCrossEntropy implements CrossEntropyKernel, StreamOperation {
             throw new IllegalArgumentException(operation + ": no targets");
         }
         DType dtype = Objects.requireNonNull(call.logits).dtype();
-        Rows kernels = rowsFor(operation, dtype);
+        Rows kernels = byType.get(operation, dtype);
         boolean narrow = dtype != DType.F32;
         long rows = call.rows;
         long classes = call.classes;

@@ -31,10 +31,7 @@ final class CudaGeneralCrossEntropy {
     private final boolean reduces;
     private final CudaBackend backend;
     private final CudaFunction begin;
-    private final Rows f32;
-    /** Loaded by the first call that needs them. */
-    private @Nullable Rows bf16;
-    private @Nullable Rows f16;
+    private final ByType<Rows> byType;
     private final CudaFunction reduce;
     private final MemorySegment block;
     private final Launcher launcher;
@@ -58,7 +55,7 @@ final class CudaGeneralCrossEntropy {
         reduces = options.reduction() != Reduction.NONE;
         CudaModule module = backend.module(MAKING, "cross_entropy_general");
         begin = module.function(MAKING, "cross_entropy_general_begin");
-        f32 = rows(MAKING, DType.F32);
+        byType = new ByType<>(MAKING, this::load);
         reduce = module.function(MAKING, "cross_entropy_general_reduce");
         ArgumentBlock arguments = new ArgumentBlock(General.LAYOUT);
         block = arguments.struct();
@@ -82,7 +79,7 @@ final class CudaGeneralCrossEntropy {
         }
     }
 
-    private Rows rows(String operation, DType dtype) {
+    private Rows load(String operation, DType dtype) {
         String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
         boolean narrow = dtype != DType.F32;
         CudaModule module = backend.module(operation, "cross_entropy_general" + (narrow ? suffix : ""));
@@ -91,22 +88,6 @@ final class CudaGeneralCrossEntropy {
         return new Rows(module.function(operation, loss + "_column"), module.function(operation, loss + "_block"),
                 module.function(operation, gradient + "_column"), module.function(operation, gradient + "_block"),
                 narrow ? LaunchTable.GENERAL_NARROW_THREADS : LaunchTable.GENERAL_THREADS);
-    }
-
-    private Rows rowsFor(String operation, DType dtype) {
-        if (dtype == DType.F32) {
-            return f32;
-        }
-        Rows rows = dtype == DType.F16 ? f16 : bf16;
-        if (rows == null) {
-            rows = rows(operation, dtype);
-            if (dtype == DType.F16) {
-                f16 = rows;
-            } else {
-                bf16 = rows;
-            }
-        }
-        return rows;
     }
 
     /** Room for row losses and sums of segments, as {@link CudaCrossEntropy} has it. */
@@ -136,7 +117,7 @@ final class CudaGeneralCrossEntropy {
             reserve(operation, Math.max(rows, 1));
         }
         DType logitsType = Objects.requireNonNull(call.logits).dtype();
-        Rows kernels = rowsFor(operation, logitsType);
+        Rows kernels = byType.get(operation, logitsType);
         DType targetType = Objects.requireNonNull(call.targets).dtype();
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, General.LOGITS, address(call.logits));

@@ -23,17 +23,13 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
     private static final String MAKING = "NllLoss.on";
     private static final long ALIGNMENT = 256;
 
-    private final CudaBackend backend;
     private final CudaDriver driver;
     private final LaunchTable table;
     private final CudaStream stream;
     private final boolean mean;
     private final boolean reduces;
     private final CudaFunction weigh;
-    private final CudaFunction f32Rows;
-    /** Loaded by the first call that needs them. */
-    private @Nullable CudaFunction bf16Rows;
-    private @Nullable CudaFunction f16Rows;
+    private final ByType<CudaFunction> byType;
     private final CudaFunction reduce;
     private final MemorySegment block;
     private final Launcher launcher;
@@ -47,7 +43,6 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
     private boolean closed;
 
     CudaNllLoss(CudaBackend backend, NllLossOptions options, CudaStream stream) {
-        this.backend = backend;
         this.driver = backend.driver();
         this.scratch = new ScratchMemory(this, "NllLoss", backend);
         this.table = backend.launchTable();
@@ -56,7 +51,11 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
         this.reduces = options.reduction() != Reduction.NONE;
         CudaModule module = backend.module(MAKING, "nll_loss");
         weigh = module.function(MAKING, "nll_loss_weigh_f32");
-        f32Rows = module.function(MAKING, "nll_loss_rows_f32");
+        byType = new ByType<>(MAKING, (operation, dtype) -> {
+            String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+            return backend.module(operation, "nll_loss" + (dtype == DType.F32 ? "" : suffix))
+                    .function(operation, "nll_loss_rows" + suffix);
+        });
         reduce = module.function(MAKING, "nll_loss_reduce_f32");
         ArgumentBlock arguments = new ArgumentBlock(NllLoss.LAYOUT);
         block = arguments.struct();
@@ -72,23 +71,6 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
         }
         block.set(ValueLayout.JAVA_LONG, NllLoss.STATUS, status.address());
         block.set(ValueLayout.JAVA_LONG, NllLoss.IGNORE_INDEX, options.ignoreIndex());
-    }
-
-    private CudaFunction rowsFor(String operation, DType dtype) {
-        if (dtype == DType.F32) {
-            return f32Rows;
-        }
-        CudaFunction rows = dtype == DType.F16 ? f16Rows : bf16Rows;
-        if (rows == null) {
-            String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
-            rows = backend.module(operation, "nll_loss" + suffix).function(operation, "nll_loss_rows" + suffix);
-            if (dtype == DType.F16) {
-                f16Rows = rows;
-            } else {
-                bf16Rows = rows;
-            }
-        }
-        return rows;
     }
 
     private static int targetFlag(DType dtype) {
@@ -126,7 +108,7 @@ final class CudaNllLoss implements NllLossKernel, StreamOperation {
                 ? "NllLoss.loss"
                 : call.loss == null ? "NllLoss.gradient" : "NllLoss.lossAndGradient";
         stream.admit(operation, this);
-        CudaFunction rows = rowsFor(operation, Objects.requireNonNull(call.logProbabilities).dtype());
+        CudaFunction rows = byType.get(operation, Objects.requireNonNull(call.logProbabilities).dtype());
         long count = call.outer * call.inner;
         boolean reduced = reduces && call.loss != null;
         if (reduces) {

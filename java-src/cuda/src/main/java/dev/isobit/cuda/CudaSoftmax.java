@@ -14,29 +14,24 @@ import org.jspecify.annotations.Nullable;
 
 /** Softmax and log-softmax: a launch per call, as kernels/softmax_params.h says. */
 final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
-    private final CudaBackend backend;
     private final CudaDriver driver;
     private final LaunchTable table;
     private final CudaStream stream;
     private final String forwardName;
     private final String gradientName;
-    private final Kernels f32;
-    /** Loaded by the first call that needs them. */
-    private @Nullable Kernels bf16;
-    private @Nullable Kernels f16;
+    private final ByType<Kernels> byType;
     private final MemorySegment block;
     private final Launcher launcher;
     private boolean closed;
 
     CudaSoftmax(CudaBackend backend, boolean logarithm, CudaStream stream) {
-        this.backend = backend;
         this.driver = backend.driver();
         this.table = backend.launchTable();
         this.stream = stream;
         String making = logarithm ? "LogSoftmax.on" : "Softmax.on";
         forwardName = logarithm ? "LogSoftmax.logProbabilities" : "Softmax.probabilities";
         gradientName = logarithm ? "LogSoftmax.gradient" : "Softmax.gradient";
-        f32 = kernels(making, DType.F32);
+        byType = new ByType<>(making, (operation, dtype) -> Kernels.of(backend, operation, dtype));
         ArgumentBlock arguments = new ArgumentBlock(Softmax.LAYOUT);
         block = arguments.struct();
         launcher = backend.launcher(stream, arguments);
@@ -44,13 +39,13 @@ final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
     }
 
     /** The kernels for one type, by variant. */
-    private record Kernels(CudaFunction[] forward, CudaFunction[] gradient) {}
-
-    private Kernels kernels(String operation, DType dtype) {
-        String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
-        CudaModule module = backend.module(operation, "softmax" + (dtype == DType.F32 ? "" : suffix));
-        return new Kernels(functions(operation, module, "forward" + suffix),
-                functions(operation, module, "grad" + suffix));
+    private record Kernels(CudaFunction[] forward, CudaFunction[] gradient) {
+        static Kernels of(CudaBackend backend, String operation, DType dtype) {
+            String suffix = "_" + dtype.name().toLowerCase(Locale.ROOT);
+            CudaModule module = backend.module(operation, "softmax" + (dtype == DType.F32 ? "" : suffix));
+            return new Kernels(functions(operation, module, "forward" + suffix),
+                    functions(operation, module, "grad" + suffix));
+        }
     }
 
     private static CudaFunction[] functions(String operation, CudaModule module, String phase) {
@@ -61,29 +56,13 @@ final class CudaSoftmax implements SoftmaxKernel, StreamOperation {
         return functions;
     }
 
-    private Kernels kernelsFor(String operation, DType dtype) {
-        if (dtype == DType.F32) {
-            return f32;
-        }
-        Kernels kernels = dtype == DType.F16 ? f16 : bf16;
-        if (kernels == null) {
-            kernels = kernels(operation, dtype);
-            if (dtype == DType.F16) {
-                f16 = kernels;
-            } else {
-                bf16 = kernels;
-            }
-        }
-        return kernels;
-    }
-
     @Override
     public void run(SoftmaxCall call) {
         boolean isGradient = call.gradOutput != null;
         String operation = isGradient ? gradientName : forwardName;
         stream.admit(operation, this);
         DType dtype = Objects.requireNonNull(call.input).dtype();
-        Kernels kernels = kernelsFor(operation, dtype);
+        Kernels kernels = byType.get(operation, dtype);
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, Softmax.INPUT, address(call.input));
         to.set(ValueLayout.JAVA_LONG, Softmax.GRAD_OUTPUT, address(call.gradOutput));
