@@ -63,7 +63,8 @@ class MutationTest {
             "bce_with_logits_focal", "adam", "adam_guarded", "sgd", "sgd_guarded", "softmax", "nll_loss", "guard",
             "accumulate", "adam_mixed", "adam_mixed_guarded", "sgd_mixed", "sgd_mixed_guarded", "cross_entropy_bf16",
             "cross_entropy_f16", "cross_entropy_general_bf16", "cross_entropy_general_f16", "bce_with_logits_bf16",
-            "bce_with_logits_f16", "bce_with_logits_focal_bf16", "bce_with_logits_focal_f16");
+            "bce_with_logits_f16", "bce_with_logits_focal_bf16", "bce_with_logits_focal_f16", "softmax_bf16",
+            "softmax_f16", "nll_loss_bf16", "nll_loss_f16");
     private static final List<DType> NARROW = List.of(DType.BF16, DType.F16);
     /** Of each kernel; half as many of one of BF16 or F16, which are two of the same source. */
     private static final int COUNT = Integer.getInteger("isobit.mutants", 6);
@@ -170,8 +171,8 @@ class MutationTest {
         }
         addAdam();
         addSgd();
-        addSoftmax();
-        addNllLoss();
+        addSoftmax(DType.F32);
+        addNllLoss(DType.F32);
         addGuard();
         addAccumulate();
         addPairs();
@@ -180,6 +181,9 @@ class MutationTest {
         for (DType dtype : NARROW) {
             addNarrowCrossEntropy(dtype);
             addNarrowGeneralCrossEntropy(dtype);
+            addSoftmax(dtype);
+            addRoundedSoftmax(dtype);
+            addNllLoss(dtype);
             addBce(dtype, 40, 12, 4);
             addRoundedBce(dtype);
         }
@@ -1261,7 +1265,7 @@ class MutationTest {
         }
     }
 
-    private static void addSoftmax() {
+    private static void addSoftmax(DType dtype) {
         Random random = new Random(3);
         int turn = 0;
         for (boolean logarithm : new boolean[] {false, true}) {
@@ -1270,23 +1274,24 @@ class MutationTest {
                     4099, 8192, 8193, 20_000}) {
                     int rows = classes <= 256 ? 37 : classes <= 1024 ? 11 : 3;
                     for (int place = 0; place < 3; place++) {
-                        softmax(new SoftmaxCase(rows, classes, 1, logarithm, gradient, random).mixed(random), turn++,
+                        softmax(dtype, new SoftmaxCase(rows, classes, 1, logarithm, gradient, random).mixed(random),
+                                turn++,
                                 place);
                     }
                     if (classes <= 1025) {
-                        softmax(new SoftmaxCase(2, classes, classes <= 33 ? 150 : 5, logarithm, gradient, random)
+                        softmax(dtype, new SoftmaxCase(2, classes, classes <= 33 ? 150 : 5, logarithm, gradient, random)
                                 .mixed(random), turn++, turn % 3);
                     }
                 }
-                for (int classes : new int[] {40, 300, 8192}) {
+                for (int classes : new int[] {40, 200, 300, 8192}) {
                     SoftmaxCase far = new SoftmaxCase(3, classes, 1, logarithm, gradient, random);
                     far.firstRow = classes <= 300 ? 3L << 31 : 1L << 30;
-                    softmax(far, turn++, 0);
+                    softmax(dtype, far, turn++, 0);
                 }
-                softmax(new SoftmaxCase(1, 8200, 2, logarithm, gradient, random), turn++, 0);
+                softmax(dtype, new SoftmaxCase(1, 8200, 2, logarithm, gradient, random), turn++, 0);
                 SoftmaxCase column = new SoftmaxCase(2, 5, 64, logarithm, gradient, random);
                 column.firstRow = 3L << 29;
-                softmax(column, turn++, 0);
+                softmax(dtype, column, turn++, 0);
             }
         }
         for (int classes : new int[] {7, 40, 300, 1000, 5000, 8192, 8200, 17_000}) {
@@ -1299,36 +1304,65 @@ class MutationTest {
                 }
                 for (int row = 0; row < small.outer * small.inner; row++) {
                     int top = random.nextInt(classes);
-                    small.input[(row / small.inner * classes + top) * small.inner + row % small.inner] = 0;
+                    small.input[small.at(row, top)] = 0;
                 }
-                softmax(small, turn++, 0);
+                softmax(dtype, small, turn++, 0);
             }
         }
-        // More segments than there is room for; the maximum where only every step of a reduction finds it.
-        SoftmaxCase wide = new SoftmaxCase(1, 256 * 8192 + 5, 1, false, false, random);
-        wide.input[100 * 8192 + 4 * 31] = 50;
-        softmax(wide, 1, 0);
+        // More segments than there is room for; the maximum, of a segment far below it, where only every step of every
+        // reduction finds it: the first of a thread that is the last of a warp that is the first.
+        int pack = 16 / dtype.byteSize();
+        SoftmaxCase wide = new SoftmaxCase(1, 1024 / pack * 8192 + 5, 1, false, false, random);
+        Arrays.fill(wide.input, 100 * 8192, 101 * 8192, -150);
+        wide.input[100 * 8192 + 32 * pack - 1] = 50;
+        softmax(dtype, wide, 1, 0);
     }
 
-    private static void softmax(SoftmaxCase c, int turn, int place) {
-        c.inputSkip = 4 * (turn % 4);
-        c.gradSkip = turn % 3 == 0 ? 4 * (turn / 4 % 4) : c.inputSkip;
-        c.resultSkip = turn % 5 == 0 ? 4 * (turn / 2 % 4) : c.inputSkip;
+    /** Rows at which a rounding shows in 16 bits. */
+    private static void addRoundedSoftmax(DType dtype) {
+        Random random = new Random(4);
+        SoftmaxTies ties = new SoftmaxTies(dtype, random);
+        Rounded rounded = ROUNDED.get(dtype);
+        List<Float> logProbabilities = new ArrayList<>(rounded.exps().get(0));
+        logProbabilities.removeIf(y -> y < -12);
+        for (int i = 0; i < 20; i++) {
+            logProbabilities.add(RoundedLogits.narrow(dtype, 3 * random.nextFloat()));
+        }
+        List<SoftmaxTies.Element> cancelling = ties.cancelling(logProbabilities);
+        List<SoftmaxTies.Element> onTies = ties.onTies(16);
+        for (int classes : new int[] {64, 256, 1024, 8192}) {
+            for (boolean columns : classes == 64 ? new boolean[] {false, true} : new boolean[] {false}) {
+                softmax(dtype, ties.probabilities(classes, columns, rounded.decided()), 1, 0);
+                softmax(dtype, ties.gradients(classes, columns, true, cancelling), 2, 0);
+                softmax(dtype, ties.gradients(classes, columns, false, onTies), 3, 0);
+                softmax(dtype, ties.sums(48, classes, columns), 5, 0);
+            }
+        }
+    }
+
+    private static void softmax(DType dtype, SoftmaxCase c, int turn, int place) {
+        int size = dtype.byteSize();
+        int pack = 16 / size;
+        c.dtype = dtype;
+        c.inputSkip = size * (turn % pack);
+        c.gradSkip = turn % 3 == 0 ? size * (turn / pack % pack) : c.inputSkip;
+        c.resultSkip = turn % 5 == 0 ? size * (turn / 2 % pack) : c.inputSkip;
         c.place = place;
         c.grid = 1 + turn % 3;
         c.expect(cpu);
-        suite.add(new Check("softmax", c.toString(), turn % 4 == 0, c::check));
+        suite.add(new Check("softmax" + suffix(dtype), c.toString(), turn % 4 == 0, c::check));
     }
 
-    private static void addNllLoss() {
+    private static void addNllLoss(DType dtype) {
         int[][] shapes = {{1, 1, 1}, {3, 5, 1}, {300, 2, 1}, {257, 33, 1}, {2, 9001, 1}, {8193, 2, 1}, {20_000, 1, 1},
             {1, 3, 7}, {2, 5, 300}, {1, 1, 8200}, {1500, 2, 1}, {1600, 1, 1}, {2500, 1, 1}, {5000, 2, 1}, {7000, 1, 1}};
         for (int[] shape : shapes) {
             for (Reduction reduction : Reduction.values()) {
                 for (int grid = 1; grid <= 4; grid++) {
                     int of = grid;
-                    suite.add(new Check("nll_loss", "nll_loss of " + Arrays.toString(shape), grid == 2,
-                            kernels -> NllLossPtxTest.check(kernels, cpu, DType.F32, shape[0], shape[1], shape[2],
+                    suite.add(new Check("nll_loss" + suffix(dtype), dtype + " nll_loss of " + Arrays.toString(shape),
+                            grid == 2,
+                            kernels -> NllLossPtxTest.check(kernels, cpu, dtype, shape[0], shape[1], shape[2],
                                     reduction, of,
                                     new Random(of))));
                 }

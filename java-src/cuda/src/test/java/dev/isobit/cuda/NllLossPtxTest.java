@@ -88,9 +88,18 @@ class NllLossPtxTest {
             bad += isBad ? 1 : 0;
             firstBad = isBad && firstBad < 0 ? i : firstBad;
         }
+        boolean weighted = grid < 3;
+        if (dtype != DType.F32 && none && weighted) {
+            // Gradients on ties of 16 bits, or near them.
+            int half = dtype == DType.F16 ? 0x1000 : 0x8000;
+            for (int i = 0; i < rows; i += 2) {
+                float weight = weights[(int) sound[i]];
+                int bits = Float.floatToRawIntBits(gradLoss[i] * weight) & -half | half;
+                gradLoss[i] = weight == 0 ? gradLoss[i] : Float.intBitsToFloat(bits) / weight;
+            }
+        }
         float[] loss = new float[none ? rows : 1];
         Tensor gradientOnHost = HostTensors.room(dtype, outer, classes, inner);
-        boolean weighted = grid < 3;
         long[] shape = {outer, classes, inner};
         try (NllLoss op = NllLoss.on(cpu, new NllLossOptions(reduction, ignore))) {
             var operands = NllLossOperands.of(HostTensors.of(dtype, lp, shape), Tensor.of(sound, outer, inner))

@@ -1,6 +1,7 @@
 package dev.isobit.cuda;
 
 import dev.isobit.DType;
+import dev.isobit.math.NarrowFloats;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -246,11 +247,67 @@ final class RoundedLogits {
         return 0;
     }
 
+    /**
+     * A row of one maximum, two other elements, and all others such a logit: their probability is rounded to another of 16
+     * bits if the exponential is wrong. Where there are no two that make it so, any two.
+     */
+    static float[] probabilityTie(Decided of, DType dtype, int classes, Random random) {
+        RoundedLogits exact = new RoundedLogits();
+        float[] others = new float[400];
+        double[] exps = new double[others.length];
+        for (int i = 0; i < others.length; i++) {
+            others[i] = of.maximum - 6 * random.nextFloat();
+        }
+        others = HostTensors.floats(HostTensors.of(dtype, others, others.length));
+        for (int i = 0; i < others.length; i++) {
+            // A second maximum is not wanted, and nothing with a NaN is near a tie.
+            exps[i] = others[i] < of.maximum ? exact.exp(others[i], of.maximum) : Double.NaN;
+        }
+        float[] logits = new float[classes];
+        Arrays.fill(logits, of.logit);
+        int place = random.nextInt(classes - 2);
+        logits[place] = of.maximum;
+        float[] terms = new float[classes];
+        Arrays.fill(terms, of.right);
+        terms[place] = 0;
+        for (int i = 0; i < others.length; i++) {
+            for (int j = 0; j < i; j++) {
+                double near = of.right / (1 + (classes - 3.0) * of.right + exps[i] + exps[j]);
+                boolean isNearTie = narrow(dtype, near * (1 - 0x1p-22)) < narrow(dtype, near * (1 + 0x1p-22));
+                if (!isNearTie) {
+                    continue;
+                }
+                logits[place + 1] = others[i];
+                logits[place + 2] = others[j];
+                terms[place + 1] = (float) exps[i];
+                terms[place + 2] = (float) exps[j];
+                float factor = (float) (1 / (1 + (double) laneSum(terms)));
+                if (narrow(dtype, of.right * factor) != narrow(dtype, of.wrong * factor)) {
+                    return logits;
+                }
+            }
+        }
+        return logits;
+    }
+
+    /** Rounded to 16 bits. */
+    static float narrow(DType dtype, double x) {
+        return dtype == DType.F16
+                ? NarrowFloats.fromF16(NarrowFloats.toF16((float) x))
+                : NarrowFloats.fromBf16(NarrowFloats.toBf16((float) x));
+    }
+
     /** Of so many equal values in lanes. */
     private static float laneSum(float value, int count) {
+        float[] values = new float[count];
+        Arrays.fill(values, value);
+        return laneSum(values);
+    }
+
+    static float laneSum(float[] values) {
         float[] lanes = new float[1024];
-        for (int i = 0; i < count; i++) {
-            lanes[i % lanes.length] += value;
+        for (int i = 0; i < values.length; i++) {
+            lanes[i % lanes.length] += values[i];
         }
         for (int half = lanes.length / 2; half > 0; half /= 2) {
             for (int i = 0; i < half; i++) {

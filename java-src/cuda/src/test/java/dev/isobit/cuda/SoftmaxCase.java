@@ -50,13 +50,18 @@ final class SoftmaxCase {
         }
     }
 
+    /** Where an element of a row is. */
+    int at(int row, int k) {
+        return (row / inner * classes + k) * inner + row % inner;
+    }
+
     /** Rows of all kinds. */
     SoftmaxCase mixed(Random random) {
         float[] special = {Float.NEGATIVE_INFINITY, 0, -0f, Float.MIN_VALUE, 1e30f, -Float.MAX_VALUE, 88, -104};
         for (int row = 0; row < outer * inner; row++) {
             int only = random.nextInt(classes);
             for (int k = 0; k < classes; k++) {
-                int i = (row / inner * classes + k) * inner + row % inner;
+                int i = at(row, k);
                 gradOutput[i] = random.nextInt(9) == 0 ? -0f : gradOutput[i];
                 switch (row % 10) {
                     case 0 -> input[i] = random.nextInt(3);
