@@ -16,9 +16,9 @@
  *
  * Memory moved by `block`: a row of at most a segment is read once and waits in shared memory; a longer one is read again
  * for its gradient and for its log-probabilities, but for the last segment, which is there still (for a gradient unless there
- * is a softcap, or log-probabilities were written), and beyond 256 segments once more before. `column`
- * reads what it needs as often as it needs it, a thread a row: neighbouring rows are neighbours in memory where inner is
- * more than 1, and few classes stay in cache.
+ * is a softcap, or log-probabilities were written), and beyond 256 segments once more before. `column` has a thread a row:
+ * neighbouring rows are neighbours in memory where inner is more than 1. With GENERAL_KEPT they are read once and wait in
+ * shared memory; else they are read as often as they are needed, from a cache if there is room.
  *
  * Aliasing: grad_logits may be logits. A thread writes only elements that it alone reads, and z_t is read before a
  * barrier that comes before every write.
@@ -461,11 +461,35 @@ struct Labels {
 /* One row for one thread. */
 template <typename D>
 struct Column {
-    const Params& p;
-    const typename D::Stored* logits; /* of class 0 */
-    Labels<D> labels;
+    using Stored = typename D::Stored;
 
-    __device__ __forceinline__ float raw(int64_t k) const { return D::widen(logits[k * p.inner]); }
+    const Params& p;
+    const Stored* logits; /* of class 0 */
+    Labels<D> labels;
+    const Stored* kept; /* null: as they stand */
+
+    /* Copies the logits to where this thread keeps those of one row, eight on their way at a time. */
+    __device__ __forceinline__ void keep(Stored* to) {
+        constexpr int kBatch = 8;
+        const int n = static_cast<int>(p.classes);
+#pragma unroll 1
+        for (int k = 0; k < n; k += kBatch) {
+            Stored x[kBatch];
+#pragma unroll
+            for (int b = 0; b < kBatch; b++) {
+                if (k + b < n) x[b] = logits[(k + b) * p.inner];
+            }
+#pragma unroll
+            for (int b = 0; b < kBatch; b++) {
+                if (k + b < n) to[(k + b) * kBlock] = x[b];
+            }
+        }
+        kept = to;
+    }
+
+    __device__ __forceinline__ float raw(int64_t k) const {
+        return D::widen(kept != nullptr ? kept[static_cast<int>(k) * kBlock] : logits[k * p.inner]);
+    }
     __device__ __forceinline__ float logit(int64_t k) const { return effective(p, raw(k)); }
     __device__ __forceinline__ float label(int64_t k) const { return labels.of(k, p.inner); }
 
@@ -575,6 +599,7 @@ __device__ __forceinline__ void nobody_has_arrived(const Params& p) {
 template <typename D, bool kGrad>
 __device__ __forceinline__ void column_rows(const Params& p) {
     using Stored = typename D::Stored;
+    extern __shared__ float4 isobit_shared[];
     __shared__ float lanes[kGrad ? kLanes : 1];
     const Upstream upstream(p, kGrad ? denominator_of<kBlock>(p, lanes) : 1.0);
     nobody_has_arrived(p);
@@ -586,7 +611,7 @@ __device__ __forceinline__ void column_rows(const Params& p) {
         const bool soft = has(p, GENERAL_PROBABILITIES);
         const int64_t target = soft ? -1 : target_of(p, row);
         const Kind kind = kind_of(p, target);
-        const Column<D> column{p, static_cast<const Stored*>(p.logits) + offset, Labels<D>{p, offset}};
+        Column<D> column{p, static_cast<const Stored*>(p.logits) + offset, Labels<D>{p, offset}, nullptr};
         Stored* grad = kGrad ? static_cast<Stored*>(p.grad_logits) + offset : nullptr;
         if (kGrad && !has(p, GENERAL_ACCUMULATE)) {
             for (int64_t k = p.classes; k < p.stride; k++) grad[k * p.inner] = D::narrow(0.0f);
@@ -594,6 +619,7 @@ __device__ __forceinline__ void column_rows(const Params& p) {
         const bool live = kind == Kind::kLive;
         const bool saved = p.saved_states != nullptr;
         const bool is_read = !saved && (live || p.log_probabilities != nullptr || p.states != nullptr);
+        if (is_read && has(p, GENERAL_KEPT)) column.keep(reinterpret_cast<Stored*>(isobit_shared) + threadIdx.x);
         bool has_nan = false;
         const float max = is_read ? column.max(0, p.classes, has_nan)
                           : saved ? saved_max(p, row, has_nan)

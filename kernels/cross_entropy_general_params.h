@@ -15,8 +15,9 @@
  *   <variant>  column  256: a thread a row, ceil(rows / 256) blocks: any layout
  *              block   256, with 16 bits 128: a block a row, rows blocks: inner = 1
  *
- * No dynamic shared memory. Class c of row r stands at (r / inner)·stride·inner + c·inner + r mod inner. No kernel keeps
- * state from one call to the next, and nothing is to be set to zero; `status` is the host's to reset.
+ * Dynamic shared memory: with GENERAL_KEPT and `column`, 256·classes elements of <dtype>; else none. Class c of row r stands
+ * at (r / inner)·stride·inner + c·inner + r mod inner. No kernel keeps state from one call to the next, and nothing is to be
+ * set to zero; `status` is the host's to reset.
  *
  * A shard: logits are the classes [first_class, first_class + classes) of rows that have all_classes. Targets and class
  * weights are those of whole rows, states those of the shard, saved_states those of whole rows.
@@ -69,6 +70,7 @@ enum {
     GENERAL_TARGETS_NARROW = 512,   /* probabilities are of <dtype>, 16 bits */
     GENERAL_ENTROPY = 1024,         /* the entropy's terms are summed, for states or entropy */
     GENERAL_PLACES = 2048,          /* maxima are looked for, for states, argmax or hits */
+    GENERAL_KEPT = 4096,            /* `column` keeps the logits of rows in work in dynamic shared memory */
 
     GENERAL_SEGMENT = 8192,
     /* Of a segment: maximum, count, sum, then sums of labels, of distances, for the entropy; where its maximum is. */

@@ -85,9 +85,15 @@ final class CudaGeneralCrossEntropy {
         CudaModule module = backend.module(operation, "cross_entropy_general" + (narrow ? suffix : ""));
         String loss = "cross_entropy_general_loss" + suffix;
         String gradient = "cross_entropy_general_loss_grad" + suffix;
-        return new Rows(module.function(operation, loss + "_column"), module.function(operation, loss + "_block"),
-                module.function(operation, gradient + "_column"), module.function(operation, gradient + "_block"),
+        return new Rows(column(operation, module, loss), module.function(operation, loss + "_block"),
+                column(operation, module, gradient), module.function(operation, gradient + "_block"),
                 narrow ? LaunchTable.GENERAL_NARROW_THREADS : LaunchTable.GENERAL_THREADS);
+    }
+
+    private CudaFunction column(String operation, CudaModule module, String phase) {
+        CudaFunction function = module.function(operation, phase + "_column");
+        driver.allowSharedBytes(operation, function.handle(), table.columnSharedBytes());
+        return function;
     }
 
     /** Room for row losses and sums of segments, as {@link CudaCrossEntropy} has it. */
@@ -119,6 +125,8 @@ final class CudaGeneralCrossEntropy {
         DType logitsType = Objects.requireNonNull(call.logits).dtype();
         Rows kernels = byType.get(operation, logitsType);
         DType targetType = Objects.requireNonNull(call.targets).dtype();
+        boolean column = call.inner > 1 || call.classes <= LaunchTable.GENERAL_COLUMN_CLASSES;
+        int keptBytes = column ? table.columnSharedBytes(call.classes, logitsType.byteSize()) : 0;
         MemorySegment to = block;
         to.set(ValueLayout.JAVA_LONG, General.LOGITS, address(call.logits));
         to.set(ValueLayout.JAVA_LONG, General.TARGETS, address(call.targets));
@@ -159,20 +167,21 @@ final class CudaGeneralCrossEntropy {
                         | (call.probabilities && targetType != DType.F32 ? General.TARGETS_NARROW : 0)
                         | (call.entropyTerms ? General.ENTROPY_FLAG : 0)
                         | (call.places ? General.PLACES : 0)
+                        | (keptBytes > 0 ? General.KEPT : 0)
                         | (options.accumulate() ? General.ACCUMULATE : 0)
                         | (options.allIgnored() == AllIgnored.ZERO ? General.ZERO : 0));
         if (sums && rows > 0 || call.hits != null) {
-            launch(operation, begin, sums ? LaunchTable.ceil(rows, General.SEGMENT) : 1, LaunchTable.GENERAL_THREADS);
+            launch(operation, begin, sums ? LaunchTable.ceil(rows, General.SEGMENT) : 1, LaunchTable.GENERAL_THREADS,
+                    0);
         }
         if (rows > 0) {
             status.use(operation);
-            boolean column = call.inner > 1 || call.classes <= LaunchTable.GENERAL_COLUMN_CLASSES;
             launch(operation, kernels.of(call.gradLogits != null, column),
                     column ? LaunchTable.ceil(rows, LaunchTable.GENERAL_THREADS) : rows,
-                    column ? LaunchTable.GENERAL_THREADS : kernels.blockThreads);
+                    column ? LaunchTable.GENERAL_THREADS : kernels.blockThreads, keptBytes);
         }
         if (reduced) {
-            launch(operation, reduce, LaunchTable.ceil(rows, General.SEGMENT), LaunchTable.GENERAL_THREADS);
+            launch(operation, reduce, LaunchTable.ceil(rows, General.SEGMENT), LaunchTable.GENERAL_THREADS, 0);
         }
     }
 
@@ -180,9 +189,10 @@ final class CudaGeneralCrossEntropy {
         return tensor == null ? 0 : tensor.address();
     }
 
-    private void launch(String operation, CudaFunction function, long pieces, int threads) {
+    private void launch(String operation, CudaFunction function, long pieces, int threads, int sharedBytes) {
         int grid = table.generalGrid(pieces, threads);
-        driver.checkLaunch(operation, function, grid, threads, 0, launcher.launch(function, grid, threads, 0));
+        driver.checkLaunch(operation, function, grid, threads, sharedBytes,
+                launcher.launch(function, grid, threads, sharedBytes));
     }
 
     /** Frees scratch memory; no launch may be left that uses it. */

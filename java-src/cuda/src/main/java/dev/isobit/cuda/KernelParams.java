@@ -89,6 +89,7 @@ final class KernelParams {
         static final int TARGETS_NARROW = 512;
         static final int ENTROPY_FLAG = 1024;
         static final int PLACES = 2048;
+        static final int KEPT = 4096;
         static final int SEGMENT = 8192;
         static final int STATE = 7;
 

@@ -72,6 +72,8 @@ final class LaunchTable {
     /** Their registers and their shared memory allow no more. */
     private static final int GENERAL_BLOCKS = 2;
     private static final int GENERAL_NARROW_BLOCKS = 4;
+    /** Shared memory that a block of a thread a row uses beside the logits that it keeps, with some room to spare. */
+    private static final int COLUMN_STATIC_SHARED_BYTES = 6144;
     static final int NLL_THREADS = 256;
     /** What the kernels are compiled for. */
     static final int NLL_BLOCKS = 4;
@@ -147,12 +149,15 @@ final class LaunchTable {
     private final Row row;
     private final int multiprocessors;
     private final int stash;
+    private final int columnSharedBytes;
 
     LaunchTable(CudaDevice device) {
         this.row = rowFor(device.capability());
         this.multiprocessors = device.multiprocessors();
         this.stash = Math.max(0, Math.min(row.stash,
                 (device.sharedBytesPerBlock() - BLOCK_STATIC_SHARED_BYTES) / SEGMENT_BYTES));
+        this.columnSharedBytes =
+                Math.max(0, device.sharedBytesPerBlock() / GENERAL_BLOCKS - COLUMN_STATIC_SHARED_BYTES);
     }
 
     static Row rowFor(int capability) {
@@ -243,6 +248,16 @@ final class LaunchTable {
     /** How many blocks of a kernel of cross-entropy with options share out so many pieces of work. */
     int generalGrid(long pieces, int threads) {
         return grid(pieces, threads == GENERAL_NARROW_THREADS ? GENERAL_NARROW_BLOCKS : GENERAL_BLOCKS);
+    }
+
+    /** The most shared memory in which a block of a thread a row keeps logits: as much as leaves room for two blocks. */
+    int columnSharedBytes() {
+        return columnSharedBytes;
+    }
+
+    /** The shared memory in which a block of a thread a row keeps logits of so many bytes; 0 if there is too little of it. */
+    int columnSharedBytes(long classes, int size) {
+        return classes <= columnSharedBytes / (GENERAL_THREADS * size) ? (int) (GENERAL_THREADS * size * classes) : 0;
     }
 
     SoftmaxVariant softmaxVariant(long classes, long inner) {

@@ -1,12 +1,14 @@
 package dev.isobit.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.DType;
 import java.lang.foreign.ValueLayout;
+import java.util.Locale;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -118,6 +120,51 @@ class GeneralCrossEntropyPtxTest {
                     kernels.bytesWritten + " bytes written of " + LOGITS);
             long twice = LOGITS + 4L * ROWS * 2 * 8192;
             assertTrue(without >= twice && without <= twice + states32, without + " bytes read without states");
+        }
+    }
+
+    /** With options too: one read of the logits, one write of the gradient, wherever the classes are. */
+    @ParameterizedTest
+    @EnumSource(value = DType.class, names = {"F32", "BF16", "F16"})
+    void keptColumnsAreReadOnce(DType dtype) {
+        int size = dtype.byteSize();
+        int rows = 3 * 128;
+        for (int classes : new int[] {2, 19, 21, 107}) {
+            for (int inner : new int[] {1, 128}) {
+                for (boolean kept : new boolean[] {true, false}) {
+                    try (var kernels = new PtxKernels(false)) {
+                        float[] values = new float[rows * classes];
+                        for (int i = 0; i < values.length; i++) {
+                            values[i] = (float) Math.sin(i) * (1 + i % 5);
+                        }
+                        long logits = (long) size * values.length;
+                        PtxKernels.Buffer from = kernels.new Buffer(logits, 0).set(dtype, values);
+                        PtxKernels.Buffer targets = kernels.new Buffer(8L * rows, 0);
+                        for (int row = 0; row < rows; row++) {
+                            targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, row % classes);
+                        }
+                        PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params")
+                                .set("logits", from).set("targets", targets)
+                                .set("row_loss", kernels.new Buffer(4L * rows, 0)).set("grad_logits", from)
+                                .set("rows", (long) rows).set("classes", (long) classes)
+                                .set("all_classes", (long) classes).set("stride", (long) classes)
+                                .set("inner", (long) inner).set("ignore_index", -100L).set("keep", 0.9f)
+                                .set("smooth", 0.1f / classes).set("z_loss", 1e-4f).set("scale", 1f)
+                                .set("grad_loss_scale", 1f).set("flags", kept ? 4096 : 0);
+                        String type = dtype.name().toLowerCase(Locale.ROOT);
+                        kernels.launch("cross_entropy_general" + (dtype == DType.F32 ? "" : "_" + type),
+                                "cross_entropy_general_loss_grad_" + type + "_column", 2, THREADS,
+                                kept ? THREADS * size * classes : 0, params);
+                        String what = dtype + " " + classes + " " + inner;
+                        assertEquals(logits + 4L * rows, kernels.bytesWritten, what);
+                        if (kept) {
+                            assertEquals(logits + 8L * rows, kernels.bytesRead, what);
+                        } else {
+                            assertTrue(kernels.bytesRead >= 4 * logits, what);
+                        }
+                    }
+                }
+            }
         }
     }
 }

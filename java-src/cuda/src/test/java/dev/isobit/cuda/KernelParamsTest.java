@@ -143,6 +143,7 @@ class KernelParamsTest {
         found.put("GENERAL_TARGETS_NARROW", (long) KernelParams.General.TARGETS_NARROW);
         found.put("GENERAL_ENTROPY", (long) KernelParams.General.ENTROPY_FLAG);
         found.put("GENERAL_PLACES", (long) KernelParams.General.PLACES);
+        found.put("GENERAL_KEPT", (long) KernelParams.General.KEPT);
         found.put("GENERAL_SEGMENT", (long) KernelParams.General.SEGMENT);
         found.put("GENERAL_STATE", (long) KernelParams.General.STATE);
         found.put("BCE_MEAN", (long) KernelParams.Bce.MEAN);

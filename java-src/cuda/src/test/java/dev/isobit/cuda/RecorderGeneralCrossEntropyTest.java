@@ -17,6 +17,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /** Cross-entropy with options as the driver sees it: at most three launches, their shapes, what is in the arguments. */
@@ -100,8 +101,11 @@ class RecorderGeneralCrossEntropyTest {
             assertEquals(General.LAYOUT.byteSize(), launch.arguments().length);
             assertEquals(classes, block.getLong((int) General.ALL_CLASSES));
             assertEquals(0, block.getLong((int) General.FIRST_CLASS));
-            assertEquals((mean ? 1 : 0) | (sums ? 2 : 0) | 32 | (wantsHits ? General.PLACES : 0),
-                    block.getInt((int) General.FLAGS));
+            boolean column = classes <= 32;
+            assertEquals((mean ? 1 : 0) | (sums ? 2 : 0) | 32 | (wantsHits ? General.PLACES : 0)
+                    | (column ? General.KEPT : 0), block.getInt((int) General.FLAGS));
+            boolean keeps = column && launch.function().endsWith("_column");
+            assertEquals(keeps ? 256 * dtype.byteSize() * classes : 0, launch.shared());
         }
         // What is scratch is the op's own, apart, and large enough.
         if (!recorder.launches().isEmpty()) {
@@ -118,6 +122,35 @@ class RecorderGeneralCrossEntropyTest {
             assertTrue(!sums || recorder.bytesFrom(weightParts) >= bytes
                     && (weightParts + bytes <= lossParts || lossParts + bytes <= weightParts));
         }
+    }
+
+    /** Logits of columns wait in shared memory as long as it has room for two blocks; with more classes there is none of it. */
+    @Test
+    void columnsAreKeptWhereTwoBlocksFit(Recorder recorder) {
+        // Shared memory of a multiprocessor, of which each block costs 1024 bytes more, and 4112 are the kernel's own.
+        Map<Integer, Integer> ofCapability = Map.of(75, 64, 80, 164, 86, 100, 90, 228);
+        ofCapability.forEach((capability, kilobytes) -> {
+            recorder.setDevice(0, capability, MULTIPROCESSORS, 1L << 30);
+            try (var backend = (CudaBackend) Backend.open("cuda");
+                    CrossEntropy op = CrossEntropy.on(backend,
+                            CrossEntropyOptions.defaults().withReduction(Reduction.NONE))) {
+                for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+                    long most = (kilobytes * 1024 / 2 - 1024 - 4112) / (256 * dtype.byteSize());
+                    for (long classes : new long[] {2, most / 2, most - 4, most + 1, 1000}) {
+                        recorder.clearLog();
+                        Tensor logits = at(backend, dtype, 1L << 40, 3, classes, 100);
+                        op.lossAndGradient(logits, at(backend, DType.I64, 1L << 50, 3, 100),
+                                at(backend, DType.F32, 1L << 53, 3, 100), logits);
+                        Recorder.Launch launch = recorder.launches().getLast();
+                        boolean keeps = classes < most;
+                        String what = capability + " " + dtype + " " + classes;
+                        assertEquals(keeps ? 256 * dtype.byteSize() * classes : 0, launch.shared(), what);
+                        assertEquals(keeps ? General.KEPT : 0, ByteBuffer.wrap(launch.arguments())
+                                .order(ByteOrder.LITTLE_ENDIAN).getInt((int) General.FLAGS), what);
+                    }
+                }
+            }
+        });
     }
 
     /** Of a shard: its place among the classes, and no loss that nobody has asked for. */
