@@ -472,12 +472,14 @@ struct Column {
     __device__ __forceinline__ void keep(Stored* to) {
         constexpr int kBatch = 8;
         const int n = static_cast<int>(p.classes);
+        const Stored* from = logits;
 #pragma unroll 1
         for (int k = 0; k < n; k += kBatch) {
             Stored x[kBatch];
 #pragma unroll
             for (int b = 0; b < kBatch; b++) {
-                if (k + b < n) x[b] = logits[(k + b) * p.inner];
+                if (k + b < n) x[b] = *from;
+                from += p.inner;
             }
 #pragma unroll
             for (int b = 0; b < kBatch; b++) {

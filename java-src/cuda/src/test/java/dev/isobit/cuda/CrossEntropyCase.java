@@ -49,7 +49,7 @@ final class CrossEntropyCase {
     /** Parts of the denominator, where no kernel counts it: 2^36 in all. */
     long[] givenParts;
 
-    private float[] expectedGrad;
+    float[] expectedGrad;
     private float[] expectedLoss;
 
     CrossEntropyCase(int rows, int classes, Random random) {

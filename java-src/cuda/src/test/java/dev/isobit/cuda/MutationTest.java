@@ -375,6 +375,10 @@ class MutationTest {
 
     /** Rows of gradients at which the roundings of exponentials show in 16 bits. */
     private static void ties(DType dtype, int classes, Random random) {
+        add(tied(dtype, classes, random), false);
+    }
+
+    private static CrossEntropyCase tied(DType dtype, int classes, Random random) {
         int maxima = Math.ceilDiv(classes, 8192);
         List<RoundedLogits.Decided> decided = ROUNDED.get(dtype).decided();
         CrossEntropyCase c = narrow(dtype, new CrossEntropyCase(decided.size(), classes, random));
@@ -392,7 +396,31 @@ class MutationTest {
             c.gradLoss[row] = RoundedLogits.tie(of, dtype, classes, maxima, random);
         }
         c.wantsGradient = true;
-        add(c, false);
+        return c;
+    }
+
+    /** The same by a thread a row, which computes what it computes with options. */
+    private static void columnTies(DType dtype, int classes, Random random) {
+        CrossEntropyCase c = tied(dtype, classes, random).expect(cpu);
+        int size = dtype.byteSize();
+        suite.add(new Check("cross_entropy_general" + suffix(dtype), dtype + " columns on ties", false, kernels -> {
+            PtxKernels.Buffer logits = kernels.new Buffer((long) size * c.logits.length, 0).set(dtype, c.logits);
+            PtxKernels.Buffer targets = kernels.new Buffer(8L * c.rows, 0);
+            for (int row = 0; row < c.rows; row++) {
+                targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, c.targets[row]);
+            }
+            kernels.launch("cross_entropy_general" + suffix(dtype),
+                    "cross_entropy_general_loss_grad" + suffix(dtype) + "_column", 2, 256, 256 * size * classes,
+                    kernels.new Struct("cross_entropy_general_params").set("logits", logits).set("targets", targets)
+                            .set("grad_loss", kernels.new Buffer(4L * c.rows, 0).set(c.gradLoss))
+                            .set("row_loss", kernels.new Buffer(4L * c.rows, 0)).set("grad_logits", logits)
+                            .set("rows", (long) c.rows).set("classes", (long) classes)
+                            .set("all_classes", (long) classes).set("stride", (long) classes).set("inner", 1L)
+                            .set("ignore_index", -100L).set("keep", 1f).set("scale", 1f).set("grad_loss_scale", 1f)
+                            .set("flags", 4 | 4096));
+            assertArrayEquals(c.expectedGrad, logits.floats(dtype));
+            assertEquals(List.of(), kernels.device.findings());
+        }));
     }
 
     private static CrossEntropyCase narrow(DType dtype, CrossEntropyCase c) {
@@ -717,6 +745,7 @@ class MutationTest {
             }
         }
         addFarGeneralRows(dtype, 15);
+        columnTies(dtype, 7, new Random(5));
         for (String variant : List.of("column", "block")) {
             suite.add(new Check(op, dtype + " gradient by 1500 sums of weights, " + variant, true,
                     kernels -> dividedGradient(kernels, dtype, variant, 1500)));
