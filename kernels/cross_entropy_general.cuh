@@ -336,16 +336,30 @@ struct Gradient {
     float base;
     double weight;
     float factor;
+    bool knows_own;
+    float own;
 
     __device__ __forceinline__ Gradient(const Params& p, const Scalars& scalars, const Row& row, double upstream,
                                         int64_t target, float target_logit)
         : p(p), scalars(scalars), row(row), upstream(upstream), target(target), target_logit(target_logit),
-          label_factor(scalars.label_factor(upstream)), base(0.0f), weight(0.0), factor(0.0f) {}
+          label_factor(scalars.label_factor(upstream)), base(0.0f), weight(0.0), factor(0.0f), knows_own(false),
+          own(0.0f) {}
 
     __device__ __forceinline__ void segment(float segment_max) {
         base = base_of(segment_max);
         weight = segment_weight(segment_max, row.max);
         factor = scalars.factor(row, upstream, weight);
+    }
+
+    /* What the gradient at the target has in place of e·factor, if it is in the segment in work; before any is asked for, where
+     * each thread of a warp has a target of its own, or all would do this whenever one of them comes to it. */
+    __device__ __forceinline__ void find_own(int64_t first, int n) {
+        knows_own = true;
+        if (target >= first && target < first + n) own = own_of(exp_difference(target_logit, base));
+    }
+
+    __device__ __forceinline__ float own_of(float e) const {
+        return scalars.target_gradient(row, upstream, target_logit, e, weight);
     }
 
     /* Of class k, from its scaled logit and its label; `previous` is what is there. A NaN may be any. */
@@ -359,7 +373,7 @@ struct Gradient {
         }
         const float e = exp_difference(z, base);
         float g = scalars.labels ? __fmaf_rn(e, factor, -__fmul_rn(label_factor, label)) : __fmul_rn(e, factor);
-        if (k == target) g = scalars.target_gradient(row, upstream, target_logit, e, weight);
+        if (k == target) g = knows_own ? own : own_of(e);
         if (p.softcap != 0.0f) g = __fmul_rn(g, slope);
         return has(p, GENERAL_ACCUMULATE) ? __fadd_rn(previous, g) : g;
     }
@@ -410,33 +424,54 @@ __device__ __forceinline__ void add_hits(const Params& p, unsigned long long hit
 
 /* ------------------------------------------------------------------------------- a thread per row, any C, any layout */
 
+/* Adds the sums of each height that wait for this one, the i-th; what is then to wait does. The last is the sum of all. By
+ * constants, so that sums wait in registers, and no more is done than there is to add. */
+template <int kLevel, int kLevels>
+__device__ __forceinline__ void carry(float (&waiting)[kLevels], int i, float& x) {
+    if constexpr (kLevel < kLevels) {
+        if ((i & (1 << kLevel)) == 0) {
+            waiting[kLevel] = x;
+        } else {
+            x = __fadd_rn(waiting[kLevel], x);
+            carry<kLevel + 1>(waiting, i, x);
+        }
+    }
+}
+
 /* The lane sum of n terms by one thread: lanes in the order in which the fold meets them, so that one sum of each height
- * waits at a time. */
+ * waits at a time; four of them between two looks at the higher ones. */
 template <typename Term>
 __device__ __forceinline__ float lane_sum(int n, Term term) {
     constexpr int kLevels = 10;
     static_assert(1 << kLevels == kLanes, "a level for each bit of the lane number");
     const int bits = n <= 1 ? 0 : n >= kLanes ? kLevels : 32 - __clz(n - 1);
-    float waiting[kLevels];
+    const int lanes = 1 << bits;
+    float waiting[kLevels - 2];
 #pragma unroll
-    for (int l = 0; l < kLevels; l++) waiting[l] = 0.0f;
+    for (int l = 0; l < kLevels - 2; l++) waiting[l] = 0.0f;
     float x = 0.0f;
 #pragma unroll 1
-    for (int i = 0; i < 1 << bits; i++) {
-        const int lane = bits == 0 ? 0 : static_cast<int>(__brev(static_cast<unsigned>(i)) >> (32 - bits));
-        x = 0.0f;
+    for (int i = 0; i < lanes; i += 4) {
+        float one = 0.0f;
+        float two = 0.0f;
 #pragma unroll 1
-        for (int k = lane; k < n; k += kLanes) x = __fadd_rn(x, term(k));
-        bool merges = true;
-#pragma unroll
-        for (int l = 0; l < kLevels; l++) {
-            const bool second = ((i >> l) & 1) != 0;
-            if (merges && second) x = __fadd_rn(waiting[l], x);
-            if (merges && !second) {
-                waiting[l] = x;
-                merges = false;
+        for (int j = i; j < i + 4 && j < lanes; j++) {
+            x = 0.0f;
+            const int lane = bits == 0 ? 0 : static_cast<int>(__brev(static_cast<unsigned>(j)) >> (32 - bits));
+#pragma unroll 1
+            for (int k = lane; k < n; k += kLanes) x = __fadd_rn(x, term(k));
+            if ((j & 1) == 0) {
+                one = x;
+            } else {
+                x = __fadd_rn(one, x);
+                if ((j & 2) == 0) {
+                    two = x;
+                } else {
+                    x = __fadd_rn(two, x);
+                }
             }
         }
+        carry<0>(waiting, i / 4, x);
     }
     return x;
 }
@@ -674,6 +709,7 @@ __device__ __forceinline__ void column_rows(const Params& p) {
                 gradient.segment(saved                   ? saved_max(p, row, (p.first_class + first) / kSegment)
                                  : p.classes <= kSegment ? max
                                                          : column.max(first, n, has_nan));
+                gradient.find_own(first, n);
 #pragma unroll 1
                 for (int64_t k = first; k < first + n; k++) {
                     const int64_t at = k * p.inner;

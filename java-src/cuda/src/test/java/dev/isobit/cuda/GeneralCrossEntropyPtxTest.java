@@ -127,44 +127,67 @@ class GeneralCrossEntropyPtxTest {
     @ParameterizedTest
     @EnumSource(value = DType.class, names = {"F32", "BF16", "F16"})
     void keptColumnsAreReadOnce(DType dtype) {
-        int size = dtype.byteSize();
-        int rows = 3 * 128;
         for (int classes : new int[] {2, 19, 21, 107}) {
             for (int inner : new int[] {1, 128}) {
-                for (boolean kept : new boolean[] {true, false}) {
-                    try (var kernels = new PtxKernels(false)) {
-                        float[] values = new float[rows * classes];
-                        for (int i = 0; i < values.length; i++) {
-                            values[i] = (float) Math.sin(i) * (1 + i % 5);
-                        }
-                        long logits = (long) size * values.length;
-                        PtxKernels.Buffer from = kernels.new Buffer(logits, 0).set(dtype, values);
-                        PtxKernels.Buffer targets = kernels.new Buffer(8L * rows, 0);
-                        for (int row = 0; row < rows; row++) {
-                            targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, row % classes);
-                        }
-                        PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params")
-                                .set("logits", from).set("targets", targets)
-                                .set("row_loss", kernels.new Buffer(4L * rows, 0)).set("grad_logits", from)
-                                .set("rows", (long) rows).set("classes", (long) classes)
-                                .set("all_classes", (long) classes).set("stride", (long) classes)
-                                .set("inner", (long) inner).set("ignore_index", -100L).set("keep", 0.9f)
-                                .set("smooth", 0.1f / classes).set("z_loss", 1e-4f).set("scale", 1f)
-                                .set("grad_loss_scale", 1f).set("flags", kept ? 4096 : 0);
-                        String type = dtype.name().toLowerCase(Locale.ROOT);
-                        kernels.launch("cross_entropy_general" + (dtype == DType.F32 ? "" : "_" + type),
-                                "cross_entropy_general_loss_grad_" + type + "_column", 2, THREADS,
-                                kept ? THREADS * size * classes : 0, params);
-                        String what = dtype + " " + classes + " " + inner;
-                        assertEquals(logits + 4L * rows, kernels.bytesWritten, what);
-                        if (kept) {
-                            assertEquals(logits + 8L * rows, kernels.bytesRead, what);
-                        } else {
-                            assertTrue(kernels.bytesRead >= 4 * logits, what);
-                        }
-                    }
+                String what = dtype + " " + classes + " " + inner;
+                int rows = 3 * 128;
+                long logits = (long) dtype.byteSize() * rows * classes;
+                try (var kernels = new PtxKernels(false)) {
+                    smoothed(kernels, dtype, "column", rows, classes, inner, true);
+                    assertEquals(logits + 8L * rows, kernels.bytesRead, what);
+                    assertEquals(logits + 4L * rows, kernels.bytesWritten, what);
+                    double instructions = 32.0 * kernels.instructions / (rows * classes);
+                    assertTrue(instructions < (classes == 2 ? 740 : 480), what + ": " + instructions + " for a logit");
+                }
+                try (var kernels = new PtxKernels(false)) {
+                    smoothed(kernels, dtype, "column", rows, classes, inner, false);
+                    assertTrue(kernels.bytesRead >= 4 * logits, what);
                 }
             }
         }
+    }
+
+    /** The same by a block a row, each warp of which asks for the row's target and the like. */
+    @ParameterizedTest
+    @EnumSource(value = DType.class, names = {"F32", "BF16", "F16"})
+    void rowsThatFitAreReadOnce(DType dtype) {
+        for (int classes : new int[] {1000, 1023, 8192}) {
+            int rows = 3;
+            long logits = (long) dtype.byteSize() * rows * classes;
+            try (var kernels = new PtxKernels(false)) {
+                smoothed(kernels, dtype, "block", rows, classes, 1, false);
+                long beside = kernels.bytesMoved() - 2 * logits;
+                assertTrue(beside >= 12L * rows && beside <= 12L * rows + 8 * 32L * rows,
+                        dtype + " " + classes + ": " + beside + " bytes beside logits and gradient");
+            }
+        }
+    }
+
+    /** Loss and gradient in place, with label smoothing and z-loss. */
+    private static void smoothed(PtxKernels kernels, DType dtype, String variant, int rows, int classes, int inner,
+            boolean kept) {
+        int size = dtype.byteSize();
+        float[] values = new float[rows * classes];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) Math.sin(i) * (1 + i % 5);
+        }
+        PtxKernels.Buffer logits = kernels.new Buffer((long) size * values.length, 0).set(dtype, values);
+        PtxKernels.Buffer targets = kernels.new Buffer(8L * rows, 0);
+        for (int row = 0; row < rows; row++) {
+            targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, row % classes);
+        }
+        PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params").set("logits", logits)
+                .set("targets", targets).set("row_loss", kernels.new Buffer(4L * rows, 0)).set("grad_logits", logits)
+                .set("rows", (long) rows).set("classes", (long) classes).set("all_classes", (long) classes)
+                .set("stride", (long) classes).set("inner", (long) inner).set("ignore_index", -100L).set("keep", 0.9f)
+                .set("smooth", 0.1f / classes).set("z_loss", 1e-4f).set("scale", 1f).set("grad_loss_scale", 1f)
+                .set("flags", kept ? 4096 : 0);
+        String type = dtype.name().toLowerCase(Locale.ROOT);
+        boolean narrow = dtype != DType.F32;
+        int threads = narrow && variant.equals("block") ? 128 : THREADS;
+        kernels.launch("cross_entropy_general" + (narrow ? "_" + type : ""),
+                "cross_entropy_general_loss_grad_" + type + "_" + variant,
+                variant.equals("block") ? rows : Math.ceilDiv(rows, threads), threads,
+                kept ? threads * size * classes : 0, params);
     }
 }
