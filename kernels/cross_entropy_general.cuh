@@ -353,9 +353,10 @@ struct Gradient {
 
     /* What the gradient at the target has in place of e·factor, if it is in the segment in work; before any is asked for, where
      * each thread of a warp has a target of its own, or all would do this whenever one of them comes to it. */
-    __device__ __forceinline__ void find_own(int64_t first, int n) {
+    template <typename Logit>
+    __device__ __forceinline__ void find_own(int64_t first, int n, Logit effective_at) {
         knows_own = true;
-        if (target >= first && target < first + n) own = own_of(exp_difference(target_logit, base));
+        if (target >= first && target < first + n) own = own_of(exp_difference(effective_at(target), base));
     }
 
     __device__ __forceinline__ float own_of(float e) const {
@@ -709,7 +710,7 @@ __device__ __forceinline__ void column_rows(const Params& p) {
                 gradient.segment(saved                   ? saved_max(p, row, (p.first_class + first) / kSegment)
                                  : p.classes <= kSegment ? max
                                                          : column.max(first, n, has_nan));
-                gradient.find_own(first, n);
+                gradient.find_own(first, n, [&](int64_t k) { return column.logit(k); });
 #pragma unroll 1
                 for (int64_t k = first; k < first + n; k++) {
                     const int64_t at = k * p.inner;

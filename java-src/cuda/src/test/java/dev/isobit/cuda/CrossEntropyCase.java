@@ -50,7 +50,7 @@ final class CrossEntropyCase {
     long[] givenParts;
 
     float[] expectedGrad;
-    private float[] expectedLoss;
+    float[] expectedLoss;
 
     CrossEntropyCase(int rows, int classes, Random random) {
         this.rows = rows;

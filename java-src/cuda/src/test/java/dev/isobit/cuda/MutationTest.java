@@ -187,6 +187,9 @@ class MutationTest {
             addBce(dtype, 40, 12, 4);
             addRoundedBce(dtype);
         }
+        for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+            addColumns(dtype);
+        }
         suite.removeIf(check -> check.ops.stream().noneMatch(op -> WHICH.matcher(op).find()));
         onAllProcessors(suite.stream().map(check -> () -> {
             check.passes();
@@ -399,28 +402,64 @@ class MutationTest {
         return c;
     }
 
-    /** The same by a thread a row, which computes what it computes with options. */
-    private static void columnTies(DType dtype, int classes, Random random) {
-        CrossEntropyCase c = tied(dtype, classes, random).expect(cpu);
-        int size = dtype.byteSize();
-        suite.add(new Check("cross_entropy_general" + suffix(dtype), dtype + " columns on ties", false, kernels -> {
-            PtxKernels.Buffer logits = kernels.new Buffer((long) size * c.logits.length, 0).set(dtype, c.logits);
+    /** The same by a thread a row, which computes what it computes with options; reduction is NONE. */
+    private static void column(CrossEntropyCase c) {
+        c.expect(cpu);
+        int size = c.dtype.byteSize();
+        int kept = c.classes == 20 ? 0 : 1;
+        suite.add(new Check("cross_entropy_general" + suffix(c.dtype), "column of " + c, false, kernels -> {
+            PtxKernels.Buffer logits = kernels.new Buffer((long) size * c.logits.length, 0).set(c.dtype, c.logits);
             PtxKernels.Buffer targets = kernels.new Buffer(8L * c.rows, 0);
             for (int row = 0; row < c.rows; row++) {
                 targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, c.targets[row]);
             }
-            kernels.launch("cross_entropy_general" + suffix(dtype),
-                    "cross_entropy_general_loss_grad" + suffix(dtype) + "_column", 2, 256, 256 * size * classes,
+            PtxKernels.Buffer loss = kernels.new Buffer(4L * c.rows, 0);
+            kernels.launch("cross_entropy_general" + suffix(c.dtype),
+                    "cross_entropy_general_loss_" + (c.wantsGradient ? "grad_" : "")
+                            + c.dtype.name().toLowerCase(Locale.ROOT) + "_column",
+                    2, 256, kept * 256 * size * c.classes,
                     kernels.new Struct("cross_entropy_general_params").set("logits", logits).set("targets", targets)
-                            .set("grad_loss", kernels.new Buffer(4L * c.rows, 0).set(c.gradLoss))
-                            .set("row_loss", kernels.new Buffer(4L * c.rows, 0)).set("grad_logits", logits)
-                            .set("rows", (long) c.rows).set("classes", (long) classes)
-                            .set("all_classes", (long) classes).set("stride", (long) classes).set("inner", 1L)
+                            .set("grad_loss",
+                                    kernels.new Buffer(4L * c.gradLoss.length, 0).set(c.gradLoss))
+                            .set("row_loss", loss).set("grad_logits", c.wantsGradient ? logits : null)
+                            .set("rows", (long) c.rows).set("classes", (long) c.classes)
+                            .set("all_classes", (long) c.classes).set("stride", (long) c.classes).set("inner", 1L)
                             .set("ignore_index", -100L).set("keep", 1f).set("scale", 1f).set("grad_loss_scale", 1f)
-                            .set("flags", 4 | 4096));
-            assertArrayEquals(c.expectedGrad, logits.floats(dtype));
+                            .set("flags", (c.gradLoss.length == c.rows ? 4 : 0) | kept * 4096));
+            assertArrayEquals(c.expectedLoss, loss.floats(), c::toString);
+            if (c.wantsGradient) {
+                assertArrayEquals(c.expectedGrad, logits.floats(c.dtype), c::toString);
+            }
             assertEquals(List.of(), kernels.device.findings());
         }));
+    }
+
+    private static void addColumns(DType dtype) {
+        Random random = new Random(5);
+        if (dtype != DType.F32) {
+            column(tied(dtype, 7, random));
+        }
+        for (int classes : new int[] {20, 40}) {
+            column(rounded(dtype, classes, false, random));
+            column(rounded(dtype, classes, true, random));
+        }
+        CrossEntropyCase many = narrow(dtype, new CrossEntropyCase(6000, 3, random));
+        many.reduction = Reduction.NONE;
+        many.wantsGradient = true;
+        column(many);
+        for (int[] shape : new int[][] {{20, 5, 1}, {2, 9, 20}, {1, 8200, 1}}) {
+            int left = shape[0] == 20 ? 120 : shape[0] == 2 ? 16 : 4;
+            for (long seed = 0; left > 0; seed++) {
+                var capped = new GeneralKernelCase(shape[0], shape[1], shape[2], dtype, true,
+                        GeneralKernelCase.Mode.values()[(int) seed % 2], seed);
+                if (capped.hasSoftcap()) {
+                    capped.expect(cpu);
+                    suite.add(new Check("cross_entropy_general" + suffix(dtype), capped.toString(), false,
+                            capped::check));
+                    left--;
+                }
+            }
+        }
     }
 
     private static CrossEntropyCase narrow(DType dtype, CrossEntropyCase c) {
@@ -537,6 +576,10 @@ class MutationTest {
 
     /** Rows of logits at which each rounding of exp and log shows, wherever a logit stands. */
     private static void rounding(DType dtype, int classes, boolean gradient, Random random) {
+        add(rounded(dtype, classes, gradient, random), false);
+    }
+
+    private static CrossEntropyCase rounded(DType dtype, int classes, boolean gradient, Random random) {
         int rows = classes <= 32 ? 1024 : classes <= 512 ? 512 : classes <= 2048 ? 400 : classes < 8192 ? 100 : 12;
         CrossEntropyCase c = narrow(dtype, new CrossEntropyCase(rows, classes, random));
         Rounded rounded = ROUNDED.get(dtype);
@@ -576,7 +619,7 @@ class MutationTest {
             c.logits[from + top] = logarithm ? 0 : rounded.maxima()[maximum];
         }
         c.wantsGradient = gradient;
-        add(c, false);
+        return c;
     }
 
     /**
@@ -745,7 +788,6 @@ class MutationTest {
             }
         }
         addFarGeneralRows(dtype, 15);
-        columnTies(dtype, 7, new Random(5));
         for (String variant : List.of("column", "block")) {
             suite.add(new Check(op, dtype + " gradient by 1500 sums of weights, " + variant, true,
                     kernels -> dividedGradient(kernels, dtype, variant, 1500)));
