@@ -7,9 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isobit.Backend;
 import dev.isobit.BackendOptions;
 import dev.isobit.DType;
-import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 import java.util.function.BiConsumer;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -90,21 +90,16 @@ class GeneralCrossEntropyPtxTest {
                 values[i] = (float) Math.sin(i) * (1 + i % 5);
             }
             PtxKernels.Buffer logits = kernels.new Buffer(LOGITS, 0).set(values);
-            PtxKernels.Buffer targets = kernels.new Buffer(8L * ROWS, 0);
-            for (int row = 0; row < ROWS; row++) {
-                targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, 9000L * row);
-            }
+            PtxKernels.Buffer targets =
+                    GeneralKernelCase.targets(kernels, LongStream.range(0, ROWS).map(row -> 9000 * row).toArray());
             PtxKernels.Buffer whole = kernels.new Buffer(LOGITS, 0);
             PtxKernels.Buffer gradient = kernels.new Buffer(LOGITS, 0);
             PtxKernels.Buffer states = kernels.new Buffer(28L * ROWS * SEGMENTS, 0);
             BiConsumer<PtxKernels.Buffer, String> run = (to, field) -> {
                 kernels.bytesRead = 0;
                 kernels.bytesWritten = 0;
-                PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params").set("logits", logits)
-                        .set("targets", targets).set("grad_logits", to).set(field, states).set("rows", (long) ROWS)
-                        .set("classes", (long) CLASSES).set("all_classes", (long) CLASSES).set("stride", (long) CLASSES)
-                        .set("inner", 1L)
-                        .set("ignore_index", -100L).set("keep", 1f).set("scale", 1f).set("grad_loss_scale", 1f);
+                PtxKernels.Struct params = GeneralKernelCase.rows(kernels, ROWS, CLASSES).set("logits", logits)
+                        .set("targets", targets).set("grad_logits", to).set(field, states);
                 kernels.launch("cross_entropy_general", "cross_entropy_general_loss_grad_f32_block", ROWS, THREADS, 0,
                         params);
             };
@@ -172,15 +167,11 @@ class GeneralCrossEntropyPtxTest {
             values[i] = (float) Math.sin(i) * (1 + i % 5);
         }
         PtxKernels.Buffer logits = kernels.new Buffer((long) size * values.length, 0).set(dtype, values);
-        PtxKernels.Buffer targets = kernels.new Buffer(8L * rows, 0);
-        for (int row = 0; row < rows; row++) {
-            targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, row % classes);
-        }
-        PtxKernels.Struct params = kernels.new Struct("cross_entropy_general_params").set("logits", logits)
-                .set("targets", targets).set("row_loss", kernels.new Buffer(4L * rows, 0)).set("grad_logits", logits)
-                .set("rows", (long) rows).set("classes", (long) classes).set("all_classes", (long) classes)
-                .set("stride", (long) classes).set("inner", (long) inner).set("ignore_index", -100L).set("keep", 0.9f)
-                .set("smooth", 0.1f / classes).set("z_loss", 1e-4f).set("scale", 1f).set("grad_loss_scale", 1f)
+        PtxKernels.Buffer targets =
+                GeneralKernelCase.targets(kernels, LongStream.range(0, rows).map(row -> row % classes).toArray());
+        PtxKernels.Struct params = GeneralKernelCase.rows(kernels, rows, classes).set("inner", (long) inner)
+                .set("logits", logits).set("targets", targets).set("row_loss", kernels.new Buffer(4L * rows, 0))
+                .set("grad_logits", logits).set("keep", 0.9f).set("smooth", 0.1f / classes).set("z_loss", 1e-4f)
                 .set("flags", kept ? 4096 : 0);
         String type = dtype.name().toLowerCase(Locale.ROOT);
         boolean narrow = dtype != DType.F32;

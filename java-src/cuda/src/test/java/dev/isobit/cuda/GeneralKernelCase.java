@@ -221,6 +221,19 @@ final class GeneralKernelCase {
         return inner == 1 ? new long[] {batch} : new long[] {batch, inner};
     }
 
+    /** The arguments of contiguous rows without options; operands and flags are to be set. */
+    static PtxKernels.Struct rows(PtxKernels kernels, long rows, long classes) {
+        return kernels.new Struct("cross_entropy_general_params").set("rows", rows).set("classes", classes)
+                .set("all_classes", classes).set("stride", classes).set("inner", 1L).set("ignore_index", -100L)
+                .set("keep", 1f).set("scale", 1f).set("grad_loss_scale", 1f);
+    }
+
+    static PtxKernels.Buffer targets(PtxKernels kernels, long[] targets) {
+        PtxKernels.Buffer buffer = kernels.new Buffer(8L * targets.length, 0);
+        MemorySegment.copy(targets, 0, buffer.memory(), ValueLayout.JAVA_LONG_UNALIGNED, 0, targets.length);
+        return buffer;
+    }
+
     private long[] stateShape(int segments) {
         return inner == 1
                 ? new long[] {segments, batch, STATE}

@@ -409,22 +409,16 @@ class MutationTest {
         int kept = c.classes == 20 ? 0 : 1;
         suite.add(new Check("cross_entropy_general" + suffix(c.dtype), "column of " + c, false, kernels -> {
             PtxKernels.Buffer logits = kernels.new Buffer((long) size * c.logits.length, 0).set(c.dtype, c.logits);
-            PtxKernels.Buffer targets = kernels.new Buffer(8L * c.rows, 0);
-            for (int row = 0; row < c.rows; row++) {
-                targets.memory().set(ValueLayout.JAVA_LONG_UNALIGNED, 8L * row, c.targets[row]);
-            }
+            PtxKernels.Buffer targets = GeneralKernelCase.targets(kernels, c.targets);
             PtxKernels.Buffer loss = kernels.new Buffer(4L * c.rows, 0);
             kernels.launch("cross_entropy_general" + suffix(c.dtype),
                     "cross_entropy_general_loss_" + (c.wantsGradient ? "grad_" : "")
                             + c.dtype.name().toLowerCase(Locale.ROOT) + "_column",
                     2, 256, kept * 256 * size * c.classes,
-                    kernels.new Struct("cross_entropy_general_params").set("logits", logits).set("targets", targets)
+                    GeneralKernelCase.rows(kernels, c.rows, c.classes).set("logits", logits).set("targets", targets)
                             .set("grad_loss",
                                     kernels.new Buffer(4L * c.gradLoss.length, 0).set(c.gradLoss))
                             .set("row_loss", loss).set("grad_logits", c.wantsGradient ? logits : null)
-                            .set("rows", (long) c.rows).set("classes", (long) c.classes)
-                            .set("all_classes", (long) c.classes).set("stride", (long) c.classes).set("inner", 1L)
-                            .set("ignore_index", -100L).set("keep", 1f).set("scale", 1f).set("grad_loss_scale", 1f)
                             .set("flags", (c.gradLoss.length == c.rows ? 4 : 0) | kept * 4096));
             assertArrayEquals(c.expectedLoss, loss.floats(), c::toString);
             if (c.wantsGradient) {
@@ -447,19 +441,23 @@ class MutationTest {
         many.reduction = Reduction.NONE;
         many.wantsGradient = true;
         column(many);
-        // The last looks for the maximum of each segment again, for the gradient; of the first the largest logit has to show.
-        for (int[] shape : new int[][] {{3000, 3, 1}, {20, 5, 1}, {2, 9, 20}, {4, 8200, 1}}) {
-            int left = shape[0] == 20 ? 120 : shape[0] == 2 ? 16 : 2;
-            for (long seed = 0; left > 0; seed++) {
-                boolean whole = shape[0] > 20 || shape[1] > 8192;
-                var capped = new GeneralKernelCase(shape[0], shape[1], shape[2], dtype, true,
-                        whole || seed % 2 == 0 ? GeneralKernelCase.Mode.WHOLE : GeneralKernelCase.Mode.SAVED, seed);
-                if (capped.hasSoftcap() && (!whole || capped.wantsGradient())) {
-                    capped.expect(cpu);
-                    suite.add(new Check("cross_entropy_general" + suffix(dtype), capped.toString(), false,
-                            capped::check));
-                    left--;
-                }
+        softcaps(dtype, new int[] {20, 5, 1}, false, 120);
+        softcaps(dtype, new int[] {2, 9, 20}, false, 16);
+        // Enough rows for a largest logit to show; segments whose maxima are looked for again, for the gradient.
+        softcaps(dtype, new int[] {3000, 3, 1}, true, 2);
+        softcaps(dtype, new int[] {4, 8200, 1}, true, 2);
+    }
+
+    /** So many columns with a softcap, with what else the seeds give; or with a gradient from the logits themselves. */
+    private static void softcaps(DType dtype, int[] shape, boolean gradients, int count) {
+        int left = count;
+        for (long seed = 0; left > 0; seed++) {
+            var mode = gradients || seed % 2 == 0 ? GeneralKernelCase.Mode.WHOLE : GeneralKernelCase.Mode.SAVED;
+            var c = new GeneralKernelCase(shape[0], shape[1], shape[2], dtype, true, mode, seed);
+            if (c.hasSoftcap() && (!gradients || c.wantsGradient())) {
+                c.expect(cpu);
+                suite.add(new Check("cross_entropy_general" + suffix(dtype), c.toString(), false, c::check));
+                left--;
             }
         }
     }
