@@ -55,6 +55,8 @@ class SegmentWork extends LinesBefore {
     /** Whether the gradient of the row before is to be written, and where. */
     private boolean hasPrevious;
     long previousOutAt;
+    /** Short rows: whether it is written from its beginning. Else from its end, see {@link ShortRows}. */
+    boolean ascending;
     /**
      * Where the next row or segment starts, as {@link #at}, and how many elements it has; its maximum, which is right where it is
      * not negative: as integers, the bits of floats below -0 are in the wrong order, and those of NaN above all.

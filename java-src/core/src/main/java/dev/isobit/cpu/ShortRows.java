@@ -8,6 +8,13 @@ import java.util.Arrays;
  * the row behind it is found, and the gradient of the row before it is written. One per worker, reused.
  */
 class ShortRows extends LinesBefore {
+    /**
+     * Gradients of more bytes, which no second cache holds, are written from each row's beginning: one stream through memory, which
+     * the hardware runs ahead of. Below that from each row's end: else a store shares the low 12 bits of its address with loads
+     * that soon follow it, which then wait. See bench/NOTES.md.
+     */
+    private static final long LARGE = 4L << 20;
+
     private final SegmentWork work;
     private final RowState state;
     /** The row whose exponentials wait in {@link SegmentWork#previous()} for being written as a gradient, if there is one. */
@@ -37,6 +44,7 @@ class ShortRows extends LinesBefore {
         Arrays.fill(work.lanes(), 0);
         Arrays.fill(work.previous(), 0);
         work.length = (int) batch.classes;
+        work.ascending = batch.elements * (batch.gradLogits.isNarrow() ? Short.BYTES : Float.BYTES) > LARGE;
         work.nextMax = SegmentWork.UNKNOWN;
         work.useBlock(stages.width());
         isPending = false;

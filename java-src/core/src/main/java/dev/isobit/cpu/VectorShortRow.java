@@ -69,6 +69,8 @@ final class VectorShortRow implements SegmentStage {
         IntVector nextMax = BF16 ? null : IntVector.broadcast(INTS, Integer.MIN_VALUE);
         ShortVector nextShorts = BF16 ? ShortVector.broadcast(SHORTS, Short.MIN_VALUE) : null;
         int whole = SPECIES.loopBound(length);
+        // j = (i ^ turned) + shift is i, or what is as far from the end.
+        int turned = work.ascending ? 0 : -1;
         int step = VectorAccess.step();
         int count = 0;
         int unplain = 0;
@@ -76,7 +78,7 @@ final class VectorShortRow implements SegmentStage {
         for (int pass = 0; pass < 2; pass++) {
             int i = pass == 0 ? 0 : length - WIDTH;
             int end = pass == 0 ? whole : length;
-            int mirror = pass == 0 ? whole - WIDTH : 2 * (length - WIDTH);
+            int shift = turned & (pass == 0 ? whole - WIDTH : 2 * (length - WIDTH)) + 1;
             long fresh = pass == 0 ? -1L : -1L << WIDTH - (length - whole);
             for (; i < end; i += step) {
                 FloatVector z = BF16
@@ -99,7 +101,7 @@ final class VectorShortRow implements SegmentStage {
                     nextMax = nextMax.max(next.reinterpretAsInts());
                 }
                 if (GRADIENT) {
-                    int j = mirror - i;
+                    int j = (i ^ turned) + shift;
                     FloatVector g = FloatVector.fromArray(SPECIES, previous, j).mul(factor);
                     if (BF16) {
                         ShortVector bits = (ShortVector) g.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
