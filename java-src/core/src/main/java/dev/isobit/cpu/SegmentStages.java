@@ -10,6 +10,11 @@ final class SegmentStages {
     /** Classes of 16 bits whose exponentials wait in an array. */
     private static final long LONGEST_NARROW = 1 << 30;
 
+    /** Rows of more classes go two vectors a turn, at most 64 turns; shorter ones would lose by it. */
+    private static final int PAIRED = SegmentWork.LANES / 2;
+    private static final int LEAST_PAIRED = SegmentWork.LANES / (2 * Long.SIZE);
+    private static final int MOST_PAIRED = Long.SIZE / 2;
+
     private final int width;
     private SegmentStage max;
     private SegmentStage exponentials;
@@ -20,6 +25,7 @@ final class SegmentStages {
     private SegmentStage @Nullable [] smallRows;
     private @Nullable SegmentStage smallGradient;
     private @Nullable SegmentStage shortRow;
+    private @Nullable SegmentStage pairedRow;
     private @Nullable SegmentStage anyShortRow;
     private SegmentStage @Nullable [] joins;
     private @Nullable SegmentStage bf16Row;
@@ -53,12 +59,15 @@ final class SegmentStages {
      *
      * @param row sets {@code count}, {@code maxAt}, the lanes, {@code nextMax} and {@code unplain}, and writes the previous
      *     row's gradient
+     * @param pairedRow the same for rows of many vectors
      * @param anyRow the same without a short cut
      * @param joined one after the other set the block's losses and gradients at targets from what it has of each row
      */
-    SegmentStages withShortRows(SegmentStage row, SegmentStage anyRow, SegmentStage... joined) {
+    SegmentStages withShortRows(SegmentStage row, SegmentStage pairedRow, SegmentStage anyRow,
+            SegmentStage... joined) {
         joins = joined;
         shortRow = row;
+        this.pairedRow = pairedRow;
         anyShortRow = anyRow;
         return this;
     }
@@ -70,6 +79,7 @@ final class SegmentStages {
         stages.smallGradient = smallGradient;
         stages.joins = joins;
         stages.shortRow = shortRow;
+        stages.pairedRow = pairedRow;
         stages.anyShortRow = anyShortRow;
         stages.longRows = others;
         return stages;
@@ -119,7 +129,8 @@ final class SegmentStages {
     }
 
     void shortRow(SegmentWork work) {
-        run(Objects.requireNonNull(shortRow), Objects.requireNonNull(anyShortRow), work);
+        boolean isPaired = work.length > PAIRED && width >= LEAST_PAIRED && width <= MOST_PAIRED;
+        run(Objects.requireNonNull(isPaired ? pairedRow : shortRow), Objects.requireNonNull(anyShortRow), work);
         run(sum, work);
     }
 

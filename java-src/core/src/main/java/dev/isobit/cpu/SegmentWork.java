@@ -66,6 +66,8 @@ class SegmentWork extends LinesBefore {
     float nextMax;
     /** Where in a short row the last maximum was met. */
     int maxAt;
+    /** Turns of {@link VectorPairedRow} with an element that is not plain, the last one in the lowest bit. */
+    long special;
 
     float max;
     /** Vectors of exponentials that took the long way, and for how many more segments all are to be sent there. */

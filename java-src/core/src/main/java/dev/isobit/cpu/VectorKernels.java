@@ -42,7 +42,7 @@ final class VectorKernels implements CpuKernels {
             STAGES.compareAndSet(flags, null, new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags),
                     stage(VectorExponentials.class, flags), stage(VectorExponentials.class, flags | 1 << 5),
                     stage(VectorTail.class, flags), new VectorSum(),
-                    stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags),
+                    stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags), pairedRow(flags),
                             stage(VectorShortRow.class, flags | 1 << 5), new VectorLogSum(), new VectorSmallJoin())
                     .withSmallRows(
                             new SegmentStage[] {stage(VectorSmallMax.class, flags),
@@ -85,8 +85,12 @@ final class VectorKernels implements CpuKernels {
     }
 
     private static SegmentStage evenAndOdd(int flags) {
-        return new EvenAndOdd(stage(VectorExponentials.class, flags),
+        return new TwoStages(stage(VectorExponentials.class, flags),
                 stage(VectorExponentials.class, flags | 1 << VectorExponentials.ODD_BIT));
+    }
+
+    private static SegmentStage pairedRow(int flags) {
+        return new TwoStages(stage(VectorPairedRow.class, flags), stage(VectorRareExponentials.class, flags));
     }
 
     private static SegmentStage stage(Class<?> kernel, int flags) {

@@ -40,6 +40,8 @@ class CpuLookAheadTest {
         "BF16, 1, 24, 8193, false", "BF16, 2, 24, 16420, true", "BF16, 1, 24, 9000, false", "BF16, 1, 24, 1024, true",
         "F16, 1, 24, 16420, false", "F16, 2, 24, 9001, true", "F16, 1, 24, 1040, false", "F32, 2, 1100, 1000, false",
         "F32, 1, 1030, 1024, true", "F32, 2, 11000, 100, true",
+        "F32, 1, 24, 513, false", "F32, 1, 24, 544, true", "F32, 2, 24, 767, true", "F32, 1, 24, 1023, false",
+        "F32, 1, 24, 1024, true",
         "BF16, 2, 2200, 1000, false", "BF16, 1, 2100, 1024, true"})
     void rowsHaveTheBitsThatEachHasByItself(DType type, int threads, int rows, int classes, boolean inPlace) {
         try (Arena arena = Arena.ofShared();

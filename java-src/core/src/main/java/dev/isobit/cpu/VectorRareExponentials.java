@@ -1,0 +1,82 @@
+package dev.isobit.cpu;
+
+import dev.isobit.math.ExactMath;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The exponentials in turns of {@link VectorPairedRow} with an element that is not plain: the maximum's lane becomes 0, and what
+ * else is not plain is computed again. Copied by {@link Specialized}.
+ */
+final class VectorRareExponentials implements SegmentStage {
+    private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
+    private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final int WIDTH = VectorAccess.WIDTH;
+    private static final int PAIR = VectorPairedRow.PAIR;
+
+    VectorRareExponentials() {}
+
+    @Override
+    public void run(SegmentWork work) {
+        float[] in = work.in;
+        MemorySegment inSegment = work.inSegment;
+        float[] lanes = work.lanes();
+        VectorAccess.require(IN_NATIVE, inSegment);
+        long at = work.at;
+        int length = work.length;
+        float maxOrMinusZero = work.max == 0 ? -0f : work.max;
+        int plainAbove = Float.floatToRawIntBits(VectorMath.plainAbove(work.max));
+        int last = (length + PAIR - 1) / PAIR - 1;
+        int count = 0;
+        int maxAt = 0;
+        for (long left = work.special; left != 0; left &= left - 1) {
+            int start = (last - Long.numberOfTrailingZeros(left)) * PAIR;
+            int first = Math.min(start, length - PAIR);
+            FloatVector z0 = VectorAccess.load(IN_ARRAY, in, inSegment, at, first);
+            FloatVector z1 = VectorAccess.load(IN_ARRAY, in, inSegment, at, first + WIDTH);
+            FloatVector d0 = z0.sub(maxOrMinusZero);
+            FloatVector d1 = z1.sub(maxOrMinusZero);
+            long max0 = d0.eq(0).toLong();
+            long max1 = d1.eq(0).toLong();
+            long others = max0 ^ d0.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()
+                    | max1 ^ d1.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong();
+            if (others == 0) {
+                FloatVector.fromArray(SPECIES, lanes, first).blend(0, d0.eq(0)).intoArray(lanes, first);
+                FloatVector.fromArray(SPECIES, lanes, first + WIDTH).blend(0, d1.eq(0)).intoArray(lanes, first + WIDTH);
+            } else {
+                for (int i = first; i < first + PAIR; i += WIDTH) {
+                    FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, at, i);
+                    FloatVector d = z.sub(maxOrMinusZero);
+                    FloatVector b = d.sub(z);
+                    FloatVector error = z.sub(d.sub(b)).sub(b.add(maxOrMinusZero));
+                    FloatVector t = d.fma(FloatVector.broadcast(SPECIES, ExactMath.LOG2E),
+                            FloatVector.broadcast(SPECIES, ExactMath.EXP_MAGIC));
+                    FloatVector n = t.sub(ExactMath.EXP_MAGIC);
+                    FloatVector r = n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_HI), d)
+                            .add(n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_LO), error));
+                    FloatVector p = r.fma(FloatVector.broadcast(SPECIES, ExactMath.EXP_C6),
+                            FloatVector.broadcast(SPECIES, ExactMath.EXP_C5))
+                            .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C4))
+                            .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C3))
+                            .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C2))
+                            .fma(r, FloatVector.broadcast(SPECIES, 1))
+                            .fma(r, FloatVector.broadcast(SPECIES, 1));
+                    p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+                            .mul(ExactMath.EXP_LAST).blend(0, d.lt(ExactMath.EXP_ZERO_BELOW)).blend(0, d.eq(0))
+                            .intoArray(lanes, i);
+                }
+            }
+            long fresh = (max0 | max1 << WIDTH) & -1L << start - first;
+            count += Long.bitCount(fresh);
+            maxAt = fresh == 0 ? maxAt : first + Long.numberOfTrailingZeros(fresh);
+        }
+        work.count = count;
+        work.maxAt = maxAt;
+        // Of vectors, as the other stages count them.
+        work.unplain = 2 * Long.bitCount(work.special);
+    }
+}
