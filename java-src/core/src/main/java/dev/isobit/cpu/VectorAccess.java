@@ -38,6 +38,21 @@ final class VectorAccess {
         }
     }
 
+    /**
+     * What a loop reaches of an operand, which then stands at 0. Where slices are of one length the JIT tests a position in one
+     * of them, and in no other; and of a slice that it sees being made it knows the address.
+     *
+     * @param isNative whether the operand is native memory; else its segment is returned
+     * @param segment the operand's
+     * @param at where the loop begins
+     * @param bytes how far it goes
+     * @return the slice, of whose class the caller tells the JIT by {@link #require}
+     */
+    static MemorySegment slice(boolean isNative, MemorySegment segment, long at, long bytes) {
+        require(isNative, segment);
+        return isNative ? segment.asSlice(at, bytes) : segment;
+    }
+
     static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
         return isArray
                 ? FloatVector.fromArray(VectorMath.SPECIES, array, (int) at + i)

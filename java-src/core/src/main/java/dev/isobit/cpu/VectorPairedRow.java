@@ -37,8 +37,6 @@ final class VectorPairedRow implements SegmentStage {
         MemorySegment outSegment = work.previousOutSegment();
         float[] lanes = work.lanes();
         float[] previous = work.previous();
-        VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(OUT_NATIVE, outSegment);
         long at = work.at;
         long nextAt = work.nextAt;
         long outAt = work.previousOutAt;
@@ -55,11 +53,13 @@ final class VectorPairedRow implements SegmentStage {
         FloatVector factor = FloatVector.broadcast(SPECIES, work.factor).mul(one);
         IntVector nextMax = IntVector.broadcast(INTS, Integer.MIN_VALUE);
         int whole = length - length % PAIR;
-        // Slices of one length: what is tested of a position in one of them need not be tested in the others.
         long bytes = length * 4L;
-        MemorySegment row = IN_NATIVE ? inSegment.asSlice(at, bytes) : inSegment;
-        MemorySegment next = IN_NATIVE ? inSegment.asSlice(nextAt, bytes) : inSegment;
-        MemorySegment gradients = GRADIENT && OUT_NATIVE ? outSegment.asSlice(outAt, bytes) : outSegment;
+        MemorySegment row = VectorAccess.slice(IN_NATIVE, inSegment, at, bytes);
+        MemorySegment next = VectorAccess.slice(IN_NATIVE, inSegment, nextAt, bytes);
+        MemorySegment gradients = VectorAccess.slice(GRADIENT && OUT_NATIVE, outSegment, outAt, bytes);
+        VectorAccess.require(IN_NATIVE, row);
+        VectorAccess.require(IN_NATIVE, next);
+        VectorAccess.require(GRADIENT && OUT_NATIVE, gradients);
         // j = (i ^ turned) + shift is i, or what is as far from the end.
         int turned = work.ascending ? 0 : -1;
         int step = 2 * VectorAccess.step();
