@@ -42,33 +42,14 @@ final class VectorRareExponentials implements SegmentStage {
             FloatVector d1 = z1.sub(maxOrMinusZero);
             long max0 = d0.eq(0).toLong();
             long max1 = d1.eq(0).toLong();
+            FloatVector.fromArray(SPECIES, lanes, first).blend(0, d0.eq(0)).intoArray(lanes, first);
+            FloatVector.fromArray(SPECIES, lanes, first + WIDTH).blend(0, d1.eq(0)).intoArray(lanes, first + WIDTH);
+            // Scalar: in vectors, code that most rows do not need would box them.
             long others = max0 ^ d0.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()
-                    | max1 ^ d1.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong();
-            if (others == 0) {
-                FloatVector.fromArray(SPECIES, lanes, first).blend(0, d0.eq(0)).intoArray(lanes, first);
-                FloatVector.fromArray(SPECIES, lanes, first + WIDTH).blend(0, d1.eq(0)).intoArray(lanes, first + WIDTH);
-            } else {
-                for (int i = first; i < first + PAIR; i += WIDTH) {
-                    FloatVector z = VectorAccess.load(IN_ARRAY, in, inSegment, at, i);
-                    FloatVector d = z.sub(maxOrMinusZero);
-                    FloatVector b = d.sub(z);
-                    FloatVector error = z.sub(d.sub(b)).sub(b.add(maxOrMinusZero));
-                    FloatVector t = d.fma(FloatVector.broadcast(SPECIES, ExactMath.LOG2E),
-                            FloatVector.broadcast(SPECIES, ExactMath.EXP_MAGIC));
-                    FloatVector n = t.sub(ExactMath.EXP_MAGIC);
-                    FloatVector r = n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_HI), d)
-                            .add(n.fma(FloatVector.broadcast(SPECIES, -ExactMath.LN2_LO), error));
-                    FloatVector p = r.fma(FloatVector.broadcast(SPECIES, ExactMath.EXP_C6),
-                            FloatVector.broadcast(SPECIES, ExactMath.EXP_C5))
-                            .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C4))
-                            .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C3))
-                            .fma(r, FloatVector.broadcast(SPECIES, ExactMath.EXP_C2))
-                            .fma(r, FloatVector.broadcast(SPECIES, 1))
-                            .fma(r, FloatVector.broadcast(SPECIES, 1));
-                    p.mul(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
-                            .mul(ExactMath.EXP_LAST).blend(0, d.lt(ExactMath.EXP_ZERO_BELOW)).blend(0, d.eq(0))
-                            .intoArray(lanes, i);
-                }
+                    | (max1 ^ d1.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()) << WIDTH;
+            for (; others != 0; others &= others - 1) {
+                int i = first + Long.numberOfTrailingZeros(others);
+                lanes[i] = ExactMath.expDifference(VectorAccess.get(IN_ARRAY, in, inSegment, at, i), work.max);
             }
             long fresh = (max0 | max1 << WIDTH) & -1L << start - first;
             count += Long.bitCount(fresh);
