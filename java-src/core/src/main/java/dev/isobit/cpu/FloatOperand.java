@@ -141,8 +141,11 @@ final class FloatOperand {
             short bits = bits(element);
             return f16 ? NarrowFloats.fromF16(bits) : NarrowFloats.fromBf16(bits);
         }
-        return kind == Kind.ARRAY
-                ? array[(int) position(element)]
+        if (kind == Kind.ARRAY) {
+            return array[(int) position(element)];
+        }
+        return segment.getClass() == NATIVE_SEGMENT
+                ? segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element))
                 : segment.get(ValueLayout.JAVA_FLOAT_UNALIGNED, position(element));
     }
 
