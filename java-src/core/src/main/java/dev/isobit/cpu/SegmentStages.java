@@ -10,10 +10,8 @@ final class SegmentStages {
     /** Classes of 16 bits whose exponentials wait in an array. */
     private static final long LONGEST_NARROW = 1 << 30;
 
-    /** Rows of more classes go two vectors a turn, at most 64 turns; shorter ones would lose by it. */
+    /** Rows of more classes go two vectors a turn; shorter ones would lose by it. */
     private static final int PAIRED = SegmentWork.LANES / 2;
-    private static final int LEAST_PAIRED = SegmentWork.LANES / (2 * Long.SIZE);
-    private static final int MOST_PAIRED = Long.SIZE / 2;
 
     private final int width;
     private SegmentStage max;
@@ -59,7 +57,7 @@ final class SegmentStages {
      *
      * @param row sets {@code count}, {@code maxAt}, the lanes, {@code nextMax} and {@code unplain}, and writes the previous
      *     row's gradient
-     * @param pairedRow the same for rows of many vectors
+     * @param pairedRow the same for rows of many vectors, or {@code row} again
      * @param anyRow the same without a short cut
      * @param joined one after the other set the block's losses and gradients at targets from what it has of each row
      */
@@ -129,8 +127,8 @@ final class SegmentStages {
     }
 
     void shortRow(SegmentWork work) {
-        boolean isPaired = work.length > PAIRED && width >= LEAST_PAIRED && width <= MOST_PAIRED;
-        run(Objects.requireNonNull(isPaired ? pairedRow : shortRow), Objects.requireNonNull(anyShortRow), work);
+        run(Objects.requireNonNull(work.length > PAIRED ? pairedRow : shortRow), Objects.requireNonNull(anyShortRow),
+                work);
         run(sum, work);
     }
 

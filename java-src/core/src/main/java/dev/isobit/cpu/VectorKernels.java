@@ -89,8 +89,12 @@ final class VectorKernels implements CpuKernels {
                 stage(VectorExponentials.class, flags | 1 << VectorExponentials.ODD_BIT));
     }
 
+    /** A row has as many turns, and a turn as many elements, as a long has bits, or fewer; else one vector a turn. */
     private static SegmentStage pairedRow(int flags) {
-        return new TwoStages(stage(VectorPairedRow.class, flags), stage(VectorRareExponentials.class, flags));
+        boolean fits = SegmentWork.LANES <= VectorPairedRow.PAIR * Long.SIZE && VectorPairedRow.PAIR <= Long.SIZE;
+        return !fits
+                ? stage(VectorShortRow.class, flags)
+                : new TwoStages(stage(VectorPairedRow.class, flags), stage(VectorRareExponentials.class, flags));
     }
 
     private static SegmentStage stage(Class<?> kernel, int flags) {

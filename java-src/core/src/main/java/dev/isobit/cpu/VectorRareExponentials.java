@@ -4,6 +4,7 @@ import dev.isobit.math.ExactMath;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -40,10 +41,12 @@ final class VectorRareExponentials implements SegmentStage {
             FloatVector z1 = VectorAccess.load(IN_ARRAY, in, inSegment, at, first + WIDTH);
             FloatVector d0 = z0.sub(maxOrMinusZero);
             FloatVector d1 = z1.sub(maxOrMinusZero);
-            long max0 = d0.eq(0).toLong();
-            long max1 = d1.eq(0).toLong();
-            FloatVector.fromArray(SPECIES, lanes, first).blend(0, d0.eq(0)).intoArray(lanes, first);
-            FloatVector.fromArray(SPECIES, lanes, first + WIDTH).blend(0, d1.eq(0)).intoArray(lanes, first + WIDTH);
+            VectorMask<Float> isMax0 = d0.eq(0);
+            VectorMask<Float> isMax1 = d1.eq(0);
+            long max0 = isMax0.toLong();
+            long max1 = isMax1.toLong();
+            FloatVector.fromArray(SPECIES, lanes, first).blend(0, isMax0).intoArray(lanes, first);
+            FloatVector.fromArray(SPECIES, lanes, first + WIDTH).blend(0, isMax1).intoArray(lanes, first + WIDTH);
             // Scalar: in vectors, code that most rows do not need would box them.
             long others = max0 ^ d0.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()
                     | (max1 ^ d1.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()) << WIDTH;
