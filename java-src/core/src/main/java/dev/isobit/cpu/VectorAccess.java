@@ -53,6 +53,20 @@ final class VectorAccess {
         return isNative ? segment.asSlice(at, bytes) : segment;
     }
 
+    /**
+     * The same of an operand that may be any kind of memory.
+     *
+     * @param isArray whether it is an array, or nothing: its segment, which nobody reads, is returned
+     * @param isNative whether it is native memory; else memory of another class is sliced
+     * @param segment the operand's
+     * @param at where the loop begins
+     * @param bytes how far it goes
+     * @return the slice
+     */
+    static MemorySegment slice(boolean isArray, boolean isNative, MemorySegment segment, long at, long bytes) {
+        return isArray || isNative ? slice(!isArray, segment, at, bytes) : segment.asSlice(at, bytes);
+    }
+
     static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
         return isArray
                 ? FloatVector.fromArray(VectorMath.SPECIES, array, (int) at + i)

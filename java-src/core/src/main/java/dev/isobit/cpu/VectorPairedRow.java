@@ -54,9 +54,10 @@ final class VectorPairedRow implements SegmentStage {
         IntVector nextMax = IntVector.broadcast(INTS, Integer.MIN_VALUE);
         int whole = length - length % PAIR;
         long bytes = length * 4L;
-        MemorySegment row = VectorAccess.slice(IN_NATIVE, inSegment, at, bytes);
-        MemorySegment next = VectorAccess.slice(IN_NATIVE, inSegment, nextAt, bytes);
-        MemorySegment gradients = VectorAccess.slice(GRADIENT && OUT_NATIVE, outSegment, outAt, bytes);
+        MemorySegment row = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, at, bytes);
+        MemorySegment next = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, nextAt, bytes);
+        MemorySegment gradients =
+                VectorAccess.slice(!GRADIENT || OUT_ARRAY, OUT_NATIVE, outSegment, outAt, bytes);
         VectorAccess.require(IN_NATIVE, row);
         VectorAccess.require(IN_NATIVE, next);
         VectorAccess.require(GRADIENT && OUT_NATIVE, gradients);
