@@ -7,7 +7,7 @@ import java.util.Arrays;
 final class ScalarExponentials extends ScalarStage {
     @Override
     public void run(SegmentWork work) {
-        Arrays.fill(work.lanes(), 0);
+        Arrays.fill(work.lanes, 0);
         boolean gradient = work.gradient;
         int count = 0;
         for (int i = 0; i < work.length; i++) {

@@ -25,6 +25,7 @@ final class SegmentStages {
     private @Nullable SegmentStage shortRow;
     private @Nullable SegmentStage pairedRow;
     private @Nullable SegmentStage anyShortRow;
+    private @Nullable SegmentStage shortSum;
     private SegmentStage @Nullable [] joins;
     private @Nullable SegmentStage bf16Row;
     private @Nullable SegmentStage anyBf16Row;
@@ -59,10 +60,12 @@ final class SegmentStages {
      *     row's gradient
      * @param pairedRow the same for rows of many vectors, or {@code row} again
      * @param anyRow the same without a short cut
+     * @param rowSum sets {@code sum}
      * @param joined one after the other set the block's losses and gradients at targets from what it has of each row
      */
-    SegmentStages withShortRows(SegmentStage row, SegmentStage pairedRow, SegmentStage anyRow,
+    SegmentStages withShortRows(SegmentStage row, SegmentStage pairedRow, SegmentStage anyRow, SegmentStage rowSum,
             SegmentStage... joined) {
+        shortSum = rowSum;
         joins = joined;
         shortRow = row;
         this.pairedRow = pairedRow;
@@ -79,6 +82,7 @@ final class SegmentStages {
         stages.shortRow = shortRow;
         stages.pairedRow = pairedRow;
         stages.anyShortRow = anyShortRow;
+        stages.shortSum = shortSum;
         stages.longRows = others;
         return stages;
     }
@@ -129,7 +133,7 @@ final class SegmentStages {
     void shortRow(SegmentWork work) {
         run(Objects.requireNonNull(work.length > PAIRED ? pairedRow : shortRow), Objects.requireNonNull(anyShortRow),
                 work);
-        run(sum, work);
+        run(Objects.requireNonNull(shortSum), work);
     }
 
     /** Joins the rows of the block that short rows have left there. */
@@ -153,7 +157,7 @@ final class SegmentStages {
 
     void bf16Row(SegmentWork work) {
         run(Objects.requireNonNull(bf16Row), Objects.requireNonNull(anyBf16Row), work);
-        run(sum, work);
+        run(Objects.requireNonNull(shortSum), work);
     }
 
     void reduce(SegmentWork work) {

@@ -3,6 +3,7 @@ package dev.isobit.cpu;
 import dev.isobit.spi.CrossEntropyCall;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /** A segment of a row while it is worked on, and scratch memory. One per worker, reused. */
@@ -15,8 +16,9 @@ class SegmentWork extends LinesBefore {
     static final int WIDEST = 64;
     /** For {@link #nextMax}. */
     static final float UNKNOWN = -1;
-    /** Behind a set of lanes, so that the next one is not 4096 bytes away, at which distance a CPU mistakes addresses. */
-    private static final int BEHIND_LANES = 336;
+    static final int LANE_BYTES = LANES * Float.BYTES;
+    /** From one set of lanes to the next, with room for them to be folded: not a multiple of 4096 bytes, a distance at which a CPU mistakes addresses. */
+    static final int APART = LANE_BYTES + 2368;
 
     /** Where the gradient of no row goes. */
     private final float[] spare = new float[LANES];
@@ -25,10 +27,11 @@ class SegmentWork extends LinesBefore {
     /** What has no array's place goes here. */
     final MemorySegment spareSegment = Arena.ofAuto().allocate(LANES * (long) Float.BYTES, 64);
 
-    /** Arrays: to reach native memory takes five instructions more, and ten where this JVM has read confined memory. */
-    private final float[] even = new float[LANES + BEHIND_LANES];
-    private final float[] odd = new float[LANES + BEHIND_LANES];
-    /** Which of the two are the lanes. A reference that changes at each row would mark the collector's cards. */
+    /** Of long rows. */
+    final float[] lanes = new float[LANES];
+    /** Short rows, while there are some: where in {@link ScratchPool#MEMORY} what they borrow begins. */
+    private long slot;
+    /** Which of the two sets of lanes there are the row's. */
     private boolean isOdd;
     /** Scratch memory of the fold. */
     final float[] folded = new float[LANES];
@@ -83,13 +86,35 @@ class SegmentWork extends LinesBefore {
         return new Padded();
     }
 
-    final float[] lanes() {
-        return isOdd ? odd : even;
+    /** Borrows lanes for short rows, all 0. */
+    final void takeSlot() {
+        slot = ScratchPool.take();
+        ScratchPool.MEMORY.asSlice(slot, APART + LANE_BYTES).fill((byte) 0);
     }
 
-    /** Short rows, whose lanes are their exponentials: those of the row before. */
-    final float[] previous() {
-        return isOdd ? even : odd;
+    final void giveSlotBack() {
+        ScratchPool.giveBack(slot);
+    }
+
+    /** Where in {@link ScratchPool#MEMORY} the lanes of a short row are, which are its exponentials. */
+    final long lanesAt() {
+        return isOdd ? slot + APART : slot;
+    }
+
+    /** The same of the row before. */
+    final long previousAt() {
+        return isOdd ? slot : slot + APART;
+    }
+
+    /** An exponential of the row before. */
+    final float previous(int i) {
+        return ScratchPool.MEMORY.get(ValueLayout.JAVA_FLOAT, previousAt() + (long) i * Float.BYTES);
+    }
+
+    /** The exponentials of the row before, in scratch memory. */
+    final float[] copyOfPrevious(int count) {
+        MemorySegment.copy(ScratchPool.MEMORY, ValueLayout.JAVA_FLOAT, previousAt(), spare, 0, count);
+        return spare;
     }
 
     /** Lets the lanes and those of the row before change places. */
@@ -133,7 +158,7 @@ class SegmentWork extends LinesBefore {
      *
      * @param gradLogits the gradients, or null: nothing waits, what is written goes into scratch memory
      * @param first the row's first element
-     * @param scale what the exponentials in {@link #previous()} are multiplied by
+     * @param scale what the exponentials in {@link #previousAt} are multiplied by
      */
     final void previousGradient(@Nullable FloatOperand gradLogits, long first, float scale) {
         hasPrevious = gradLogits != null;
@@ -152,12 +177,11 @@ class SegmentWork extends LinesBefore {
     }
 
     final void add(int lane, float value) {
-        lanes()[lane] += value;
+        lanes[lane] += value;
     }
 
     /** Folds all lanes from the highest bit of the lane number to the lowest. */
     final float fold() {
-        float[] lanes = lanes();
         for (int half = LANES / 2; half >= 1; half /= 2) {
             for (int i = 0; i < half; i++) {
                 lanes[i] += lanes[i + half];

@@ -1,7 +1,6 @@
 package dev.isobit.cpu;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 
 /**
  * Rows of at most {@link SegmentWork#LANES} classes, by vectors. While a row's exponentials are computed, the maximum of
@@ -17,7 +16,7 @@ class ShortRows extends LinesBefore {
 
     private final SegmentWork work;
     private final RowState state;
-    /** The row whose exponentials wait in {@link SegmentWork#previous()} for being written as a gradient, if there is one. */
+    /** The row whose exponentials wait in {@link SegmentWork#previousAt} for being written as a gradient, if there is one. */
     private boolean isPending;
     private long first;
     private float factor;
@@ -41,8 +40,15 @@ class ShortRows extends LinesBefore {
 
     /** Computes rows [from, to). */
     final void run(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
-        Arrays.fill(work.lanes(), 0);
-        Arrays.fill(work.previous(), 0);
+        work.takeSlot();
+        try {
+            groups(batch, stages, from, to);
+        } finally {
+            work.giveSlotBack();
+        }
+    }
+
+    private void groups(CrossEntropyBatch batch, SegmentStages stages, long from, long to) {
         work.length = (int) batch.classes;
         work.ascending = batch.elements * (batch.gradLogits.isNarrow() ? Short.BYTES : Float.BYTES) > LARGE;
         work.nextMax = SegmentWork.UNKNOWN;
@@ -130,7 +136,7 @@ class ShortRows extends LinesBefore {
         double upstream = batch.wantsGradient ? batch.upstream(row) : 0;
         // The factor of RowState, with one segment.
         factor = (float) (upstream / (work.count + (double) work.sum));
-        block.take(r, work.max, work.count, work.sum, targetLogit, work.previous()[(int) targetClass], upstream);
+        block.take(r, work.max, work.count, work.sum, targetLogit, work.previous((int) targetClass), upstream);
         if (batch.wantsGradient) {
             isPending = true;
             knowsTargetGradient = false;
@@ -189,13 +195,13 @@ class ShortRows extends LinesBefore {
     /** Writes the pending gradient where there is no row behind it that would, or where its factor is not finite. */
     private void flush(CrossEntropyBatch batch, SegmentStages stages) {
         if (isPending && batch.gradLogits.isNarrow()) {
-            float[] exponentials = work.previous();
+            float[] exponentials = work.copyOfPrevious((int) batch.classes);
             for (int i = 0; i < batch.classes; i++) {
                 exponentials[i] = SegmentWork.canonical(exponentials[i] * factor);
             }
             batch.gradLogits.copyFrom(exponentials, first, (int) batch.classes);
         } else if (isPending) {
-            batch.gradLogits.copyFrom(work.previous(), first, (int) batch.classes);
+            batch.gradLogits.copyFrom(work.copyOfPrevious((int) batch.classes), first, (int) batch.classes);
             work.outAt = batch.gradLogits.position(first);
             work.factor = factor;
             stages.scale(work);

@@ -58,7 +58,7 @@ final class VectorExponentials implements SegmentStage {
         MemorySegment inSegment = work.inSegment;
         float[] out = NARROW ? work.waiting : work.out;
         MemorySegment outSegment = work.outSegment;
-        float[] lanes = work.lanes();
+        float[] lanes = work.lanes;
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE && !NARROW, outSegment);
         int length = work.length - work.length % (STRIDE * WIDTH);

@@ -43,7 +43,8 @@ final class VectorKernels implements CpuKernels {
                     stage(VectorExponentials.class, flags), stage(VectorExponentials.class, flags | 1 << 5),
                     stage(VectorTail.class, flags), new VectorSum(),
                     stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags), pairedRow(flags),
-                            stage(VectorShortRow.class, flags | 1 << 5), new VectorLogSum(), new VectorSmallJoin())
+                            stage(VectorShortRow.class, flags | 1 << 5), new VectorShortSum(), new VectorLogSum(),
+                            new VectorSmallJoin())
                     .withSmallRows(
                             new SegmentStage[] {stage(VectorSmallMax.class, flags),
                                 new StageWithShortCut(stage(VectorSmallExponentials.class, flags),

@@ -35,8 +35,6 @@ final class VectorPairedRow implements SegmentStage {
         MemorySegment inSegment = work.inSegment;
         float[] out = work.previousOut();
         MemorySegment outSegment = work.previousOutSegment();
-        float[] lanes = work.lanes();
-        float[] previous = work.previous();
         long at = work.at;
         long nextAt = work.nextAt;
         long outAt = work.previousOutAt;
@@ -54,6 +52,8 @@ final class VectorPairedRow implements SegmentStage {
         IntVector nextMax = IntVector.broadcast(INTS, Integer.MIN_VALUE);
         int whole = length - length % PAIR;
         long bytes = length * 4L;
+        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), bytes);
+        MemorySegment previous = ScratchPool.MEMORY.asSlice(work.previousAt(), bytes);
         MemorySegment row = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, at, bytes);
         MemorySegment next = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, nextAt, bytes);
         MemorySegment gradients =
@@ -85,8 +85,9 @@ final class VectorPairedRow implements SegmentStage {
                 nextMax = nextMax.max(next0.reinterpretAsInts().max(next1.reinterpretAsInts()));
                 if (GRADIENT) {
                     int j = (i ^ turned) + shift;
-                    FloatVector g0 = FloatVector.fromArray(SPECIES, previous, j).mul(factor);
-                    FloatVector g1 = FloatVector.fromArray(SPECIES, previous, j + WIDTH).mul(factor);
+                    FloatVector g0 = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
+                    FloatVector g1 =
+                            FloatVector.fromMemorySegment(SPECIES, previous, j * 4L + WIDTH * 4, ORDER).mul(factor);
                     if (OUT_ARRAY) {
                         g0.intoArray(out, (int) outAt + j);
                         g1.intoArray(out, (int) outAt + j + WIDTH);
@@ -120,7 +121,7 @@ final class VectorPairedRow implements SegmentStage {
                         .fma(r0, FloatVector.broadcast(SPECIES, 1))
                         .fma(r0, FloatVector.broadcast(SPECIES, 1));
                 p0.reinterpretAsInts().add(t0.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats().intoArray(lanes, i);
+                        .reinterpretAsFloats().intoMemorySegment(lanes, i * 4L, ORDER);
                 FloatVector p1 = r1.fma(FloatVector.broadcast(SPECIES, ExactMath.EXP_C6),
                         FloatVector.broadcast(SPECIES, ExactMath.EXP_C5))
                         .fma(r1, FloatVector.broadcast(SPECIES, ExactMath.EXP_C4))
@@ -129,7 +130,7 @@ final class VectorPairedRow implements SegmentStage {
                         .fma(r1, FloatVector.broadcast(SPECIES, 1))
                         .fma(r1, FloatVector.broadcast(SPECIES, 1));
                 p1.reinterpretAsInts().add(t1.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats().intoArray(lanes, i + WIDTH);
+                        .reinterpretAsFloats().intoMemorySegment(lanes, i * 4L + WIDTH * 4, ORDER);
             }
         }
         work.special = special;

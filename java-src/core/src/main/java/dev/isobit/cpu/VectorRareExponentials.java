@@ -2,7 +2,9 @@ package dev.isobit.cpu;
 
 import dev.isobit.math.ExactMath;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
@@ -17,6 +19,7 @@ final class VectorRareExponentials implements SegmentStage {
     private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = VectorAccess.WIDTH;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int PAIR = VectorPairedRow.PAIR;
 
     VectorRareExponentials() {}
@@ -25,7 +28,7 @@ final class VectorRareExponentials implements SegmentStage {
     public void run(SegmentWork work) {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
-        float[] lanes = work.lanes();
+        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), SegmentWork.LANE_BYTES);
         VectorAccess.require(IN_NATIVE, inSegment);
         long at = work.at;
         int length = work.length;
@@ -45,14 +48,17 @@ final class VectorRareExponentials implements SegmentStage {
             VectorMask<Float> isMax1 = d1.eq(0);
             long max0 = isMax0.toLong();
             long max1 = isMax1.toLong();
-            FloatVector.fromArray(SPECIES, lanes, first).blend(0, isMax0).intoArray(lanes, first);
-            FloatVector.fromArray(SPECIES, lanes, first + WIDTH).blend(0, isMax1).intoArray(lanes, first + WIDTH);
+            FloatVector.fromMemorySegment(SPECIES, lanes, first * 4L, ORDER).blend(0, isMax0)
+                    .intoMemorySegment(lanes, first * 4L, ORDER);
+            FloatVector.fromMemorySegment(SPECIES, lanes, first * 4L + WIDTH * 4, ORDER).blend(0, isMax1)
+                    .intoMemorySegment(lanes, first * 4L + WIDTH * 4, ORDER);
             // Scalar: in vectors, code that most rows do not need would box them.
             long others = max0 ^ d0.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()
                     | (max1 ^ d1.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()) << WIDTH;
             for (; others != 0; others &= others - 1) {
                 int i = first + Long.numberOfTrailingZeros(others);
-                lanes[i] = ExactMath.expDifference(VectorAccess.get(IN_ARRAY, in, inSegment, at, i), work.max);
+                float e = ExactMath.expDifference(VectorAccess.get(IN_ARRAY, in, inSegment, at, i), work.max);
+                lanes.set(ValueLayout.JAVA_FLOAT, i * 4L, e);
             }
             long fresh = (max0 | max1 << WIDTH) & -1L << start - first;
             count += Long.bitCount(fresh);

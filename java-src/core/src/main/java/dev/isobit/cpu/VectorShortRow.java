@@ -48,10 +48,6 @@ final class VectorShortRow implements SegmentStage {
         float[] out = work.previousOut();
         short[] outShorts = work.previousOutShorts();
         MemorySegment outSegment = work.previousOutSegment();
-        float[] lanes = work.lanes();
-        float[] previous = work.previous();
-        VectorAccess.require(IN_NATIVE, inSegment);
-        VectorAccess.require(OUT_NATIVE, outSegment);
         long at = work.at;
         long nextAt = work.nextAt;
         long outAt = work.previousOutAt;
@@ -68,6 +64,17 @@ final class VectorShortRow implements SegmentStage {
         FloatVector factor = FloatVector.broadcast(SPECIES, work.factor).mul(one);
         IntVector nextMax = BF16 ? null : IntVector.broadcast(INTS, Integer.MIN_VALUE);
         ShortVector nextShorts = BF16 ? ShortVector.broadcast(SHORTS, Short.MIN_VALUE) : null;
+        long bytes = length * 4L;
+        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), bytes);
+        MemorySegment previous = ScratchPool.MEMORY.asSlice(work.previousAt(), bytes);
+        long ofOperand = BF16 ? length * 2L : bytes;
+        MemorySegment row = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, at, ofOperand);
+        MemorySegment next = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, nextAt, ofOperand);
+        MemorySegment gradients =
+                VectorAccess.slice(!GRADIENT || OUT_ARRAY, OUT_NATIVE, outSegment, outAt, ofOperand);
+        VectorAccess.require(IN_NATIVE, row);
+        VectorAccess.require(IN_NATIVE, next);
+        VectorAccess.require(GRADIENT && OUT_NATIVE, gradients);
         int whole = SPECIES.loopBound(length);
         // j = (i ^ turned) + shift is i, or what is as far from the end.
         int turned = work.ascending ? 0 : -1;
@@ -84,25 +91,25 @@ final class VectorShortRow implements SegmentStage {
                 FloatVector z = BF16
                         ? ((IntVector) (IN_ARRAY
                                 ? ShortVector.fromArray(SHORTS, inShorts, (int) at + i)
-                                : ShortVector.fromMemorySegment(SHORTS, inSegment, at + i * 2L, ORDER))
+                                : ShortVector.fromMemorySegment(SHORTS, row, i * 2L, ORDER))
                                 .convertShape(VectorOperators.S2I, INTS, 0)).lanewise(VectorOperators.LSHL, 16)
                                 .reinterpretAsFloats()
                         : IN_ARRAY
                                 ? FloatVector.fromArray(SPECIES, in, (int) at + i)
-                                : FloatVector.fromMemorySegment(SPECIES, inSegment, at + i * 4L, ORDER);
+                                : FloatVector.fromMemorySegment(SPECIES, row, i * 4L, ORDER);
                 if (BF16) {
                     nextShorts = nextShorts.max(IN_ARRAY
                             ? ShortVector.fromArray(SHORTS, inShorts, (int) nextAt + i)
-                            : ShortVector.fromMemorySegment(SHORTS, inSegment, nextAt + i * 2L, ORDER));
+                            : ShortVector.fromMemorySegment(SHORTS, next, i * 2L, ORDER));
                 } else {
-                    FloatVector next = IN_ARRAY
+                    FloatVector z1 = IN_ARRAY
                             ? FloatVector.fromArray(SPECIES, in, (int) nextAt + i)
-                            : FloatVector.fromMemorySegment(SPECIES, inSegment, nextAt + i * 4L, ORDER);
-                    nextMax = nextMax.max(next.reinterpretAsInts());
+                            : FloatVector.fromMemorySegment(SPECIES, next, i * 4L, ORDER);
+                    nextMax = nextMax.max(z1.reinterpretAsInts());
                 }
                 if (GRADIENT) {
                     int j = (i ^ turned) + shift;
-                    FloatVector g = FloatVector.fromArray(SPECIES, previous, j).mul(factor);
+                    FloatVector g = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
                     if (BF16) {
                         ShortVector bits = (ShortVector) g.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                                 .add(g.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
@@ -110,12 +117,12 @@ final class VectorShortRow implements SegmentStage {
                         if (OUT_ARRAY) {
                             bits.intoArray(outShorts, (int) outAt + j);
                         } else {
-                            bits.intoMemorySegment(outSegment, outAt + j * 2L, ORDER);
+                            bits.intoMemorySegment(gradients, j * 2L, ORDER);
                         }
                     } else if (OUT_ARRAY) {
                         g.intoArray(out, (int) outAt + j);
                     } else {
-                        g.intoMemorySegment(outSegment, outAt + j * 4L, ORDER);
+                        g.intoMemorySegment(gradients, j * 4L, ORDER);
                     }
                 }
                 FloatVector d = z.sub(max);
@@ -151,7 +158,7 @@ final class VectorShortRow implements SegmentStage {
                             .blend(0, d.lt(ExactMath.EXP_ZERO_BELOW));
                     VectorMask<Float> isMax = d.eq(0);
                     unplain++;
-                    e.blend(0, isMax).intoArray(lanes, i);
+                    e.blend(0, isMax).intoMemorySegment(lanes, i * 4L, ORDER);
                     long bits = isMax.toLong() & fresh;
                     if (bits != 0) {
                         count += Long.bitCount(bits);
@@ -159,7 +166,7 @@ final class VectorShortRow implements SegmentStage {
                     }
                 } else {
                     p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                            .reinterpretAsFloats().intoArray(lanes, i);
+                            .reinterpretAsFloats().intoMemorySegment(lanes, i * 4L, ORDER);
                 }
             }
         }

@@ -35,7 +35,7 @@ final class VectorSum implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        float[] from = work.lanes();
+        float[] from = work.lanes;
         float[] to = work.folded;
         int last = PAIRS ? 2 * WIDTH : WIDTH;
         int width = width(work.length, last);

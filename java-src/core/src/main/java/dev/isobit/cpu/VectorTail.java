@@ -27,7 +27,7 @@ final class VectorTail implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        float[] lanes = work.lanes();
+        float[] lanes = work.lanes;
         float[] tail = work.tail;
         int whole = work.length - work.length % (NARROW ? 2 * WIDTH : WIDTH);
         fill(work, tail, whole);
