@@ -17,8 +17,13 @@ class SegmentWork extends LinesBefore {
     /** For {@link #nextMax}. */
     static final float UNKNOWN = -1;
     static final int LANE_BYTES = LANES * Float.BYTES;
-    /** From one set of lanes to the next, with room for them to be folded: not a multiple of 4096 bytes, a distance at which a CPU mistakes addresses. */
+    /**
+     * From one set of lanes to the next, with room for them to be folded: not a multiple of 4096 bytes, a distance at which a CPU
+     * mistakes addresses.
+     */
     static final int APART = LANE_BYTES + 2368;
+
+    private static final float[] ZEROS = new float[LANES];
 
     /** Where the gradient of no row goes. */
     private final float[] spare = new float[LANES];
@@ -89,7 +94,8 @@ class SegmentWork extends LinesBefore {
     /** Borrows lanes for short rows, all 0. */
     final void takeSlot() {
         slot = ScratchPool.take();
-        ScratchPool.MEMORY.asSlice(slot, APART + LANE_BYTES).fill((byte) 0);
+        MemorySegment.copy(ZEROS, 0, ScratchPool.MEMORY, ValueLayout.JAVA_FLOAT, lanesAt(), LANES);
+        MemorySegment.copy(ZEROS, 0, ScratchPool.MEMORY, ValueLayout.JAVA_FLOAT, previousAt(), LANES);
     }
 
     final void giveSlotBack() {

@@ -38,34 +38,10 @@ final class VectorAccess {
         }
     }
 
-    /**
-     * What a loop reaches of an operand, which then stands at 0. Where slices are of one length the JIT tests a position in one
-     * of them, and in no other; and of a slice that it sees being made it knows the address.
-     *
-     * @param isNative whether the operand is native memory; else its segment is returned
-     * @param segment the operand's
-     * @param at where the loop begins
-     * @param bytes how far it goes
-     * @return the slice, of whose class the caller tells the JIT by {@link #require}
-     */
-    static MemorySegment slice(boolean isNative, MemorySegment segment, long at, long bytes) {
-        require(isNative, segment);
-        return isNative ? segment.asSlice(at, bytes) : segment;
-    }
-
-    /**
-     * The same of an operand that may be any kind of memory.
-     *
-     * @param isArray whether it is an array, or nothing: its segment, which nobody reads, is returned
-     * @param isNative whether it is native memory; else memory of another class is sliced
-     * @param segment the operand's
-     * @param at where the loop begins
-     * @param bytes how far it goes
-     * @return the slice
-     */
-    static MemorySegment slice(boolean isArray, boolean isNative, MemorySegment segment, long at, long bytes) {
-        return isArray || isNative ? slice(!isArray, segment, at, bytes) : segment.asSlice(at, bytes);
-    }
+    // Slices of one length spare a loop tests: the JIT tests a position in one of them, and in no other. But a slice that it does
+    // not see being made is allocated. So kernels that slice call asSlice themselves, once a call, and in the form with an
+    // alignment: of the other form, which all of a JVM calls, the profile of others decides whether it is inlined. See
+    // bench/NOTES.md.
 
     static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
         return isArray

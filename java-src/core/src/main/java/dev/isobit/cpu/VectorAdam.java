@@ -107,24 +107,34 @@ final class VectorAdam implements AdamUpdate {
         long expAvgSqAt = tensors.expAvgSq.position(from);
         long maxAt = tensors.maxExpAvgSq.position(from);
         long besideAt = beside.position(from);
-        paramSegment = VectorAccess.slice(PARAM_NATIVE, paramSegment, paramAt, count * (PARAM_16 ? 2L : 4L));
+        // See VectorAccess on slices.
+        VectorAccess.require(PARAM_NATIVE, paramSegment);
+        paramSegment = PARAM_NATIVE ? paramSegment.asSlice(paramAt, count * (PARAM_16 ? 2L : 4L), 1) : paramSegment;
         paramAt = PARAM_NATIVE ? 0 : paramAt;
         VectorAccess.require(PARAM_NATIVE, paramSegment);
-        gradSegment = VectorAccess.slice(GRAD_NATIVE, gradSegment, gradAt, count * (GRAD_16 ? 2L : 4L));
+        VectorAccess.require(GRAD_NATIVE, gradSegment);
+        gradSegment = GRAD_NATIVE ? gradSegment.asSlice(gradAt, count * (GRAD_16 ? 2L : 4L), 1) : gradSegment;
         gradAt = GRAD_NATIVE ? 0 : gradAt;
         VectorAccess.require(GRAD_NATIVE, gradSegment);
-        expAvgSegment = VectorAccess.slice(EXP_AVG_NATIVE, expAvgSegment, expAvgAt, count * (EXP_AVG_BF16 ? 2L : 4L));
+        VectorAccess.require(EXP_AVG_NATIVE, expAvgSegment);
+        expAvgSegment =
+                EXP_AVG_NATIVE ? expAvgSegment.asSlice(expAvgAt, count * (EXP_AVG_BF16 ? 2L : 4L), 1) : expAvgSegment;
         expAvgAt = EXP_AVG_NATIVE ? 0 : expAvgAt;
         VectorAccess.require(EXP_AVG_NATIVE, expAvgSegment);
-        expAvgSqSegment =
-                VectorAccess.slice(EXP_AVG_SQ_NATIVE, expAvgSqSegment, expAvgSqAt, count * (EXP_AVG_SQ_BF16 ? 2L : 4L));
+        VectorAccess.require(EXP_AVG_SQ_NATIVE, expAvgSqSegment);
+        expAvgSqSegment = EXP_AVG_SQ_NATIVE
+                ? expAvgSqSegment.asSlice(expAvgSqAt, count * (EXP_AVG_SQ_BF16 ? 2L : 4L), 1)
+                : expAvgSqSegment;
         expAvgSqAt = EXP_AVG_SQ_NATIVE ? 0 : expAvgSqAt;
         VectorAccess.require(EXP_AVG_SQ_NATIVE, expAvgSqSegment);
-        maxSegment = VectorAccess.slice(AMSGRAD && MAX_NATIVE, maxSegment, maxAt, count * (MAX_BF16 ? 2L : 4L));
+        VectorAccess.require(AMSGRAD && MAX_NATIVE, maxSegment);
+        maxSegment = AMSGRAD && MAX_NATIVE ? maxSegment.asSlice(maxAt, count * (MAX_BF16 ? 2L : 4L), 1) : maxSegment;
         maxAt = AMSGRAD && MAX_NATIVE ? 0 : maxAt;
         VectorAccess.require(AMSGRAD && MAX_NATIVE, maxSegment);
-        besideSegment =
-                VectorAccess.slice((MASTER || REMAINDERS) && BESIDE_NATIVE, besideSegment, besideAt, count * 2L);
+        VectorAccess.require((MASTER || REMAINDERS) && BESIDE_NATIVE, besideSegment);
+        besideSegment = (MASTER || REMAINDERS) && BESIDE_NATIVE
+                ? besideSegment.asSlice(besideAt, count * 2L, 1)
+                : besideSegment;
         besideAt = (MASTER || REMAINDERS) && BESIDE_NATIVE ? 0 : besideAt;
         VectorAccess.require((MASTER || REMAINDERS) && BESIDE_NATIVE, besideSegment);
         FloatVector w1 = VectorMath.constant(s.w1);

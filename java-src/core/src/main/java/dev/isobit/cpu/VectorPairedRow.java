@@ -52,12 +52,15 @@ final class VectorPairedRow implements SegmentStage {
         IntVector nextMax = IntVector.broadcast(INTS, Integer.MIN_VALUE);
         int whole = length - length % PAIR;
         long bytes = length * 4L;
-        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), bytes);
-        MemorySegment previous = ScratchPool.MEMORY.asSlice(work.previousAt(), bytes);
-        MemorySegment row = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, at, bytes);
-        MemorySegment next = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, nextAt, bytes);
+        long lanes = work.lanesAt();
+        long previous = work.previousAt();
+        // See VectorAccess.
+        VectorAccess.require(IN_NATIVE, inSegment);
+        VectorAccess.require(GRADIENT && OUT_NATIVE, outSegment);
+        MemorySegment row = IN_ARRAY ? inSegment : inSegment.asSlice(at, bytes, 1);
+        MemorySegment next = IN_ARRAY ? inSegment : inSegment.asSlice(nextAt, bytes, 1);
         MemorySegment gradients =
-                VectorAccess.slice(!GRADIENT || OUT_ARRAY, OUT_NATIVE, outSegment, outAt, bytes);
+                GRADIENT && !OUT_ARRAY ? outSegment.asSlice(outAt, bytes, 1) : outSegment;
         VectorAccess.require(IN_NATIVE, row);
         VectorAccess.require(IN_NATIVE, next);
         VectorAccess.require(GRADIENT && OUT_NATIVE, gradients);
@@ -85,9 +88,11 @@ final class VectorPairedRow implements SegmentStage {
                 nextMax = nextMax.max(next0.reinterpretAsInts().max(next1.reinterpretAsInts()));
                 if (GRADIENT) {
                     int j = (i ^ turned) + shift;
-                    FloatVector g0 = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
+                    FloatVector g0 = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY,
+                            previous + j * 4L & ScratchPool.INSIDE, ORDER).mul(factor);
                     FloatVector g1 =
-                            FloatVector.fromMemorySegment(SPECIES, previous, j * 4L + WIDTH * 4, ORDER).mul(factor);
+                            FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY,
+                                    (previous + j * 4L & ScratchPool.INSIDE) + WIDTH * 4, ORDER).mul(factor);
                     if (OUT_ARRAY) {
                         g0.intoArray(out, (int) outAt + j);
                         g1.intoArray(out, (int) outAt + j + WIDTH);
@@ -121,7 +126,8 @@ final class VectorPairedRow implements SegmentStage {
                         .fma(r0, FloatVector.broadcast(SPECIES, 1))
                         .fma(r0, FloatVector.broadcast(SPECIES, 1));
                 p0.reinterpretAsInts().add(t0.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats().intoMemorySegment(lanes, i * 4L, ORDER);
+                        .reinterpretAsFloats()
+                        .intoMemorySegment(ScratchPool.MEMORY, lanes + i * 4L & ScratchPool.INSIDE, ORDER);
                 FloatVector p1 = r1.fma(FloatVector.broadcast(SPECIES, ExactMath.EXP_C6),
                         FloatVector.broadcast(SPECIES, ExactMath.EXP_C5))
                         .fma(r1, FloatVector.broadcast(SPECIES, ExactMath.EXP_C4))
@@ -130,7 +136,9 @@ final class VectorPairedRow implements SegmentStage {
                         .fma(r1, FloatVector.broadcast(SPECIES, 1))
                         .fma(r1, FloatVector.broadcast(SPECIES, 1));
                 p1.reinterpretAsInts().add(t1.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                        .reinterpretAsFloats().intoMemorySegment(lanes, i * 4L + WIDTH * 4, ORDER);
+                        .reinterpretAsFloats()
+                        .intoMemorySegment(ScratchPool.MEMORY, (lanes + i * 4L & ScratchPool.INSIDE) + WIDTH * 4,
+                                ORDER);
             }
         }
         work.special = special;

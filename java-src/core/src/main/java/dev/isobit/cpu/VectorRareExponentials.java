@@ -28,7 +28,7 @@ final class VectorRareExponentials implements SegmentStage {
     public void run(SegmentWork work) {
         float[] in = work.in;
         MemorySegment inSegment = work.inSegment;
-        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), SegmentWork.LANE_BYTES);
+        long lanes = work.lanesAt();
         VectorAccess.require(IN_NATIVE, inSegment);
         long at = work.at;
         int length = work.length;
@@ -48,17 +48,18 @@ final class VectorRareExponentials implements SegmentStage {
             VectorMask<Float> isMax1 = d1.eq(0);
             long max0 = isMax0.toLong();
             long max1 = isMax1.toLong();
-            FloatVector.fromMemorySegment(SPECIES, lanes, first * 4L, ORDER).blend(0, isMax0)
-                    .intoMemorySegment(lanes, first * 4L, ORDER);
-            FloatVector.fromMemorySegment(SPECIES, lanes, first * 4L + WIDTH * 4, ORDER).blend(0, isMax1)
-                    .intoMemorySegment(lanes, first * 4L + WIDTH * 4, ORDER);
+            FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, lanes + first * 4L, ORDER).blend(0, isMax0)
+                    .intoMemorySegment(ScratchPool.MEMORY, lanes + first * 4L, ORDER);
+            FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, lanes + first * 4L + WIDTH * 4, ORDER)
+                    .blend(0, isMax1)
+                    .intoMemorySegment(ScratchPool.MEMORY, lanes + first * 4L + WIDTH * 4, ORDER);
             // Scalar: in vectors, code that most rows do not need would box them.
             long others = max0 ^ d0.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()
                     | (max1 ^ d1.reinterpretAsInts().compare(VectorOperators.GT, plainAbove).toLong()) << WIDTH;
             for (; others != 0; others &= others - 1) {
                 int i = first + Long.numberOfTrailingZeros(others);
                 float e = ExactMath.expDifference(VectorAccess.get(IN_ARRAY, in, inSegment, at, i), work.max);
-                lanes.set(ValueLayout.JAVA_FLOAT, i * 4L, e);
+                ScratchPool.MEMORY.set(ValueLayout.JAVA_FLOAT, lanes + i * 4L, e);
             }
             long fresh = (max0 | max1 << WIDTH) & -1L << start - first;
             count += Long.bitCount(fresh);

@@ -65,13 +65,16 @@ final class VectorShortRow implements SegmentStage {
         IntVector nextMax = BF16 ? null : IntVector.broadcast(INTS, Integer.MIN_VALUE);
         ShortVector nextShorts = BF16 ? ShortVector.broadcast(SHORTS, Short.MIN_VALUE) : null;
         long bytes = length * 4L;
-        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), bytes);
-        MemorySegment previous = ScratchPool.MEMORY.asSlice(work.previousAt(), bytes);
+        long lanes = work.lanesAt();
+        long previous = work.previousAt();
         long ofOperand = BF16 ? length * 2L : bytes;
-        MemorySegment row = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, at, ofOperand);
-        MemorySegment next = VectorAccess.slice(IN_ARRAY, IN_NATIVE, inSegment, nextAt, ofOperand);
+        // See VectorAccess.
+        VectorAccess.require(IN_NATIVE, inSegment);
+        VectorAccess.require(GRADIENT && OUT_NATIVE, outSegment);
+        MemorySegment row = IN_ARRAY ? inSegment : inSegment.asSlice(at, ofOperand, 1);
+        MemorySegment next = IN_ARRAY ? inSegment : inSegment.asSlice(nextAt, ofOperand, 1);
         MemorySegment gradients =
-                VectorAccess.slice(!GRADIENT || OUT_ARRAY, OUT_NATIVE, outSegment, outAt, ofOperand);
+                GRADIENT && !OUT_ARRAY ? outSegment.asSlice(outAt, ofOperand, 1) : outSegment;
         VectorAccess.require(IN_NATIVE, row);
         VectorAccess.require(IN_NATIVE, next);
         VectorAccess.require(GRADIENT && OUT_NATIVE, gradients);
@@ -109,7 +112,8 @@ final class VectorShortRow implements SegmentStage {
                 }
                 if (GRADIENT) {
                     int j = (i ^ turned) + shift;
-                    FloatVector g = FloatVector.fromMemorySegment(SPECIES, previous, j * 4L, ORDER).mul(factor);
+                    FloatVector g = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY,
+                            previous + j * 4L & ScratchPool.INSIDE, ORDER).mul(factor);
                     if (BF16) {
                         ShortVector bits = (ShortVector) g.reinterpretAsInts().lanewise(VectorOperators.LSHR, 16).and(1)
                                 .add(g.reinterpretAsInts()).add(0x7fff).lanewise(VectorOperators.LSHR, 16)
@@ -158,7 +162,7 @@ final class VectorShortRow implements SegmentStage {
                             .blend(0, d.lt(ExactMath.EXP_ZERO_BELOW));
                     VectorMask<Float> isMax = d.eq(0);
                     unplain++;
-                    e.blend(0, isMax).intoMemorySegment(lanes, i * 4L, ORDER);
+                    e.blend(0, isMax).intoMemorySegment(ScratchPool.MEMORY, lanes + i * 4L & ScratchPool.INSIDE, ORDER);
                     long bits = isMax.toLong() & fresh;
                     if (bits != 0) {
                         count += Long.bitCount(bits);
@@ -166,7 +170,8 @@ final class VectorShortRow implements SegmentStage {
                     }
                 } else {
                     p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
-                            .reinterpretAsFloats().intoMemorySegment(lanes, i * 4L, ORDER);
+                            .reinterpretAsFloats()
+                            .intoMemorySegment(ScratchPool.MEMORY, lanes + i * 4L & ScratchPool.INSIDE, ORDER);
                 }
             }
         }

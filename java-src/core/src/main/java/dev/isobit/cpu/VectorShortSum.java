@@ -1,14 +1,13 @@
 package dev.isobit.cpu;
 
-import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The sum of a short row: its exponentials, folded in other memory, since they are still needed. Lanes behind the row's last
- * are 0, which changes no sum of what is not negative: so 128, 256, 512 or all are folded, whose distances are constants.
- * Else the JIT would test bounds.
+ * are 0, which changes no sum of what is not negative: so 128, 256, 512 or all are folded, whose distances are constants,
+ * for without these the JIT would test bounds.
  */
 final class VectorShortSum implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
@@ -27,61 +26,65 @@ final class VectorShortSum implements SegmentStage {
 
     @Override
     public void run(SegmentWork work) {
-        MemorySegment lanes = ScratchPool.MEMORY.asSlice(work.lanesAt(), SegmentWork.APART);
+        long lanes = work.lanesAt();
         int length = work.length;
         boolean isFolded = length > SOME;
         // Written out: what a method has returned, or been given, would be boxed where the JIT does not inline it.
         if (length > 4 * SOME) {
             for (int lane = 0; lane < SOME; lane += WIDTH) {
-                long i = lane * 4L;
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, lanes, i, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + 4 * STEP_OF_SOME, ORDER));
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, lanes, i + STEP_OF_SOME, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + 5 * STEP_OF_SOME, ORDER));
-                FloatVector c = FloatVector.fromMemorySegment(SPECIES, lanes, i + 2 * STEP_OF_SOME, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + 6 * STEP_OF_SOME, ORDER));
-                FloatVector d = FloatVector.fromMemorySegment(SPECIES, lanes, i + 3 * STEP_OF_SOME, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + 7 * STEP_OF_SOME, ORDER));
-                a.add(c).add(b.add(d)).intoMemorySegment(lanes, FOLDED + i, ORDER);
+                long i = lanes + lane * 4L & ScratchPool.INSIDE;
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 4 * STEP_OF_SOME, ORDER));
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + STEP_OF_SOME, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 5 * STEP_OF_SOME, ORDER));
+                FloatVector c = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 2 * STEP_OF_SOME, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 6 * STEP_OF_SOME, ORDER));
+                FloatVector d = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 3 * STEP_OF_SOME, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 7 * STEP_OF_SOME, ORDER));
+                a.add(c).add(b.add(d)).intoMemorySegment(ScratchPool.MEMORY, i + FOLDED, ORDER);
             }
         } else if (length > 2 * SOME) {
             for (int lane = 0; lane < SOME; lane += WIDTH) {
-                long i = lane * 4L;
-                FloatVector a = FloatVector.fromMemorySegment(SPECIES, lanes, i, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + 2 * STEP_OF_SOME, ORDER));
-                FloatVector b = FloatVector.fromMemorySegment(SPECIES, lanes, i + STEP_OF_SOME, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + 3 * STEP_OF_SOME, ORDER));
-                a.add(b).intoMemorySegment(lanes, FOLDED + i, ORDER);
+                long i = lanes + lane * 4L & ScratchPool.INSIDE;
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 2 * STEP_OF_SOME, ORDER));
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + STEP_OF_SOME, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 3 * STEP_OF_SOME, ORDER));
+                a.add(b).intoMemorySegment(ScratchPool.MEMORY, i + FOLDED, ORDER);
             }
         } else if (isFolded) {
             for (int lane = 0; lane < SOME; lane += WIDTH) {
-                long i = lane * 4L;
-                FloatVector.fromMemorySegment(SPECIES, lanes, i, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, i + STEP_OF_SOME, ORDER))
-                        .intoMemorySegment(lanes, FOLDED + i, ORDER);
+                long i = lanes + lane * 4L & ScratchPool.INSIDE;
+                FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + STEP_OF_SOME, ORDER))
+                        .intoMemorySegment(ScratchPool.MEMORY, i + FOLDED, ORDER);
             }
         }
-        MemorySegment some = ScratchPool.MEMORY.asSlice(work.lanesAt() + (isFolded ? FOLDED : 0), STEP_OF_SOME);
+        long some = isFolded ? lanes + FOLDED : lanes;
+        long folded = lanes + FOLDED;
         for (int lane = 0; lane < FEW; lane += WIDTH) {
-            long i = lane * 4L;
-            FloatVector a = FloatVector.fromMemorySegment(SPECIES, some, i, ORDER)
-                    .add(FloatVector.fromMemorySegment(SPECIES, some, i + 4 * STEP_OF_FEW, ORDER));
-            FloatVector b = FloatVector.fromMemorySegment(SPECIES, some, i + STEP_OF_FEW, ORDER)
-                    .add(FloatVector.fromMemorySegment(SPECIES, some, i + 5 * STEP_OF_FEW, ORDER));
-            FloatVector c = FloatVector.fromMemorySegment(SPECIES, some, i + 2 * STEP_OF_FEW, ORDER)
-                    .add(FloatVector.fromMemorySegment(SPECIES, some, i + 6 * STEP_OF_FEW, ORDER));
-            FloatVector d = FloatVector.fromMemorySegment(SPECIES, some, i + 3 * STEP_OF_FEW, ORDER)
-                    .add(FloatVector.fromMemorySegment(SPECIES, some, i + 7 * STEP_OF_FEW, ORDER));
-            a.add(c).add(b.add(d)).intoMemorySegment(lanes, FOLDED + i, ORDER);
+            long i = some + lane * 4L & ScratchPool.INSIDE;
+            FloatVector a = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i, ORDER)
+                    .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 4 * STEP_OF_FEW, ORDER));
+            FloatVector b = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + STEP_OF_FEW, ORDER)
+                    .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 5 * STEP_OF_FEW, ORDER));
+            FloatVector c = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 2 * STEP_OF_FEW, ORDER)
+                    .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 6 * STEP_OF_FEW, ORDER));
+            FloatVector d = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 3 * STEP_OF_FEW, ORDER)
+                    .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, i + 7 * STEP_OF_FEW, ORDER));
+            a.add(c).add(b.add(d)).intoMemorySegment(ScratchPool.MEMORY, folded + lane * 4L & ScratchPool.INSIDE,
+                    ORDER);
         }
         for (int half = FEW / 2; half >= WIDTH; half /= 2) {
             for (int lane = 0; lane < half; lane += WIDTH) {
-                FloatVector.fromMemorySegment(SPECIES, lanes, FOLDED + lane * 4L, ORDER)
-                        .add(FloatVector.fromMemorySegment(SPECIES, lanes, FOLDED + (lane + half) * 4L, ORDER))
-                        .intoMemorySegment(lanes, FOLDED + lane * 4L, ORDER);
+                FloatVector
+                        .fromMemorySegment(SPECIES, ScratchPool.MEMORY, folded + lane * 4L & ScratchPool.INSIDE, ORDER)
+                        .add(FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY,
+                                folded + (lane + half) * 4L & ScratchPool.INSIDE, ORDER))
+                        .intoMemorySegment(ScratchPool.MEMORY, folded + lane * 4L & ScratchPool.INSIDE, ORDER);
             }
         }
-        FloatVector v = FloatVector.fromMemorySegment(SPECIES, lanes, FOLDED, ORDER);
+        FloatVector v = FloatVector.fromMemorySegment(SPECIES, ScratchPool.MEMORY, folded & ScratchPool.INSIDE, ORDER);
         v = WIDTH > 32 ? v.add(v.rearrange(VectorSum.FROM_32)) : v;
         v = WIDTH > 16 ? v.add(v.rearrange(VectorSum.FROM_16)) : v;
         v = WIDTH > 8 ? v.add(v.rearrange(VectorSum.FROM_8)) : v;

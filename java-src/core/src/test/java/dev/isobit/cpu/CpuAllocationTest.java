@@ -1,5 +1,6 @@
 package dev.isobit.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.OperatingSystemMXBean;
@@ -80,9 +81,24 @@ class CpuAllocationTest {
         }
     }
 
+    /** A JVM that has made many slices of all kinds of memory compiles what makes one by itself, and inlines it in few places. */
+    private static void sliceMemory() {
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment[] kinds = {arena.allocate(64), MemorySegment.ofArray(new float[16]),
+                MemorySegment.ofArray(new byte[64]), MemorySegment.ofArray(new long[8]),
+                MemorySegment.ofArray(new short[32])};
+            long bytes = 0;
+            for (int i = 0; i < 20_000_000; i++) {
+                bytes += kinds[i % kinds.length].asSlice(i & 31, 32).byteSize();
+            }
+            assertEquals(32L * 20_000_000, bytes);
+        }
+    }
+
     @BeforeAll
     void open() {
         readConfinedMemory();
+        sliceMemory();
         for (int threads : new int[] {1, 3}) {
             Backend backend = Backend.open("cpu", BackendOptions.defaults().withThreads(threads));
             opened.add(backend);
