@@ -6,8 +6,8 @@ import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The sum of a segment: the lanes, folded in other memory, since those of a short row are still needed. Of long rows of 16
- * bits a vector of even lanes and one of odd lanes lie in turn. Copied by {@link Specialized}.
+ * The sum of a segment of a long row: the lanes, folded in other memory. Of 16 bits a vector of even lanes and one of odd lanes lie in
+ * turn. Copied by {@link Specialized}.
  */
 final class VectorSum implements SegmentStage {
     private static final boolean PAIRS = Specialized.flag(MethodHandles.lookup(), VectorExponentials.BF16_BIT)
