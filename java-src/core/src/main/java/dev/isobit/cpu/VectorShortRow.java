@@ -64,17 +64,16 @@ final class VectorShortRow implements SegmentStage {
         FloatVector factor = FloatVector.broadcast(SPECIES, work.factor).mul(one);
         IntVector nextMax = BF16 ? null : IntVector.broadcast(INTS, Integer.MIN_VALUE);
         ShortVector nextShorts = BF16 ? ShortVector.broadcast(SHORTS, Short.MIN_VALUE) : null;
-        long bytes = length * 4L;
         long lanes = work.lanesAt();
         long previous = work.previousAt();
-        long ofOperand = BF16 ? length * 2L : bytes;
+        long bytes = length * (BF16 ? 2L : 4L);
         // See VectorAccess.
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(GRADIENT && OUT_NATIVE, outSegment);
-        MemorySegment row = IN_ARRAY ? inSegment : inSegment.asSlice(at, ofOperand, 1);
-        MemorySegment next = IN_ARRAY ? inSegment : inSegment.asSlice(nextAt, ofOperand, 1);
+        MemorySegment row = IN_ARRAY ? inSegment : inSegment.asSlice(at, bytes, 1);
+        MemorySegment next = IN_ARRAY ? inSegment : inSegment.asSlice(nextAt, bytes, 1);
         MemorySegment gradients =
-                GRADIENT && !OUT_ARRAY ? outSegment.asSlice(outAt, ofOperand, 1) : outSegment;
+                GRADIENT && !OUT_ARRAY ? outSegment.asSlice(outAt, bytes, 1) : outSegment;
         VectorAccess.require(IN_NATIVE, row);
         VectorAccess.require(IN_NATIVE, next);
         VectorAccess.require(GRADIENT && OUT_NATIVE, gradients);
@@ -105,10 +104,10 @@ final class VectorShortRow implements SegmentStage {
                             ? ShortVector.fromArray(SHORTS, inShorts, (int) nextAt + i)
                             : ShortVector.fromMemorySegment(SHORTS, next, i * 2L, ORDER));
                 } else {
-                    FloatVector z1 = IN_ARRAY
+                    FloatVector following = IN_ARRAY
                             ? FloatVector.fromArray(SPECIES, in, (int) nextAt + i)
                             : FloatVector.fromMemorySegment(SPECIES, next, i * 4L, ORDER);
-                    nextMax = nextMax.max(z1.reinterpretAsInts());
+                    nextMax = nextMax.max(following.reinterpretAsInts());
                 }
                 if (GRADIENT) {
                     int j = (i ^ turned) + shift;
