@@ -6,12 +6,25 @@ import java.util.Arrays;
 final class CrossEntropyRows {
     private static final int SEGMENT = SegmentWork.SEGMENT;
     private static final long NONE = -1;
+    /** Segments whose maxima are found before their exponentials: as float32 they and their gradients stay in the second cache. */
+    private static final int GROUP = 8;
+    /** Elements that go one way, about, before another one may be tried: the JIT is to see enough of both. */
+    private static final int RUN = 1 << 16;
 
     final SegmentWork work = SegmentWork.create();
     final RowState state = RowState.create();
     private final SmallRows smallRows = new SmallRows(work);
     private final ShortRows shortRows = ShortRows.create(work, state);
     private final ScratchRows scratchRows = new ScratchRows();
+    /** Of a group of segments. */
+    private final float[] maxima = new float[GROUP];
+    /** Of the two ways through rows of so many classes, see {@link #reduce}. */
+    private final Trial trial = new Trial();
+    private long tried;
+    private boolean tries;
+    private long firstOfRun;
+    /** Whether the next segment's maximum is found while exponentials are computed. */
+    private boolean looksAhead;
     /** The segment that the one before it has looked at, as its first element, and how many of its elements. */
     private long seenSegment = NONE;
     private int seen;
@@ -32,10 +45,13 @@ final class CrossEntropyRows {
         if (stages.hasShortRows(batch.classes)) {
             shortRows.run(batch, stages, row, to);
         } else {
-            SegmentStages ofRows = batch.logits.isNarrow() ? stages.longRows() : stages;
+            SegmentStages ofRows = batch.logits.isNarrow() ? stages.longRows() : stages.of(batch.classes);
             reserve(batch);
-            for (; row < to; row++) {
-                batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, ofRows, row, to * batch.classes);
+            while (row < to) {
+                for (long end = beginRun(batch, ofRows, row, to); row < end; row++) {
+                    batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, ofRows, row, to * batch.classes);
+                }
+                endRun(batch, row);
             }
         }
         work.clear();
@@ -43,6 +59,7 @@ final class CrossEntropyRows {
 
     /** Computes a row by segments. */
     void run(CrossEntropyBatch batch, SegmentStages stages, long row) {
+        looksAhead = false;
         batch.rowLoss[(int) (row - batch.firstRow)] = row(batch, stages, row, (row + 1) * batch.classes);
     }
 
@@ -69,21 +86,50 @@ final class CrossEntropyRows {
         if (gradient) {
             double upstream = batch.upstream(row);
             float targetExp = exponential(batch, stages, first, target);
-            int j = 0;
-            for (long offset = 0; offset < classes; offset += SEGMENT) {
-                place(batch, first, offset);
-                work.factor = state.factor(j++, upstream);
-                stages.scale(work);
-            }
+            scale(batch, stages, first, upstream);
             batch.gradLogits.set(first + target,
                     state.targetGradient(targetLogit, targetExp, (int) (target / SEGMENT), upstream));
         }
         return state.loss(targetLogit);
     }
 
+    /** Begins a run of rows, which all go the same way; returns the row behind them. */
+    long beginRun(CrossEntropyBatch batch, SegmentStages stages, long row, long to) {
+        firstOfRun = row;
+        tries = batch.classes >= SegmentStages.MANY_CLASSES;
+        if (!tries) {
+            looksAhead = stages.canLookAhead();
+            return to;
+        }
+        if (batch.classes != tried) {
+            tried = batch.classes;
+            trial.forget();
+        }
+        looksAhead = !trial.begin() && stages.canLookAhead();
+        return Math.min(to, row + Math.max(2, RUN / batch.classes));
+    }
+
+    void endRun(CrossEntropyBatch batch, long end) {
+        if (tries) {
+            trial.end((end - firstOfRun) * batch.classes);
+        }
+    }
+
+    /** Scales the exponentials that wait for a row's factors. */
+    void scale(CrossEntropyBatch batch, SegmentStages stages, long first, double upstream) {
+        int j = 0;
+        for (long offset = 0; offset < batch.classes; offset += SEGMENT) {
+            place(batch, first, offset);
+            work.factor = state.factor(j++, upstream);
+            stages.scale(work);
+        }
+    }
+
     /**
-     * Reduces all segments, leaving exponentials for the gradient. While those of a segment are computed, and written where memory
-     * waits to be read, the next segment's maximum is found, which waits for memory as well.
+     * Reduces all segments, leaving exponentials for the gradient. There are two ways. In one the next segment's maximum is found
+     * while exponentials of one are computed, and written where memory waits to be read. In the other the maxima of some segments
+     * are found first, by a loop so short that a CPU has many of its lines on the way. Which is faster depends on the CPU, see
+     * bench/NOTES.md; rows of few classes always go the first way.
      *
      * @param end behind the elements of the rows that follow this one and may be looked at: its own end if there is none
      * @return false for a row that has no softmax
@@ -92,8 +138,15 @@ final class CrossEntropyRows {
         long classes = batch.classes;
         state.begin(classes);
         for (long offset = 0; offset < classes; offset += SEGMENT) {
+            if (!looksAhead && offset % (GROUP * SEGMENT) == 0) {
+                maxima(batch, stages, first, offset);
+            }
             place(batch, first, offset);
-            max(batch, stages, first + offset);
+            if (looksAhead) {
+                max(batch, stages, first + offset);
+            } else {
+                work.max = maxima[(int) (offset / SEGMENT % GROUP)];
+            }
             if (work.max == Float.POSITIVE_INFINITY) {
                 return false;
             }
@@ -111,7 +164,7 @@ final class CrossEntropyRows {
             } else {
                 long next = first + offset + work.length;
                 long left = next < first + classes ? first + classes - next : Math.min(classes, end - next);
-                lookAhead(batch, stages, next, (int) Math.min(SEGMENT, left));
+                lookAhead(batch, stages, next, looksAhead ? (int) Math.min(SEGMENT, left) : 0);
                 stages.reduce(work);
                 if (work.sum != work.sum) {
                     return false;
@@ -120,6 +173,16 @@ final class CrossEntropyRows {
             state.add(work.max, work.count, work.sum);
         }
         return !state.isInvalid();
+    }
+
+    private void maxima(CrossEntropyBatch batch, SegmentStages stages, long first, long offset) {
+        long end = Math.min(offset + GROUP * SEGMENT, batch.classes);
+        int j = 0;
+        for (long at = offset; at < end; at += SEGMENT) {
+            place(batch, first, at);
+            stages.max(work);
+            maxima[j++] = work.max;
+        }
     }
 
     private void max(CrossEntropyBatch batch, SegmentStages stages, long segment) {
@@ -168,7 +231,7 @@ final class CrossEntropyRows {
     /** The exponential that waits for the target's class, around its segment's maximum. */
     private float exponential(CrossEntropyBatch batch, SegmentStages stages, long first, long target) {
         if (!batch.logits.isNarrow()) {
-            return batch.gradLogits.get(first + target);
+            return VectorScale.exponential(batch.gradLogits.get(first + target));
         }
         long place = target % stages.width();
         return work.waiting[(int) (target - place + place / 2 + place % 2 * (stages.width() / 2))];

@@ -13,10 +13,15 @@ final class SegmentStages {
     /** Rows of more classes go two vectors a turn; shorter ones would lose by it. */
     private static final int PAIRED = SegmentWork.LANES / 2;
 
+    /** Classes of rows that there is a choice of ways for, and stages of their own. */
+    static final int MANY_CLASSES = SegmentWork.SEGMENT;
+
     private final int width;
     private SegmentStage max;
     private SegmentStage exponentials;
     private SegmentStage anyExponentials;
+    private @Nullable SegmentStage exponentialsAhead;
+    private @Nullable SegmentStage anyExponentialsAhead;
     private SegmentStage tail;
     private SegmentStage sum;
     private SegmentStage scale;
@@ -30,6 +35,7 @@ final class SegmentStages {
     private @Nullable SegmentStage bf16Row;
     private @Nullable SegmentStage anyBf16Row;
     private @Nullable SegmentStages longRows;
+    private @Nullable SegmentStages manyClasses;
 
     /**
      * Bundles stages.
@@ -73,9 +79,36 @@ final class SegmentStages {
         return this;
     }
 
+    /** Adds the stages of exponentials, with and without a short cut, that set {@code nextMax} on the way. */
+    SegmentStages lookingAhead(SegmentStage shortCut, SegmentStage any) {
+        exponentialsAhead = shortCut;
+        anyExponentialsAhead = any;
+        return this;
+    }
+
+    /** Whether a segment's exponentials can be computed while the next one's maximum is found. */
+    boolean canLookAhead() {
+        return exponentialsAhead != null;
+    }
+
+    /** Adds what float32 rows of {@link #MANY_CLASSES} and more go through instead, if anything. */
+    SegmentStages withManyClasses(@Nullable SegmentStages stages) {
+        manyClasses = stages;
+        return this;
+    }
+
+    /** The stages of float32 rows of so many classes that are no short ones. */
+    SegmentStages of(long classes) {
+        SegmentStages many = manyClasses;
+        return many != null && classes >= MANY_CLASSES ? many : this;
+    }
+
     /** The same stages, but for long rows of 16 bits, which others reach where they stand. */
     SegmentStages withLongRows(SegmentStages others) {
         SegmentStages stages = new SegmentStages(width, max, exponentials, anyExponentials, tail, sum, scale);
+        stages.manyClasses = manyClasses;
+        stages.exponentialsAhead = exponentialsAhead;
+        stages.anyExponentialsAhead = anyExponentialsAhead;
         stages.smallRows = smallRows;
         stages.smallGradient = smallGradient;
         stages.joins = joins;
@@ -161,7 +194,11 @@ final class SegmentStages {
     }
 
     void reduce(SegmentWork work) {
-        run(exponentials, anyExponentials, work);
+        if (work.looksAhead()) {
+            run(Objects.requireNonNull(exponentialsAhead), Objects.requireNonNull(anyExponentialsAhead), work);
+        } else {
+            run(exponentials, anyExponentials, work);
+        }
         if (work.length % width != 0) {
             run(tail, work);
         }

@@ -123,6 +123,11 @@ class SegmentWork extends LinesBefore {
         return spare;
     }
 
+    /** Whether the stage of exponentials is to find the maximum of what comes next. */
+    final boolean looksAhead() {
+        return nextAt != at;
+    }
+
     /** Lets the lanes and those of the row before change places. */
     final void swap() {
         isOdd = !isOdd;

@@ -151,10 +151,13 @@ final class SoftmaxRows {
         batch.wantsGradient = !logarithm;
         batch.logits.set(from);
         batch.gradLogits.set(to);
-        SegmentStages stages = kernels.stages(batch.logits, batch.gradLogits, batch.wantsGradient);
+        SegmentStages stages = kernels.stages(batch.logits, batch.gradLogits, batch.wantsGradient).of(classes);
         rows.work.operands(batch.logits, batch.gradLogits, batch.wantsGradient);
-        for (long row = firstRow; row < endRow; row++) {
-            row(stages, from, to, row * step, step == classes ? endRow * step : row * step + classes);
+        for (long row = firstRow; row < endRow;) {
+            for (long end = rows.beginRun(batch, stages, row, endRow); row < end; row++) {
+                row(stages, from, to, row * step, step == classes ? endRow * step : row * step + classes);
+            }
+            rows.endRun(batch, row);
         }
         rows.work.clear();
     }
@@ -169,26 +172,7 @@ final class SoftmaxRows {
             logProbabilities(from, to, first);
             return;
         }
-        int j = 0;
-        for (long segment = 0; segment < classes; segment += SEGMENT) {
-            float factor = rows.state.factor(j++, 1);
-            long stop = Math.min(segment + SEGMENT, classes);
-            for (long offset = segment; offset < stop; offset += BLOCK) {
-                int count = (int) Math.min(BLOCK, stop - offset);
-                resultBlock.read(to, first + offset, count);
-                scale(resultBlock, count, factor);
-                resultBlock.write(to, first + offset, count);
-            }
-        }
-    }
-
-    /** Exponentials, at most 1, to probabilities: a row that comes here has no NaN. */
-    private static void scale(BlockView block, int count, float factor) {
-        float[] values = block.array;
-        int at = block.at;
-        for (int i = 0; i < count; i++) {
-            values[at + i] *= factor;
-        }
+        rows.scale(batch, stages, first, 1);
     }
 
     private void logProbabilities(FloatOperand from, FloatOperand to, long first) {

@@ -12,10 +12,17 @@ final class Trial {
     static final int AGAIN = 64;
 
     private long calls;
-    private long firstBest = Long.MAX_VALUE;
-    private long secondBest = Long.MAX_VALUE;
+    private double firstBest = Double.MAX_VALUE;
+    private double secondBest = Double.MAX_VALUE;
     private boolean second;
     private long start;
+
+    /** Begins anew: what comes cannot be compared with what was. */
+    void forget() {
+        calls = 0;
+        firstBest = Double.MAX_VALUE;
+        secondBest = Double.MAX_VALUE;
+    }
 
     /** Whether the call that begins is to go the second way. */
     boolean begin() {
@@ -28,7 +35,12 @@ final class Trial {
 
     /** The call has ended. */
     void end() {
-        long took = System.nanoTime() - start;
+        end(1);
+    }
+
+    /** The call has ended, which had so much to do. */
+    void end(long amount) {
+        double took = (double) (System.nanoTime() - start) / amount;
         if (second) {
             secondBest = Math.min(secondBest, took);
         } else {

@@ -32,6 +32,8 @@ final class VectorExponentials implements SegmentStage {
     static final int BF16_BIT = 6;
     static final int F16_BIT = 7;
     static final int ODD_BIT = 8;
+    static final int AHEAD_BIT = 9;
+    static final int LATER_BIT = 10;
     private static final boolean BF16 = Specialized.flag(MethodHandles.lookup(), BF16_BIT);
     private static final boolean F16 = Specialized.flag(MethodHandles.lookup(), F16_BIT);
     private static final boolean NARROW = BF16 || F16;
@@ -42,7 +44,17 @@ final class VectorExponentials implements SegmentStage {
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final VectorSpecies<Short> PAIRS = NarrowLanes.PAIRS;
     /** Whether the maximum of the segment behind this one is found on the way: of 16 bits, while the odd elements are. */
-    private static final boolean AHEAD = !NARROW || ODD;
+    private static final boolean AHEAD = Specialized.flag(MethodHandles.lookup(), AHEAD_BIT) && (!NARROW || ODD);
+    /**
+     * Whether {@link VectorLanes} adds exponentials to the lanes afterwards. Stores leave in order: where those of the gradient wait
+     * for memory, one to a lane after each of them halves how many lines are on their way.
+     */
+    private static final boolean LANES_LATER = Specialized.flag(MethodHandles.lookup(), LATER_BIT);
+    /**
+     * What then stands in the gradient's memory for the maximum's exponential, 1, which belongs to no lane: to add it changes nothing,
+     * and nothing else there has its sign. {@link VectorScale} knows it.
+     */
+    static final float MAXIMUM = -0f;
     /** Elements from one vector to the next, and how many of them come before the first. */
     private static final int STRIDE = NARROW ? 2 : 1;
     private static final int SHIFT = ODD ? VectorAccess.WIDTH : 0;
@@ -62,7 +74,7 @@ final class VectorExponentials implements SegmentStage {
         VectorAccess.require(IN_NATIVE, inSegment);
         VectorAccess.require(OUT_NATIVE && !NARROW, outSegment);
         int length = work.length - work.length % (STRIDE * WIDTH);
-        if (!ODD) {
+        if (!ODD && !LANES_LATER) {
             Arrays.fill(lanes, 0, VectorSum.width(work.length, STRIDE * WIDTH), 0);
         }
         long at = work.at;
@@ -151,7 +163,7 @@ final class VectorExponentials implements SegmentStage {
                         .fma(r, FloatVector.broadcast(SPECIES, 1))
                         .fma(r, FloatVector.broadcast(SPECIES, 1));
                 // Each way stores by itself: where the two meet, a vector may be boxed.
-                FloatVector sum = FloatVector.fromArray(SPECIES, lanes, lanesAt + i);
+                FloatVector sum = LANES_LATER ? p : FloatVector.fromArray(SPECIES, lanes, lanesAt + i);
                 if (special) {
                     FloatVector e = p.mul(t.reinterpretAsInts().add(VectorMath.BIAS)
                             .lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).mul(ExactMath.EXP_LAST)
@@ -162,7 +174,11 @@ final class VectorExponentials implements SegmentStage {
                     VectorMask<Float> isMax = d.eq(0);
                     unplain++;
                     count += isMax.trueCount();
-                    sum.add(e.blend(0, isMax)).intoArray(lanes, lanesAt + i);
+                    if (LANES_LATER) {
+                        e = e.blend(MAXIMUM, isMax);
+                    } else {
+                        sum.add(e.blend(0, isMax)).intoArray(lanes, lanesAt + i);
+                    }
                     if (GRADIENT && (OUT_ARRAY || NARROW)) {
                         e.intoArray(out, (int) outAt + i);
                     } else if (GRADIENT) {
@@ -171,7 +187,9 @@ final class VectorExponentials implements SegmentStage {
                 } else {
                     FloatVector e = p.reinterpretAsInts()
                             .add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
-                    sum.add(e).intoArray(lanes, lanesAt + i);
+                    if (!LANES_LATER) {
+                        sum.add(e).intoArray(lanes, lanesAt + i);
+                    }
                     if (GRADIENT && (OUT_ARRAY || NARROW)) {
                         e.intoArray(out, (int) outAt + i);
                     } else if (GRADIENT) {
@@ -182,7 +200,7 @@ final class VectorExponentials implements SegmentStage {
         }
         work.count = count;
         work.unplain = unplain;
-        if (NARROW && ODD) {
+        if (AHEAD && NARROW) {
             short bits = nextShorts.reduceLanes(VectorOperators.MAX);
             work.nextMax = F16 ? NarrowFloats.fromF16(bits) : NarrowFloats.fromBf16(bits);
         } else if (AHEAD) {

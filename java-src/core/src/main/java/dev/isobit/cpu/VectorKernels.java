@@ -31,6 +31,9 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable Bf16Block> BF16_BLOCKS = new AtomicReferenceArray<>(1 << 1);
     private static final BlockExp BLOCK_EXP = new VectorBlockExp();
 
+    private static final int LATER = 1 << VectorExponentials.LATER_BIT;
+    private static final int AHEAD = 1 << VectorExponentials.AHEAD_BIT;
+
     @Override
     public SegmentStages stages(FloatOperand logits, FloatOperand gradLogits, boolean wantsGradient) {
         int flags = flags(logits, 0) | (wantsGradient ? flags(gradLogits, 2) | 1 << 4 : 0);
@@ -41,8 +44,11 @@ final class VectorKernels implements CpuKernels {
         if (stages == null) {
             STAGES.compareAndSet(flags, null, new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags),
                     stage(VectorExponentials.class, flags), stage(VectorExponentials.class, flags | 1 << 5),
-                    stage(VectorTail.class, flags), new VectorSum(),
-                    stage(VectorScale.class, flags)).withShortRows(stage(VectorShortRow.class, flags), pairedRow(flags),
+                    stage(VectorTail.class, flags), new VectorSum(), stage(VectorScale.class, flags))
+                    .lookingAhead(stage(VectorExponentials.class, flags | AHEAD),
+                            stage(VectorExponentials.class, flags | AHEAD | 1 << 5))
+                    .withManyClasses(wantsGradient ? manyClasses(flags) : null)
+                    .withShortRows(stage(VectorShortRow.class, flags), pairedRow(flags),
                             stage(VectorShortRow.class, flags | 1 << 5), new VectorShortSum(), new VectorLogSum(),
                             new VectorSmallJoin())
                     .withSmallRows(
@@ -82,7 +88,20 @@ final class VectorKernels implements CpuKernels {
         int flags = operands | 1 << (f16 ? VectorExponentials.F16_BIT : VectorExponentials.BF16_BIT);
         return new SegmentStages(2 * VectorAccess.WIDTH, stage(VectorNarrowMax.class, flags), evenAndOdd(flags),
                 evenAndOdd(flags | 1 << 5), stage(VectorTail.class, flags), stage(VectorSum.class, flags),
-                stage(VectorNarrowScale.class, flags));
+                stage(VectorNarrowScale.class, flags)).lookingAhead(evenAndOdd(flags | AHEAD),
+                        evenAndOdd(flags | AHEAD | 1 << 5));
+    }
+
+    /** Of float32, for rows with a gradient and of many classes. */
+    private static SegmentStages manyClasses(int flags) {
+        return new SegmentStages(VectorAccess.WIDTH, stage(VectorMax.class, flags), lanesLater(flags),
+                lanesLater(flags | 1 << 5), stage(VectorTail.class, flags), new VectorSum(),
+                stage(VectorScale.class, flags | LATER)).lookingAhead(lanesLater(flags | AHEAD),
+                        lanesLater(flags | AHEAD | 1 << 5));
+    }
+
+    private static SegmentStage lanesLater(int flags) {
+        return new TwoStages(stage(VectorExponentials.class, flags | LATER), stage(VectorLanes.class, flags));
     }
 
     private static SegmentStage evenAndOdd(int flags) {

@@ -4,12 +4,15 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Exponentials to gradients, in place. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}. */
+/** Exponentials to gradients, in place; {@link VectorExponentials#MAXIMUM} counts as 1. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}. */
 final class VectorScale implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final boolean LANES_LATER =
+            Specialized.flag(MethodHandles.lookup(), VectorExponentials.LATER_BIT);
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
@@ -27,16 +30,27 @@ final class VectorScale implements SegmentStage {
         FloatVector f = FloatVector.broadcast(SPECIES, factor);
         int step = VectorAccess.step();
         for (int i = 0; i < whole; i += step) {
+            FloatVector e = OUT_ARRAY
+                    ? FloatVector.fromArray(SPECIES, out, (int) at + i)
+                    : FloatVector.fromMemorySegment(SPECIES, segment, at + i * 4L, ORDER);
+            FloatVector gradient = e.mul(f);
+            if (LANES_LATER) {
+                gradient = gradient.blend(f, e.reinterpretAsInts().compare(VectorOperators.LT, 0).cast(SPECIES));
+            }
             if (OUT_ARRAY) {
-                FloatVector.fromArray(SPECIES, out, (int) at + i).mul(f).intoArray(out, (int) at + i);
+                gradient.intoArray(out, (int) at + i);
             } else {
-                FloatVector.fromMemorySegment(SPECIES, segment, at + i * 4L, ORDER).mul(f)
-                        .intoMemorySegment(segment, at + i * 4L, ORDER);
+                gradient.intoMemorySegment(segment, at + i * 4L, ORDER);
             }
         }
         for (int i = whole; i < work.length; i++) {
             VectorAccess.set(OUT_ARRAY, out, segment, at, i,
-                    SegmentWork.canonical(VectorAccess.get(OUT_ARRAY, out, segment, at, i) * factor));
+                    SegmentWork.canonical(exponential(VectorAccess.get(OUT_ARRAY, out, segment, at, i)) * factor));
         }
+    }
+
+    /** What stands in the gradient's memory, with the maximum's. */
+    static float exponential(float e) {
+        return Float.floatToRawIntBits(e) < 0 && e == 0 ? 1 : e;
     }
 }

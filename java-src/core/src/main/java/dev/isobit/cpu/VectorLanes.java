@@ -1,0 +1,65 @@
+package dev.isobit.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The lanes of whole vectors of a segment, from the exponentials that {@link VectorExponentials} has left in the gradient's memory
+ * and {@link VectorExponentials#MAXIMUM}. Copied by {@link Specialized}.
+ */
+final class VectorLanes implements SegmentStage {
+    private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
+    private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
+    private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
+    private static final int WIDTH = VectorAccess.WIDTH;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+    private static final int LANES = SegmentWork.LANES;
+
+    VectorLanes() {}
+
+    @Override
+    public void run(SegmentWork work) {
+        float[] out = work.out;
+        MemorySegment outSegment = work.outSegment;
+        VectorAccess.require(OUT_NATIVE, outSegment);
+        long outAt = work.outAt;
+        float[] lanes = work.lanes;
+        int whole = SPECIES.loopBound(work.length);
+        Arrays.fill(lanes, 0, VectorSum.width(work.length, WIDTH), 0);
+        int step = VectorAccess.step();
+        int at = 0;
+        // Four of a lane's elements at a time.
+        for (; at <= whole - 4 * LANES; at += 4 * LANES) {
+            for (int lane = 0; lane < LANES; lane += step) {
+                int i = at + lane;
+                FloatVector a = OUT_ARRAY
+                        ? FloatVector.fromArray(SPECIES, out, (int) outAt + i)
+                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L, ORDER);
+                FloatVector b = OUT_ARRAY
+                        ? FloatVector.fromArray(SPECIES, out, (int) outAt + i + LANES)
+                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L + LANES * 4, ORDER);
+                FloatVector c = OUT_ARRAY
+                        ? FloatVector.fromArray(SPECIES, out, (int) outAt + i + 2 * LANES)
+                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L + 2 * LANES * 4, ORDER);
+                FloatVector d = OUT_ARRAY
+                        ? FloatVector.fromArray(SPECIES, out, (int) outAt + i + 3 * LANES)
+                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L + 3 * LANES * 4, ORDER);
+                FloatVector.fromArray(SPECIES, lanes, lane).add(a).add(b).add(c).add(d).intoArray(lanes, lane);
+            }
+        }
+        for (; at < whole; at += LANES) {
+            int end = Math.min(LANES, whole - at);
+            for (int lane = 0; lane < end; lane += step) {
+                int i = at + lane;
+                FloatVector a = OUT_ARRAY
+                        ? FloatVector.fromArray(SPECIES, out, (int) outAt + i)
+                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L, ORDER);
+                FloatVector.fromArray(SPECIES, lanes, lane).add(a).intoArray(lanes, lane);
+            }
+        }
+    }
+}
