@@ -231,7 +231,7 @@ final class CrossEntropyRows {
     /** The exponential that waits for the target's class, around its segment's maximum. */
     private float exponential(CrossEntropyBatch batch, SegmentStages stages, long first, long target) {
         if (!batch.logits.isNarrow()) {
-            return VectorScale.exponential(batch.gradLogits.get(first + target));
+            return SegmentWork.exponential(batch.gradLogits.get(first + target));
         }
         long place = target % stages.width();
         return work.waiting[(int) (target - place + place / 2 + place % 2 * (stages.width() / 2))];

@@ -16,6 +16,11 @@ class SegmentWork extends LinesBefore {
     static final int WIDEST = 64;
     /** For {@link #nextMax}. */
     static final float UNKNOWN = -1;
+    /**
+     * What may stand in the gradient's memory for a maximum's exponential, 1, which belongs to no lane: added to one it changes
+     * nothing, and nothing else there has its sign.
+     */
+    static final float MAXIMUM = -0f;
     static final int LANE_BYTES = LANES * Float.BYTES;
     /**
      * From one set of lanes to the next, with room for them to be folded: not a multiple of 4096 bytes, a distance at which a CPU
@@ -199,6 +204,11 @@ class SegmentWork extends LinesBefore {
             }
         }
         return lanes[0];
+    }
+
+    /** The exponential that waits in the gradient's memory as this. */
+    static float exponential(float waiting) {
+        return Float.floatToRawIntBits(waiting) == Float.floatToRawIntBits(MAXIMUM) ? 1 : waiting;
     }
 
     /** Devices differ in the NaN that they make; only one is stored. */

@@ -46,15 +46,10 @@ final class VectorExponentials implements SegmentStage {
     /** Whether the maximum of the segment behind this one is found on the way: of 16 bits, while the odd elements are. */
     private static final boolean AHEAD = Specialized.flag(MethodHandles.lookup(), AHEAD_BIT) && (!NARROW || ODD);
     /**
-     * Whether {@link VectorLanes} adds exponentials to the lanes afterwards. Stores leave in order: where those of the gradient wait
+     * Whether {@link VectorLanes} adds exponentials to the lanes afterwards, with {@link SegmentWork#MAXIMUM} among them. Stores leave in order: where those of the gradient wait
      * for memory, one to a lane after each of them halves how many lines are on their way.
      */
     private static final boolean LANES_LATER = Specialized.flag(MethodHandles.lookup(), LATER_BIT);
-    /**
-     * What then stands in the gradient's memory for the maximum's exponential, 1, which belongs to no lane: to add it changes nothing,
-     * and nothing else there has its sign. {@link VectorScale} knows it.
-     */
-    static final float MAXIMUM = -0f;
     /** Elements from one vector to the next, and how many of them come before the first. */
     private static final int STRIDE = NARROW ? 2 : 1;
     private static final int SHIFT = ODD ? VectorAccess.WIDTH : 0;
@@ -175,7 +170,7 @@ final class VectorExponentials implements SegmentStage {
                     unplain++;
                     count += isMax.trueCount();
                     if (LANES_LATER) {
-                        e = e.blend(MAXIMUM, isMax);
+                        e = e.blend(SegmentWork.MAXIMUM, isMax);
                     } else {
                         sum.add(e.blend(0, isMax)).intoArray(lanes, lanesAt + i);
                     }

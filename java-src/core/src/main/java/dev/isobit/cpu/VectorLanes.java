@@ -9,7 +9,7 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The lanes of whole vectors of a segment, from the exponentials that {@link VectorExponentials} has left in the gradient's memory
- * and {@link VectorExponentials#MAXIMUM}. Copied by {@link Specialized}.
+ * and {@link SegmentWork#MAXIMUM}. Copied by {@link Specialized}.
  */
 final class VectorLanes implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);

@@ -7,7 +7,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Exponentials to gradients, in place; {@link VectorExponentials#MAXIMUM} counts as 1. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}. */
+/** Exponentials to gradients, in place; {@link SegmentWork#MAXIMUM} counts as 1. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}. */
 final class VectorScale implements SegmentStage {
     private static final boolean OUT_ARRAY = Specialized.flag(MethodHandles.lookup(), 2);
     private static final boolean OUT_NATIVE = Specialized.flag(MethodHandles.lookup(), 3);
@@ -45,12 +45,8 @@ final class VectorScale implements SegmentStage {
         }
         for (int i = whole; i < work.length; i++) {
             VectorAccess.set(OUT_ARRAY, out, segment, at, i,
-                    SegmentWork.canonical(exponential(VectorAccess.get(OUT_ARRAY, out, segment, at, i)) * factor));
+                    SegmentWork.canonical(
+                            SegmentWork.exponential(VectorAccess.get(OUT_ARRAY, out, segment, at, i)) * factor));
         }
-    }
-
-    /** What stands in the gradient's memory, with the maximum's. */
-    static float exponential(float e) {
-        return Float.floatToRawIntBits(e) < 0 && e == 0 ? 1 : e;
     }
 }
