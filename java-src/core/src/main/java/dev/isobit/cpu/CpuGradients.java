@@ -5,6 +5,7 @@ import dev.isobit.spi.HostGradients;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The gradients of a guarded step. All of them are one row, whose segments are split over the workers; the sums of the
@@ -18,11 +19,13 @@ final class CpuGradients extends ElementSplit implements HostGradients {
     /** Gradients of one group that lie side by side. */
     private static final class Run {
         final FloatOperand grad = new FloatOperand();
+        final @Nullable SquareSum squares;
         final int group;
         long count;
 
         Run(Tensor tensor, int group, CpuKernels kernels) {
             grad.set(tensor, kernels);
+            squares = kernels.squares(grad);
             this.group = group;
             count = tensor.elementCount();
         }
@@ -33,6 +36,23 @@ final class CpuGradients extends ElementSplit implements HostGradients {
             }
             count += next.count;
             return true;
+        }
+
+        /** Adds squares of elements to lanes, by a copy where need be. */
+        void square(long from, int lane, int length, LaneSum sum, float[] copy) {
+            if (squares != null) {
+                squares.add(grad, from, sum.lanes(), lane, length);
+                return;
+            }
+            int done = 0;
+            while (done < length) {
+                int at = (lane + done) % LANES;
+                int some = Math.min(LANES - at, length - done);
+                // Where their lanes are: the JIT makes vectors of a loop with one index.
+                grad.copyTo(copy, at, from + done, some);
+                sum.addSquares(copy, at, some);
+                done += some;
+            }
         }
     }
 
@@ -95,13 +115,8 @@ final class CpuGradients extends ElementSplit implements HostGradients {
             long at = first;
             for (int i = tensorAt(first); at < end; i++) {
                 long until = Math.min(end, start(i + 1));
-                while (looksAt[runs[i].group] && at < until) {
-                    int lane = (int) (at % LANES);
-                    int length = (int) Math.min(LANES - lane, until - at);
-                    // Where their lanes are: the JIT makes vectors of a loop with one index.
-                    runs[i].grad.copyTo(copy, lane, at - start(i), length);
-                    sum.addSquares(copy, lane, length);
-                    at += length;
+                if (looksAt[runs[i].group] && at < until) {
+                    runs[i].square(at - start(i), (int) (at % LANES), (int) (until - at), sum, copy);
                 }
                 at = until;
             }

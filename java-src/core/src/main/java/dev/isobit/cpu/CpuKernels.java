@@ -1,5 +1,7 @@
 package dev.isobit.cpu;
 
+import org.jspecify.annotations.Nullable;
+
 /** Chooses the kernel for operands: one place knows which path runs. */
 interface CpuKernels {
     /** The stages for these operands; without a gradient, {@code gradLogits} is empty. */
@@ -37,6 +39,10 @@ interface CpuKernels {
 
     /** The kernel for a block of the focal loss that is to write these. */
     BceKernel focal(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid);
+
+    /** What adds up squares of this operand where it stands; null where blocks of it are copied first. */
+    @Nullable
+    SquareSum squares(FloatOperand grad);
 
     /** What converts elements of this 16-bit operand to float32. */
     NarrowCopy widen(FloatOperand operand);

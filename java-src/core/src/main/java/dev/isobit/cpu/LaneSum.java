@@ -74,7 +74,15 @@ final class LaneSum {
     }
 
     private float fold(int width) {
-        for (int half = width / 2; half >= 1; half /= 2) {
+        int half = width / 2;
+        for (; half >= 64; half /= 2) {
+            // As in addSegments.
+            System.arraycopy(lanes, half, addends, 0, half);
+            for (int i = 0; i < half; i++) {
+                lanes[i] += addends[i];
+            }
+        }
+        for (; half >= 1; half /= 2) {
             for (int i = 0; i < half; i++) {
                 lanes[i] += lanes[i + half];
             }

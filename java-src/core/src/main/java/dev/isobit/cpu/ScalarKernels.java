@@ -1,5 +1,7 @@
 package dev.isobit.cpu;
 
+import org.jspecify.annotations.Nullable;
+
 /** Scalar code for everything. */
 final class ScalarKernels implements CpuKernels {
     static final SegmentStages STAGES =
@@ -68,6 +70,11 @@ final class ScalarKernels implements CpuKernels {
     @Override
     public BceKernel focal(boolean wantsLoss, boolean wantsGradient, boolean wantsSigmoid) {
         return FOCAL;
+    }
+
+    @Override
+    public @Nullable SquareSum squares(FloatOperand grad) {
+        return null;
     }
 
     @Override

@@ -148,6 +148,7 @@ final class VectorAdam implements AdamUpdate {
         FloatVector most = VectorMath.constant(s.clipValue);
         FloatVector least = VectorMath.constant(-s.clipValue);
         boolean scales = s.scales();
+        boolean clips = s.clips();
         boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
@@ -231,6 +232,8 @@ final class VectorAdam implements AdamUpdate {
                             : FloatVector.fromMemorySegment(FLOATS, expAvgSqSegment, expAvgSqAt + 4L * i, ORDER);
             if (scales) {
                 g = g.mul(gradFactor);
+            }
+            if (clips) {
                 g = g.blend(most, g.compare(VectorOperators.GT, most));
                 g = g.blend(least, g.compare(VectorOperators.LT, least));
             }

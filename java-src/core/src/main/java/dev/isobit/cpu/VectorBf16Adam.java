@@ -92,6 +92,7 @@ final class VectorBf16Adam implements AdamUpdate {
         FloatVector most = VectorMath.constant(s.clipValue);
         FloatVector least = VectorMath.constant(-s.clipValue);
         boolean scales = s.scales();
+        boolean clips = s.clips();
         boolean maximize = s.maximize;
         boolean decaysGrad = s.decaysGrad;
         boolean decaysParam = s.paramDecay != 1;
@@ -123,6 +124,8 @@ final class VectorBf16Adam implements AdamUpdate {
             if (scales) {
                 g0 = g0.mul(gradFactor);
                 g1 = g1.mul(gradFactor);
+            }
+            if (clips) {
                 g0 = g0.blend(most, g0.compare(VectorOperators.GT, most));
                 g1 = g1.blend(most, g1.compare(VectorOperators.GT, most));
                 g0 = g0.blend(least, g0.compare(VectorOperators.LT, least));

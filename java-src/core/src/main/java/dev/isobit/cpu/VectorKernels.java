@@ -26,6 +26,7 @@ final class VectorKernels implements CpuKernels {
     private static final AtomicReferenceArray<@Nullable BceKernel> BCE =
             new AtomicReferenceArray<>(1 << VectorBce.FLAGS);
     private static final AtomicReferenceArray<@Nullable BceKernel> FOCAL = new AtomicReferenceArray<>(1 << 3);
+    private static final AtomicReferenceArray<@Nullable SquareSum> SQUARES = new AtomicReferenceArray<>(3);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> WIDEN = new AtomicReferenceArray<>(1 << 2);
     private static final AtomicReferenceArray<@Nullable NarrowCopy> NARROW = new AtomicReferenceArray<>(1 << 2);
     private static final AtomicReferenceArray<@Nullable Bf16Block> BF16_BLOCKS = new AtomicReferenceArray<>(1 << 1);
@@ -234,6 +235,20 @@ final class VectorKernels implements CpuKernels {
             kernel = FOCAL.get(flags);
         }
         return kernel;
+    }
+
+    @Override
+    public @Nullable SquareSum squares(FloatOperand grad) {
+        int flags = flags(grad, 0);
+        if (flags < 0) {
+            return null;
+        }
+        SquareSum squares = SQUARES.get(flags);
+        if (squares == null) {
+            SQUARES.compareAndSet(flags, null, (SquareSum) Specialized.instance(VectorSquares.class, flags));
+            squares = SQUARES.get(flags);
+        }
+        return squares;
     }
 
     @Override

@@ -100,6 +100,7 @@ final class VectorSgd implements SgdUpdate {
         FloatVector most = VectorMath.constant(s.clipValue);
         FloatVector least = VectorMath.constant(-s.clipValue);
         boolean scales = s.scales();
+        boolean clips = s.clips();
         boolean maximize = s.maximize;
         boolean decays = s.decays;
         boolean first = s.first;
@@ -166,6 +167,8 @@ final class VectorSgd implements SgdUpdate {
             }
             if (scales) {
                 g = g.mul(gradFactor);
+            }
+            if (clips) {
                 g = g.blend(most, g.compare(VectorOperators.GT, most));
                 g = g.blend(least, g.compare(VectorOperators.LT, least));
             }

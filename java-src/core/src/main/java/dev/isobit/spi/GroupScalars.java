@@ -14,12 +14,21 @@ public abstract sealed class GroupScalars permits AdamScalars, SgdScalars {
     GroupScalars() {}
 
     /**
-     * Whether {@link #scaled(float)} may give another number than its argument.
+     * Whether {@link #scaled(float)} multiplies by anything but 1.
      *
      * @return false unless the step is guarded
      */
     public final boolean scales() {
-        return gradFactor != 1 || clipValue != Float.POSITIVE_INFINITY;
+        return gradFactor != 1;
+    }
+
+    /**
+     * Whether {@link #scaled(float)} clips: most steps that scale do not.
+     *
+     * @return false unless the step is guarded
+     */
+    public final boolean clips() {
+        return clipValue != Float.POSITIVE_INFINITY;
     }
 
     /**
