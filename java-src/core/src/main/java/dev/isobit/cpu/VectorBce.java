@@ -121,8 +121,9 @@ final class VectorBce implements BceKernel {
         FloatVector c4 = FloatVector.fromArray(FLOATS, KEPT, 13 * WIDTH);
         FloatVector c3 = FloatVector.fromArray(FLOATS, KEPT, 14 * WIDTH);
         FloatVector minusHalf = FloatVector.fromArray(FLOATS, KEPT, 15 * WIDTH);
-        FloatVector keep = one.mul(block.keep);
-        FloatVector half = one.mul(block.half);
+        // As vectors they would be alive in every turn, for the interpreter's sake, and on the stack in some compilations.
+        float keep = block.keep;
+        float half = block.half;
         int step = VectorAccess.step();
         for (int i = from; i < to; i += step) {
             FloatVector x = LOGITS_BF16
@@ -146,8 +147,8 @@ final class VectorBce implements BceKernel {
             FloatVector c0 = one.sub(t);
             FloatVector c1 = t;
             if (SMOOTHS) {
-                c0 = c0.fma(keep, half);
-                c1 = t.fma(keep, half);
+                c0 = c0.fma(FloatVector.broadcast(FLOATS, keep), FloatVector.broadcast(FLOATS, half));
+                c1 = t.fma(FloatVector.broadcast(FLOATS, keep), FloatVector.broadcast(FLOATS, half));
             } else if (WEIGHTS) {
                 // As that would: -0 becomes 0. Without weights neither zero shows.
                 c1 = t.add(zero);
