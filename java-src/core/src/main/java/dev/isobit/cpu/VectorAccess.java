@@ -39,9 +39,10 @@ final class VectorAccess {
     }
 
     // Slices of one length spare a loop tests: the JIT tests a position in one of them, and in no other. But a slice that it does
-    // not see being made is allocated. So kernels that slice call asSlice themselves, once a call, and in the form with an
-    // alignment: of the other form, which all of a JVM calls, the profile of others decides whether it is inlined. See
-    // bench/NOTES.md.
+    // not see being made is allocated. So kernels that slice call asSlice themselves, and in the form with an
+    // alignment: of the other form, which all of a JVM calls, the profile of others decides whether it is inlined. A slice whose
+    // length is a constant, made in each turn, spares all tests but its own; it has to be in a loop that turns often whenever its
+    // method is called. See bench/NOTES.md.
 
     static FloatVector load(boolean isArray, float[] array, MemorySegment segment, long at, int i) {
         return isArray

@@ -54,6 +54,7 @@ final class VectorExponentials implements SegmentStage {
     private static final int STRIDE = NARROW ? 2 : 1;
     private static final int SHIFT = ODD ? VectorAccess.WIDTH : 0;
     private static final int WIDTH = VectorAccess.WIDTH;
+    private static final boolean SLICES = LANES_LATER && IN_NATIVE && OUT_NATIVE;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     VectorExponentials() {}
@@ -74,6 +75,16 @@ final class VectorExponentials implements SegmentStage {
         }
         long at = work.at;
         long outAt = NARROW ? work.waitingAt + SHIFT : work.outAt;
+        MemorySegment nextSegment = inSegment;
+        if (SLICES) {
+            // See VectorAccess on slices.
+            inSegment = inSegment.asSlice(at, length * 4L, 1);
+            at = 0;
+            outSegment = outSegment.asSlice(outAt, length * 4L, 1);
+            outAt = 0;
+            VectorAccess.require(true, inSegment);
+            VectorAccess.require(true, outSegment);
+        }
         // From -0 either zero is +0 away, which counts as special below; from +0 the other one would be -0, which does not.
         float maxOrMinusZero = work.max == 0 ? -0f : work.max;
         // Before any vector is loaded: a call that is not inlined would move all of them to the stack, for the loop as well.
@@ -127,7 +138,7 @@ final class VectorExponentials implements SegmentStage {
                     } else {
                         FloatVector next = IN_ARRAY
                                 ? FloatVector.fromArray(SPECIES, in, (int) nextAt + j)
-                                : FloatVector.fromMemorySegment(SPECIES, inSegment, nextAt + j * 4L, ORDER);
+                                : FloatVector.fromMemorySegment(SPECIES, nextSegment, nextAt + j * 4L, ORDER);
                         nextMax = nextMax.max(next.reinterpretAsInts());
                     }
                 }

@@ -36,18 +36,22 @@ final class VectorLanes implements SegmentStage {
         for (; at <= whole - 4 * LANES; at += 4 * LANES) {
             for (int lane = 0; lane < LANES; lane += step) {
                 int i = at + lane;
+                // See VectorAccess on slices.
+                MemorySegment four =
+                        OUT_NATIVE ? outSegment.asSlice(outAt + i * 4L, (3 * LANES + WIDTH) * 4, 1) : outSegment;
+                long first = OUT_NATIVE ? 0 : outAt + i * 4L;
                 FloatVector a = OUT_ARRAY
                         ? FloatVector.fromArray(SPECIES, out, (int) outAt + i)
-                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L, ORDER);
+                        : FloatVector.fromMemorySegment(SPECIES, four, first, ORDER);
                 FloatVector b = OUT_ARRAY
                         ? FloatVector.fromArray(SPECIES, out, (int) outAt + i + LANES)
-                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L + LANES * 4, ORDER);
+                        : FloatVector.fromMemorySegment(SPECIES, four, first + LANES * 4, ORDER);
                 FloatVector c = OUT_ARRAY
                         ? FloatVector.fromArray(SPECIES, out, (int) outAt + i + 2 * LANES)
-                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L + 2 * LANES * 4, ORDER);
+                        : FloatVector.fromMemorySegment(SPECIES, four, first + 2 * LANES * 4, ORDER);
                 FloatVector d = OUT_ARRAY
                         ? FloatVector.fromArray(SPECIES, out, (int) outAt + i + 3 * LANES)
-                        : FloatVector.fromMemorySegment(SPECIES, outSegment, outAt + i * 4L + 3 * LANES * 4, ORDER);
+                        : FloatVector.fromMemorySegment(SPECIES, four, first + 3 * LANES * 4, ORDER);
                 FloatVector.fromArray(SPECIES, lanes, lane).add(a).add(b).add(c).add(d).intoArray(lanes, lane);
             }
         }

@@ -29,7 +29,26 @@ final class VectorScale implements SegmentStage {
         int whole = Float.isFinite(factor) ? SPECIES.loopBound(work.length) : 0;
         FloatVector f = FloatVector.broadcast(SPECIES, factor);
         int step = VectorAccess.step();
-        for (int i = 0; i < whole; i += step) {
+        int i = 0;
+        if (LANES_LATER && OUT_NATIVE) {
+            // See VectorAccess on slices. Rows of few classes hardly ever get here: what they slice might be allocated.
+            for (; i < whole - 3 * WIDTH; i += 4 * step) {
+                MemorySegment four = segment.asSlice(at + i * 4L, 4 * WIDTH * 4, 1);
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, four, 0, ORDER);
+                FloatVector b = FloatVector.fromMemorySegment(SPECIES, four, WIDTH * 4, ORDER);
+                FloatVector c = FloatVector.fromMemorySegment(SPECIES, four, 2 * WIDTH * 4, ORDER);
+                FloatVector d = FloatVector.fromMemorySegment(SPECIES, four, 3 * WIDTH * 4, ORDER);
+                a.mul(f).blend(f, a.reinterpretAsInts().compare(VectorOperators.LT, 0).cast(SPECIES))
+                        .intoMemorySegment(four, 0, ORDER);
+                b.mul(f).blend(f, b.reinterpretAsInts().compare(VectorOperators.LT, 0).cast(SPECIES))
+                        .intoMemorySegment(four, WIDTH * 4, ORDER);
+                c.mul(f).blend(f, c.reinterpretAsInts().compare(VectorOperators.LT, 0).cast(SPECIES))
+                        .intoMemorySegment(four, 2 * WIDTH * 4, ORDER);
+                d.mul(f).blend(f, d.reinterpretAsInts().compare(VectorOperators.LT, 0).cast(SPECIES))
+                        .intoMemorySegment(four, 3 * WIDTH * 4, ORDER);
+            }
+        }
+        for (; i < whole; i += step) {
             FloatVector e = OUT_ARRAY
                     ? FloatVector.fromArray(SPECIES, out, (int) at + i)
                     : FloatVector.fromMemorySegment(SPECIES, segment, at + i * 4L, ORDER);
@@ -43,7 +62,7 @@ final class VectorScale implements SegmentStage {
                 gradient.intoMemorySegment(segment, at + i * 4L, ORDER);
             }
         }
-        for (int i = whole; i < work.length; i++) {
+        for (i = whole; i < work.length; i++) {
             VectorAccess.set(OUT_ARRAY, out, segment, at, i,
                     SegmentWork.canonical(
                             SegmentWork.exponential(VectorAccess.get(OUT_ARRAY, out, segment, at, i)) * factor));
