@@ -182,6 +182,11 @@ class CpuAllocationTest {
         Tensor other = tensor(nativeMemory, ROWS, CLASSES);
         ops.add(new Op("lossAndGradient of probabilities" + where, repeats,
                 () -> soft.lossAndGradient(probabilities, loss, other)));
+        // Labels that are indices alone: with those above every loop of a gradient runs.
+        var weighted = CrossEntropyOperands.of(logits, operands.targets())
+                .withClassWeights(tensor(nativeMemory, CLASSES));
+        ops.add(new Op("lossAndGradient with class weights" + where, repeats,
+                () -> soft.lossAndGradient(weighted, loss, other)));
     }
 
     private void addBce(Backend backend, boolean nativeMemory, int repeats, String where) {
