@@ -12,14 +12,6 @@ final class VectorRowStages {
             VectorRowStages::find, VectorRowStages::exponentials, VectorRowStages::probabilities,
             VectorRowStages::labelTerms, VectorRowStages::entropyTerms, VectorRowStages::gradient);
 
-    /** The parts of {@link #gradient}. */
-    private static final RowStages.RowStage LESS_LABELS = VectorRowStages::lessLabels;
-
-    private static final RowStages.RowStage WITHOUT_LABELS = VectorRowStages::withoutLabels;
-    private static final RowStages.RowStage TIMES_SLOPES = VectorRowStages::timesSlopes;
-    private static final RowStages.RowStage ADD_TO_PREVIOUS = VectorRowStages::addToPrevious;
-    private static final RowStages.RowStage CANONICAL = VectorRowStages::canonical;
-
     private static final VectorSpecies<Float> SPECIES = VectorMath.SPECIES;
     private static final int WIDTH = SPECIES.length();
 
@@ -132,54 +124,32 @@ final class VectorRowStages {
         }
     }
 
-    /** By loops of their own: in one method with all of them the JIT stops inlining in a JVM that takes them all. */
     private static void gradient(RowSegment s) {
-        RowStages.run(s.subtracts ? LESS_LABELS : WITHOUT_LABELS, s);
-        if (s.softcap != 0) {
-            RowStages.run(TIMES_SLOPES, s);
-        }
-        if (s.accumulates) {
-            RowStages.run(ADD_TO_PREVIOUS, s);
-        }
-        RowStages.run(CANONICAL, s);
-    }
-
-    private static void lessLabels(RowSegment s) {
         float[] exponentials = s.exponentials;
         float[] labels = s.labels;
         float[] terms = s.terms;
-        for (int i = 0; i < s.length; i += WIDTH) {
-            FloatVector label = VectorMath.constant(s.labelFactor).mul(load(labels, i));
-            load(exponentials, i).fma(VectorMath.constant(s.factor), label.neg()).intoArray(terms, i);
+        if (s.subtracts) {
+            for (int i = 0; i < s.length; i += WIDTH) {
+                FloatVector label = VectorMath.constant(s.labelFactor).mul(load(labels, i));
+                load(exponentials, i).fma(VectorMath.constant(s.factor), label.neg()).intoArray(terms, i);
+            }
+        } else {
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(exponentials, i).mul(VectorMath.constant(s.factor)).intoArray(terms, i);
+            }
         }
-    }
-
-    private static void withoutLabels(RowSegment s) {
-        float[] exponentials = s.exponentials;
-        float[] terms = s.terms;
-        for (int i = 0; i < s.length; i += WIDTH) {
-            load(exponentials, i).mul(VectorMath.constant(s.factor)).intoArray(terms, i);
+        if (s.softcap != 0) {
+            float[] slopes = s.slopes;
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(terms, i).mul(load(slopes, i)).intoArray(terms, i);
+            }
         }
-    }
-
-    private static void timesSlopes(RowSegment s) {
-        float[] slopes = s.slopes;
-        float[] terms = s.terms;
-        for (int i = 0; i < s.length; i += WIDTH) {
-            load(terms, i).mul(load(slopes, i)).intoArray(terms, i);
+        if (s.accumulates) {
+            float[] previous = s.previous;
+            for (int i = 0; i < s.length; i += WIDTH) {
+                load(previous, i).add(load(terms, i)).intoArray(terms, i);
+            }
         }
-    }
-
-    private static void addToPrevious(RowSegment s) {
-        float[] previous = s.previous;
-        float[] terms = s.terms;
-        for (int i = 0; i < s.length; i += WIDTH) {
-            load(previous, i).add(load(terms, i)).intoArray(terms, i);
-        }
-    }
-
-    private static void canonical(RowSegment s) {
-        float[] terms = s.terms;
         for (int i = 0; i < s.length; i += WIDTH) {
             FloatVector g = load(terms, i);
             g.blend(VectorMath.constant(Float.NaN), g.compare(VectorOperators.NE, g)).intoArray(terms, i);
