@@ -17,14 +17,10 @@ final class VectorRowStages {
 
     private VectorRowStages() {}
 
-    private static FloatVector load(float[] values, int i) {
-        return FloatVector.fromArray(SPECIES, values, i);
-    }
-
     private static void scale(RowSegment s) {
         float[] logits = s.logits;
         for (int i = 0; i < s.length; i += WIDTH) {
-            load(logits, i).mul(VectorMath.constant(s.scale)).intoArray(logits, i);
+            FloatVector.fromArray(SPECIES, logits, i).mul(VectorMath.constant(s.scale)).intoArray(logits, i);
         }
     }
 
@@ -32,7 +28,8 @@ final class VectorRowStages {
         float[] logits = s.logits;
         float[] decays = s.slopes;
         for (int i = 0; i < s.length; i += WIDTH) {
-            VectorMath.softcapDecay(load(logits, i), VectorMath.constant(s.softcapRate)).intoArray(decays, i);
+            VectorMath.softcapDecay(FloatVector.fromArray(SPECIES, logits, i), VectorMath.constant(s.softcapRate))
+                    .intoArray(decays, i);
         }
     }
 
@@ -40,8 +37,9 @@ final class VectorRowStages {
         float[] logits = s.logits;
         float[] decays = s.slopes;
         for (int i = 0; i < s.length; i += WIDTH) {
-            VectorMath.softcap(load(logits, i), VectorMath.constant(s.softcap), VectorMath.constant(s.softcapRate),
-                    load(decays, i)).intoArray(logits, i);
+            VectorMath.softcap(FloatVector.fromArray(SPECIES, logits, i), VectorMath.constant(s.softcap),
+                    VectorMath.constant(s.softcapRate),
+                    FloatVector.fromArray(SPECIES, decays, i)).intoArray(logits, i);
         }
         s.pad();
     }
@@ -49,7 +47,7 @@ final class VectorRowStages {
     private static void slope(RowSegment s) {
         float[] slopes = s.slopes;
         for (int i = 0; i < s.length; i += WIDTH) {
-            VectorMath.softcapSlope(load(slopes, i)).intoArray(slopes, i);
+            VectorMath.softcapSlope(FloatVector.fromArray(SPECIES, slopes, i)).intoArray(slopes, i);
         }
     }
 
@@ -57,7 +55,7 @@ final class VectorRowStages {
         float[] logits = s.logits;
         FloatVector max = VectorMath.constant(Float.NEGATIVE_INFINITY);
         for (int i = 0; i < s.length; i += WIDTH) {
-            FloatVector z = load(logits, i);
+            FloatVector z = FloatVector.fromArray(SPECIES, logits, i);
             max = max.blend(z, z.compare(VectorOperators.GT, max));
         }
         s.max = max.reduceLanes(VectorOperators.MAX);
@@ -66,7 +64,7 @@ final class VectorRowStages {
     private static void find(RowSegment s) {
         float[] logits = s.logits;
         for (int i = 0;; i += WIDTH) {
-            VectorMask<Float> found = load(logits, i).eq(VectorMath.constant(s.max));
+            VectorMask<Float> found = FloatVector.fromArray(SPECIES, logits, i).eq(VectorMath.constant(s.max));
             if (found.anyTrue()) {
                 s.maxAt = i + found.firstTrue();
                 return;
@@ -81,7 +79,7 @@ final class VectorRowStages {
         int count = 0;
         for (int i = 0; i < s.length; i += WIDTH) {
             FloatVector base = VectorMath.constant(s.base);
-            FloatVector z = load(logits, i);
+            FloatVector z = FloatVector.fromArray(SPECIES, logits, i);
             FloatVector e = VectorMath.expDifference(z, base, z.sub(base));
             VectorMask<Float> isMax = z.eq(VectorMath.constant(s.max));
             count += isMax.trueCount();
@@ -96,11 +94,13 @@ final class VectorRowStages {
         float[] weights = s.terms;
         if (s.smooth != 0) {
             for (int i = 0; i < s.length; i += WIDTH) {
-                load(labels, i).fma(VectorMath.constant(s.keep), VectorMath.constant(s.smooth)).intoArray(labels, i);
+                FloatVector.fromArray(SPECIES, labels, i)
+                        .fma(VectorMath.constant(s.keep), VectorMath.constant(s.smooth)).intoArray(labels, i);
             }
         }
         for (int i = 0; i < s.length; i += WIDTH) {
-            load(weights, i).mul(load(labels, i)).intoArray(labels, i);
+            FloatVector.fromArray(SPECIES, weights, i).mul(FloatVector.fromArray(SPECIES, labels, i)).intoArray(labels,
+                    i);
         }
         s.pad();
     }
@@ -117,9 +117,10 @@ final class VectorRowStages {
         float[] logits = s.logits;
         float[] terms = s.terms;
         for (int i = 0; i < s.length; i += WIDTH) {
-            FloatVector factor = load(factors, i);
+            FloatVector factor = FloatVector.fromArray(SPECIES, factors, i);
             FloatVector zero = VectorMath.constant(0);
-            factor.mul(VectorMath.constant(s.base).sub(load(logits, i))).blend(zero, factor.eq(zero))
+            factor.mul(VectorMath.constant(s.base).sub(FloatVector.fromArray(SPECIES, logits, i)))
+                    .blend(zero, factor.eq(zero))
                     .intoArray(terms, i);
         }
     }
@@ -130,28 +131,31 @@ final class VectorRowStages {
         float[] terms = s.terms;
         if (s.subtracts) {
             for (int i = 0; i < s.length; i += WIDTH) {
-                FloatVector label = VectorMath.constant(s.labelFactor).mul(load(labels, i));
-                load(exponentials, i).fma(VectorMath.constant(s.factor), label.neg()).intoArray(terms, i);
+                FloatVector label = VectorMath.constant(s.labelFactor).mul(FloatVector.fromArray(SPECIES, labels, i));
+                FloatVector.fromArray(SPECIES, exponentials, i).fma(VectorMath.constant(s.factor), label.neg())
+                        .intoArray(terms, i);
             }
         } else {
             for (int i = 0; i < s.length; i += WIDTH) {
-                load(exponentials, i).mul(VectorMath.constant(s.factor)).intoArray(terms, i);
+                FloatVector.fromArray(SPECIES, exponentials, i).mul(VectorMath.constant(s.factor)).intoArray(terms, i);
             }
         }
         if (s.softcap != 0) {
             float[] slopes = s.slopes;
             for (int i = 0; i < s.length; i += WIDTH) {
-                load(terms, i).mul(load(slopes, i)).intoArray(terms, i);
+                FloatVector.fromArray(SPECIES, terms, i).mul(FloatVector.fromArray(SPECIES, slopes, i)).intoArray(terms,
+                        i);
             }
         }
         if (s.accumulates) {
             float[] previous = s.previous;
             for (int i = 0; i < s.length; i += WIDTH) {
-                load(previous, i).add(load(terms, i)).intoArray(terms, i);
+                FloatVector.fromArray(SPECIES, previous, i).add(FloatVector.fromArray(SPECIES, terms, i))
+                        .intoArray(terms, i);
             }
         }
         for (int i = 0; i < s.length; i += WIDTH) {
-            FloatVector g = load(terms, i);
+            FloatVector g = FloatVector.fromArray(SPECIES, terms, i);
             g.blend(VectorMath.constant(Float.NaN), g.compare(VectorOperators.NE, g)).intoArray(terms, i);
         }
     }
