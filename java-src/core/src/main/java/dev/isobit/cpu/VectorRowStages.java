@@ -5,7 +5,10 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** {@link RowStages} by vectors. The last vector reaches into the padding. */
+/**
+ * {@link RowStages} by vectors. The last vector reaches into the padding. Each loads by itself: through a method of ours vectors
+ * were boxed, see bench/NOTES.md.
+ */
 final class VectorRowStages {
     static final RowStages STAGES = new RowStages(VectorRowStages::scale, VectorRowStages::decay,
             VectorRowStages::softcap, VectorRowStages::slope, VectorRowStages::max,
