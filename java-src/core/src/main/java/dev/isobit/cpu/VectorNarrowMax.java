@@ -37,6 +37,20 @@ final class VectorNarrowMax implements SegmentStage {
         ShortVector a = ShortVector.broadcast(SHORTS, Short.MIN_VALUE);
         ShortVector b = ShortVector.broadcast(SHORTS, Short.MIN_VALUE);
         int i = 0;
+        if (IN_NATIVE && length == SegmentWork.SEGMENT) {
+            // See VectorAccess on slices.
+            for (; i < whole - 14 * WIDTH; i += 8 * step) {
+                MemorySegment eight = segment.asSlice(at + i * 2L, 16 * WIDTH * 2, 1);
+                a = a.max(ShortVector.fromMemorySegment(SHORTS, eight, 0, ORDER))
+                        .max(ShortVector.fromMemorySegment(SHORTS, eight, 2 * WIDTH * 2, ORDER));
+                b = b.max(ShortVector.fromMemorySegment(SHORTS, eight, 4 * WIDTH * 2, ORDER))
+                        .max(ShortVector.fromMemorySegment(SHORTS, eight, 6 * WIDTH * 2, ORDER));
+                a = a.max(ShortVector.fromMemorySegment(SHORTS, eight, 8 * WIDTH * 2, ORDER))
+                        .max(ShortVector.fromMemorySegment(SHORTS, eight, 10 * WIDTH * 2, ORDER));
+                b = b.max(ShortVector.fromMemorySegment(SHORTS, eight, 12 * WIDTH * 2, ORDER))
+                        .max(ShortVector.fromMemorySegment(SHORTS, eight, 14 * WIDTH * 2, ORDER));
+            }
+        }
         for (; i < whole - 6 * WIDTH; i += 4 * step) {
             ShortVector x = IN_ARRAY
                     ? ShortVector.fromArray(SHORTS, in, (int) at + i)
