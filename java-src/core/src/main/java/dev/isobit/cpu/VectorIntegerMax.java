@@ -10,12 +10,12 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The maximum of a long segment if it is not negative, found among the bits as integers: one operation a vector where
- * {@link VectorMax} has two, so that more of what it waits for is on its way. Of negative numbers, or with a NaN, what it finds
- * is below 0 or NaN. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
+ * {@link VectorMax} has two, so that more of what it waits for is on its way. Else what it finds is below 0 or NaN. Written out as {@link VectorShortRow} is. Copied by {@link Specialized}.
  */
 final class VectorIntegerMax implements SegmentStage {
     private static final boolean IN_ARRAY = Specialized.flag(MethodHandles.lookup(), 0);
     private static final boolean IN_NATIVE = Specialized.flag(MethodHandles.lookup(), 1);
+    private static final int MINUS_INFINITY = Float.floatToRawIntBits(Float.NEGATIVE_INFINITY);
     private static final VectorSpecies<Integer> INTS = NarrowLanes.INTS;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final int WIDTH = VectorAccess.WIDTH;
@@ -31,10 +31,11 @@ final class VectorIntegerMax implements SegmentStage {
         int length = work.length;
         int whole = INTS.loopBound(length);
         int step = VectorAccess.step();
-        IntVector a = IntVector.broadcast(INTS, Integer.MIN_VALUE);
-        IntVector b = IntVector.broadcast(INTS, Integer.MIN_VALUE);
-        IntVector c = IntVector.broadcast(INTS, Integer.MIN_VALUE);
-        IntVector d = IntVector.broadcast(INTS, Integer.MIN_VALUE);
+        // As an integer -infinity is above all negative numbers, and above -0.
+        IntVector a = IntVector.broadcast(INTS, MINUS_INFINITY);
+        IntVector b = IntVector.broadcast(INTS, MINUS_INFINITY);
+        IntVector c = IntVector.broadcast(INTS, MINUS_INFINITY);
+        IntVector d = IntVector.broadcast(INTS, MINUS_INFINITY);
         int i = 0;
         if (IN_NATIVE) {
             // See VectorAccess on slices.

@@ -96,7 +96,8 @@ final class VectorKernels implements CpuKernels {
     /** Of float32, for rows with a gradient and of many classes. */
     private static SegmentStages manyClasses(int flags) {
         SegmentStage max = new MaxWithShortCut(stage(VectorIntegerMax.class, flags), stage(VectorMax.class, flags));
-        return new SegmentStages(VectorAccess.WIDTH, max, lanesLater(flags), lanesLater(flags | 1 << 5), stage(VectorTail.class, flags), new VectorSum(),
+        return new SegmentStages(VectorAccess.WIDTH, max, lanesLater(flags), lanesLater(flags | 1 << 5),
+                stage(VectorTail.class, flags), new VectorSum(),
                 stage(VectorScale.class, flags | LATER)).lookingAhead(lanesLater(flags | AHEAD),
                         lanesLater(flags | AHEAD | 1 << 5));
     }
