@@ -28,6 +28,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class CpuLookAheadTest {
     /** So many rows are of as many kinds. */
     private static final int KINDS = 24;
+    /** The ones without anything particular. */
+    private static final int[] ORDINARY = {0, 2, 6, 11, 15, 20, 22, 23};
 
     /**
      * Segments that are followed by longer and by shorter ones, by ones without a whole vector, and by none. Gradients of short
@@ -115,7 +117,12 @@ class CpuLookAheadTest {
                 });
             }
         }
+        int vector = 64 / type.byteSize();
         for (long first = 0; first + KINDS <= rows; first += KINDS) {
+            // The greatest is in each vector of eight, which is what a turn takes at most; a maximum without it would not do.
+            for (int k = 0; k < ORDINARY.length; k++) {
+                set(logits, type, (first + ORDINARY[k]) * classes + (k * vector + 5) % classes, 200);
+            }
             // The greatest of its row and segment is the last one.
             set(logits, type, (first + 7) * classes - 1, 50);
             set(logits, type, (first + 12) * classes + classes * 3L / 4, Float.NaN);
